@@ -1,0 +1,151 @@
+"""Settings: flag over environment over file, and the folders they live in."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import platformdirs
+
+from dcai_cli.errors import BadInput, UsageError
+
+EMBEDDED = "embedded"
+"""Name of the network that needs no node: an EVM in this process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a command works with, after flag, environment and file were weighed.
+
+    Args:
+        config_dir: folder of config.toml.
+        data_dir: folder of ledger, keys and embedded chain.
+        keystore_dir: folder of the key files.
+        rpc_url: the node, or None for the embedded chain.
+        chain_id: the chain id that the node must have, or None.
+        account: name or address of the account to act with, or None.
+        password_file: path of a file with the password, or None.
+        gas_price_wei: a fixed gas price, or None.
+        priority_fee_wei: a fixed priority fee, or None.
+        rpc_headers: extra HTTP headers for the node; may hold secrets, so never printed.
+    """
+
+    config_dir: Path
+    data_dir: Path
+    keystore_dir: Path
+    rpc_url: str | None = None
+    chain_id: int | None = None
+    account: str | None = None
+    password_file: Path | None = None
+    gas_price_wei: int | None = None
+    priority_fee_wei: int | None = None
+    rpc_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def ledger_path(self) -> Path:
+        """Where the ledger stands."""
+        return self.data_dir / "ledger.sqlite"
+
+    @property
+    def devnet_path(self) -> Path:
+        """Where the embedded chain stands."""
+        return self.data_dir / "devnet.sqlite"
+
+    @property
+    def config_path(self) -> Path:
+        """Where the settings file stands."""
+        return self.config_dir / "config.toml"
+
+
+KEYS = ("rpc_url", "chain_id", "account", "password_file", "gas_price_wei", "priority_fee_wei")
+"""What config.toml may set."""
+
+
+def folders(environ: Mapping[str, str]) -> tuple[Path, Path]:
+    """The config and the data folder: `DCAI_HOME` moves both.
+
+    Args:
+        environ: the environment.
+    """
+    home = environ.get("DCAI_HOME")
+    if home:
+        return Path(home), Path(home)
+    return Path(platformdirs.user_config_dir("dcai")), Path(platformdirs.user_data_dir("dcai"))
+
+
+def load_settings(environ: Mapping[str, str] = os.environ, **flags: object) -> Settings:
+    """Weigh flags over environment over file.
+
+    Args:
+        environ: the environment; the names are those of cast (`ETH_RPC_URL`, `ETH_FROM`, ...).
+        flags: values given on the command line under the names of `Settings`; None is "not given".
+
+    Raises:
+        BadInput: config.toml cannot be read, or sets something unknown.
+        UsageError: a number in the environment is none.
+    """
+    config_dir, data_dir = folders(environ)
+    values: dict[str, object] = _read_file(config_dir / "config.toml")
+    values |= _read_environment(environ)
+    values |= {name: value for name, value in flags.items() if value is not None}
+    keystore = environ.get("ETH_KEYSTORE")
+    password_file = values.get("password_file")
+    headers = values.get("rpc_headers")
+    return Settings(
+        config_dir=config_dir,
+        data_dir=data_dir,
+        keystore_dir=Path(keystore).expanduser() if keystore else data_dir / "keystore",
+        # An explicit "embedded" goes back to the chain in the process, whatever the environment says.
+        rpc_url=None if values.get("rpc_url") in (None, "", EMBEDDED) else str(values["rpc_url"]),
+        chain_id=_number("chain_id", values.get("chain_id")),
+        account=None if values.get("account") is None else str(values["account"]),
+        password_file=None if password_file is None else Path(str(password_file)).expanduser(),
+        gas_price_wei=_number("gas_price_wei", values.get("gas_price_wei")),
+        priority_fee_wei=_number("priority_fee_wei", values.get("priority_fee_wei")),
+        rpc_headers=headers if isinstance(headers, dict) else {},
+    )
+
+
+def _number(name: str, value: object) -> int | None:
+    if value is None:
+        return None
+    try:
+        return int(str(value), 0)
+    except ValueError:
+        raise UsageError(f"{name} is {value!r}, not a whole number.", hint="Write it in digits.") from None
+
+
+def _read_environment(environ: Mapping[str, str]) -> dict[str, object]:
+    names = {
+        "ETH_RPC_URL": "rpc_url",
+        "ETH_FROM": "account",
+        "ETH_KEYSTORE_ACCOUNT": "account",
+        "ETH_PASSWORD": "password_file",
+        "ETH_GAS_PRICE": "gas_price_wei",
+        "ETH_PRIORITY_GAS_PRICE": "priority_fee_wei",
+        "DCAI_CHAIN_ID": "chain_id",
+    }
+    values: dict[str, object] = {key: environ[name] for name, key in names.items() if environ.get(name)}
+    if environ.get("ETH_RPC_HEADERS"):
+        pairs = (line.partition(":") for line in environ["ETH_RPC_HEADERS"].replace(",", "\n").splitlines())
+        values["rpc_headers"] = {name.strip(): value.strip() for name, _, value in pairs if value.strip()}
+    return values
+
+
+def _read_file(path: Path) -> dict[str, object]:
+    if not path.exists():
+        return {}
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadInput(f"{path} cannot be read: {error}.", hint="Mend or remove the file.") from None
+    unknown = sorted(set(values) - set(KEYS))
+    if unknown:
+        raise BadInput(
+            f"{path} sets {', '.join(map(repr, unknown))}, which dcai does not know.",
+            hint=f"It may set: {', '.join(KEYS)}.",
+        )
+    return values

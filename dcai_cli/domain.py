@@ -1,0 +1,205 @@
+"""The words of the protocol as Python values, and the few sums that every floor needs.
+
+Nothing here reads, prints, connects or imports anything heavy.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from dcai_cli.errors import UsageError
+
+MAX_BATCH_SAMPLES = 256
+"""Samples of one batch at most: one bit each in the masks of a claim."""
+
+MAX_TRANSACTION_GAS = 16_777_216
+"""Gas of one transaction at most (EIP-7825)."""
+
+MAX_TRANSACTION_BYTES = 128 * 1024
+"""Bytes of one signed transaction at most, in the pools of most nodes."""
+
+WORD_LANES = 16
+"""Weights (int16) in one 32-byte word of storage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """How a model reads samples: what its payloads may hold.
+
+    Args:
+        n_features: indices are 0 <= index < n_features; u16 up to 65,536, u24 above.
+        max_features: indices of one sample at most.
+        classes: labels are 0 <= label < classes.
+        valued: whether each index carries an int8 value (otherwise every value is 1).
+    """
+
+    n_features: int
+    max_features: int
+    classes: int = 2
+    valued: bool = False
+
+    @property
+    def index_bytes(self) -> int:
+        """Bytes of one index on the wire: 2 or 3."""
+        return 2 if self.n_features <= 65_536 else 3
+
+    @property
+    def word_count(self) -> int:
+        """Words of weights, without the one word of biases behind them."""
+        return -(-self.n_features // WORD_LANES)
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """A sparse integer vector: strictly increasing feature indices, and a value for each.
+
+    Args:
+        indices: strictly increasing feature indices.
+        values: one integer for each index, never 0; counts for text.
+    """
+
+    indices: tuple[int, ...]
+    values: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a file: its number and its cells as strings.
+
+    Args:
+        number: 1 for the first row of data (a header is not counted).
+        cells: column name to cell, every cell a string.
+    """
+
+    number: int
+    cells: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The money side of a model: its time-outs (seconds) and its price.
+
+    Args:
+        refund_wait_s: from here the contributor can take its deposit back.
+        report_wait_s: from here others can take the deposit of a rejected sample.
+        owner_wait_s: from here the model's owner can sweep what is left.
+        public_wait_s: from here anybody can.
+        min_gap_s: the least distance between refund, report and owner wait.
+        max_idle_s: idle seconds count up to here in the price.
+        cost_weight_wei: the price of a sample; c = cost_weight_wei * 3600.
+    """
+
+    refund_wait_s: int
+    report_wait_s: int
+    owner_wait_s: int
+    public_wait_s: int
+    min_gap_s: int
+    max_idle_s: int
+    cost_weight_wei: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The committed meta-data of one batch, as the data handler hashes it."""
+
+    id: int
+    contributor: str
+    added_at: int
+    deposit_per_unit_wei: int
+    count: int
+    units: int
+    informative: int
+    samples_root: bytes
+
+    @property
+    def deposit_wei(self) -> int:
+        """The whole deposit of the batch."""
+        return self.deposit_per_unit_wei * self.units
+
+    def as_tuple(self) -> tuple[int, str, int, int, int, int, int, bytes]:
+        """The struct `Batch` of the contracts, in its order."""
+        return (
+            self.id,
+            self.contributor,
+            self.added_at,
+            self.deposit_per_unit_wei,
+            self.count,
+            self.units,
+            self.informative,
+            self.samples_root,
+        )
+
+
+_DURATION = re.compile(r"(\d+)(s|m|h|d|w)?")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def parse_duration(text: str) -> int:
+    """Read a duration such as 90s, 15m, 25h or 2d.
+
+    Args:
+        text: a whole number with a unit (s, m, h, d, w); a bare number is seconds.
+
+    Returns:
+        The duration in seconds.
+
+    Raises:
+        UsageError: the text is not a duration.
+
+    >>> parse_duration("25h")
+    90000
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"{text!r} is not a duration.", hint="Write for instance 90s, 15m, 25h or 2d.")
+    return int(match[1]) * _SECONDS[match[2] or "s"]
+
+
+def format_duration(seconds: int) -> str:
+    """Write a duration for people, in its two largest units.
+
+    >>> format_duration(90_061)
+    '1 d 1 h'
+    """
+    parts = []
+    rest = abs(seconds)
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
+        amount, rest = divmod(rest, size)
+        if amount:
+            parts.append(f"{amount} {unit}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+def iso_time(timestamp: int) -> str:
+    """Write a chain timestamp as ISO 8601 in UTC.
+
+    >>> iso_time(0)
+    '1970-01-01T00:00:00Z'
+    """
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def format_ether(amount_wei: int) -> str:
+    """Write an amount for people: ether, or gwei and wei when it is tiny.
+
+    >>> format_ether(1_500_000_000_000_000_000)
+    '1.5 ETH'
+    """
+    if amount_wei == 0:
+        return "0 ETH"
+    for unit, size in (("ETH", 10**18), ("gwei", 10**9)):
+        if abs(amount_wei) >= size // 10_000:
+            whole = f"{amount_wei / size:,.6f}".rstrip("0").rstrip(".")
+            return f"{whole} {unit}"
+    return f"{amount_wei} wei"
+
+
+def bits(mask: int) -> list[int]:
+    """The positions of the set bits of a mask, lowest first.
+
+    >>> bits(0b1010)
+    [1, 3]
+    """
+    return [position for position in range(mask.bit_length()) if mask >> position & 1]

@@ -1,0 +1,77 @@
+"""Files that survive a crash, and locks between processes."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from dcai_cli.errors import Locked
+
+
+def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+    """Write a whole file or nothing: temporary name, fsync, rename, fsync of the folder.
+
+    Args:
+        path: where the file shall stand; its folder is made (0700) if need be.
+        content: all of its bytes.
+        mode: permission bits of the file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            Path(temporary).unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def lock(path: Path, *, what: str, wait_s: float = 0) -> Iterator[None]:
+    """Hold a lock between processes; the operating system frees it when a process dies.
+
+    Args:
+        path: the lock file; it keeps the holder's process id for the message.
+        what: what is locked, for the message.
+        wait_s: how long to wait for another holder, in seconds.
+
+    Raises:
+        Locked: another process holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # The holder's pid stands in a file of its own: opening a lock file truncates it.
+    holder = path.with_suffix(".pid")
+    guard = FileLock(path)
+    try:
+        guard.acquire(timeout=wait_s)
+    except Timeout:
+        pid = holder.read_text().strip() if holder.exists() else "unknown"
+        raise Locked(
+            f"{what} is in use by another dcai process (pid {pid}).",
+            hint="Wait until it ends, or stop it, and run the same command again.",
+        ) from None
+    try:
+        holder.write_text(f"{os.getpid()}\n")
+        yield
+    finally:
+        guard.release()
