@@ -1,0 +1,129 @@
+"""Rows of a file to samples of a model: one entry for every command that reads data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from dcai_cli.domain import Row
+from dcai_cli.errors import BadInput, UsageError
+from dcai_cli.features.hashing import vectorize
+from dcai_cli.features.payload import encode_sample, sample_units
+from dcai_cli.features.spec import FeatureSpec
+
+
+@dataclass(frozen=True, slots=True)
+class FeaturizedRow:
+    """One row as the model reads it.
+
+    Args:
+        number: the row's number in its file.
+        label: its class; None where labels are not read (the sample then says 0).
+        sample: the bytes on the wire.
+        n_indices: features of the sample.
+        units: its size for pricing.
+        key: SHA-256 of the cells that were used and the label: two rows with the same key are repeats.
+    """
+
+    number: int
+    label: int | None
+    sample: bytes
+    n_indices: int
+    units: int
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A row that gives no sample, and why.
+
+    Args:
+        row: the row's number in its file.
+        reason: a phrase for people.
+    """
+
+    row: int
+    reason: str
+
+
+def featurize(
+    rows: Sequence[Row],
+    spec: FeatureSpec,
+    *,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    with_labels: bool = True,
+) -> Iterator[FeaturizedRow | Skipped]:
+    """Turn rows into samples, one by one and in order.
+
+    Args:
+        rows: rows with the same columns.
+        spec: the model's feature spec.
+        text_column: the column of the text, where the file calls it otherwise than the spec.
+        label_column: the column of the label, likewise.
+        with_labels: whether to read labels; predictions need none.
+
+    Returns:
+        For each row a sample, or the reason why it has none.
+
+    Raises:
+        BadInput: a column is missing; raised at the call, before any row.
+        UsageError: a text column for a tabular model.
+
+    >>> spec = FeatureSpec.text(labels=["ham", "spam"], n_features=4096)
+    >>> rows = [Row(1, {"text": "hello", "label": "spam"}), Row(2, {"text": "!", "label": "ham"})]
+    >>> for row in featurize(rows, spec):
+    ...     print(row.sample.hex() if isinstance(row, FeaturizedRow) else row)
+    0100010a47
+    Skipped(row=2, reason='no features: the text has no word of two or more letters or digits')
+    """
+    if text_column is not None:
+        if spec.kind != "text":
+            raise UsageError(
+                "--text-column is for text models, this model reads tables.", hint="Leave it out."
+            )
+        spec = replace(spec, text_column=text_column)
+    if label_column is not None and with_labels:
+        spec = replace(spec, label_column=label_column)
+    used = [spec.text_column] if spec.kind == "text" else [column.name for column in spec.columns]
+    if rows:
+        _check_columns([*used, spec.label_column] if with_labels else used, list(rows[0].cells), spec)
+    return (_featurize_row(row, spec, used, with_labels=with_labels) for row in rows)
+
+
+def _check_columns(needed: list[str], present: list[str], spec: FeatureSpec) -> None:
+    for name in needed:
+        if name not in present:
+            flags = "--text-column or --label-column" if spec.kind == "text" else "--label-column"
+            raise BadInput(
+                f"There is no column {name!r}; the columns are: {', '.join(present)}.",
+                hint=f"Rename the column, or name another with {flags}.",
+            )
+
+
+def _featurize_row(
+    row: Row, spec: FeatureSpec, used: list[str], *, with_labels: bool
+) -> FeaturizedRow | Skipped:
+    cell = row.cells[spec.label_column] if with_labels else None
+    if cell is not None and cell not in spec.labels:
+        return Skipped(row.number, f"unknown label {cell!r}; the model knows {', '.join(spec.labels)}")
+    try:
+        vector = vectorize(spec, row.cells)
+    except BadInput as error:
+        return Skipped(row.number, error.message)
+    label = None if cell is None else spec.labels.index(cell)
+    wire = spec.wire
+    return FeaturizedRow(
+        number=row.number,
+        label=label,
+        sample=encode_sample(label or 0, vector, wire),
+        n_indices=len(vector.indices),
+        units=sample_units(vector, wire),
+        key=_key([row.cells[name] for name in used], cell),
+    )
+
+
+def _key(cells: list[str], label: str | None) -> bytes:
+    return hashlib.sha256(json.dumps([cells, label]).encode()).digest()

@@ -1,0 +1,1 @@
+"""numpy replicas of the on-chain models: the same integers after any history."""
