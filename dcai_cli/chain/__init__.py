@@ -1,0 +1,23 @@
+"""The chain floor: one client for the embedded chain and every node, and the arithmetic of the contracts.
+
+Nothing heavy is imported here; web3, py-evm and eth-account are imported where they are used.
+"""
+
+from dcai_cli.chain.client import Chain, open_chain, reset
+from dcai_cli.chain.errors import FeeTooLow, GasTooHigh, NonceTaken, NotMined, RpcError
+from dcai_cli.chain.records import Event, Fees, Receipt, SignedTransaction
+
+__all__ = [
+    "Chain",
+    "Event",
+    "FeeTooLow",
+    "Fees",
+    "GasTooHigh",
+    "NonceTaken",
+    "NotMined",
+    "Receipt",
+    "RpcError",
+    "SignedTransaction",
+    "open_chain",
+    "reset",
+]

@@ -1,0 +1,572 @@
+"""`Chain`: what the services ask of a chain, the same for the embedded chain and for any node behind HTTP."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dcai_cli.chain import abi
+from dcai_cli.chain.artifacts import artifact
+from dcai_cli.chain.errors import FeeTooLow, GasTooHigh, NonceTaken, NotMined, RpcError
+from dcai_cli.chain.records import Event, Fees, Receipt, SignedTransaction
+from dcai_cli.chain.reverts import decode_revert
+from dcai_cli.domain import MAX_TRANSACTION_BYTES, MAX_TRANSACTION_GAS
+from dcai_cli.errors import DcaiError, InsufficientFunds, Reverted, UsageError, WrongChain
+from dcai_cli.files import lock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from eth_account.signers.local import LocalAccount
+
+    from dcai_cli.chain.embedded import EmbeddedNode
+    from dcai_cli.config import Settings
+
+_LOCK_WAIT_S = 10.0
+_DEFAULT_PRIORITY_FEE_WEI = 10**9
+_POLLS_S = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+_REVERTED = 3
+
+
+class Node(Protocol):
+    """What answers JSON-RPC requests."""
+
+    label: str
+
+    def request(self, method: str, *params: Any) -> Any:  # noqa: ANN401 - JSON
+        """Answer one request, or raise RpcError or RpcUnreachable."""
+
+
+@contextmanager
+def open_chain(settings: Settings, *, clock: Callable[[], float] = time.time) -> Iterator[Chain]:
+    """Open the chain of the settings: the embedded one, or the node at `rpc_url`.
+
+    The embedded chain is locked while it is open.
+
+    Args:
+        settings: `rpc_url`, `rpc_headers`, `chain_id`, the gas prices and `devnet_path` count.
+        clock: seconds since 1970, for the embedded chain.
+
+    Raises:
+        WrongChain: the chain's id is not `settings.chain_id`.
+        RpcUnreachable: no node answers.
+        Locked: another process uses the embedded chain.
+    """
+    if settings.rpc_url is not None:
+        from dcai_cli.chain.http import HttpNode
+
+        yield Chain(HttpNode(settings.rpc_url, settings.rpc_headers), settings)
+        return
+    with _embedded_lock(settings.devnet_path):
+        from dcai_cli.chain.embedded import EmbeddedNode
+        from dcai_cli.chain.store import Store
+
+        with Store(settings.devnet_path) as store:
+            node = EmbeddedNode(store, clock)
+            yield Chain(node, settings, embedded=node)
+
+
+def reset(settings: Settings) -> None:
+    """Delete the embedded chain; the next command starts a new one with another genesis hash.
+
+    Raises:
+        Locked: another process uses it.
+    """
+    path = settings.devnet_path
+    with _embedded_lock(path):
+        # The main file goes last: without it, SQLite's side files would belong to a chain that is not there.
+        for suffix in ("-wal", "-shm", ""):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+@contextmanager
+def _embedded_lock(path: Path) -> Iterator[None]:
+    with lock(path.with_suffix(".lock"), what="The embedded chain", wait_s=_LOCK_WAIT_S):
+        yield
+
+
+class Chain:
+    """One chain, through one node.
+
+    Args:
+        node: answers the requests.
+        settings: pins the chain id and the gas prices.
+        embedded: the node again, if it is the embedded chain.
+        sleep: waits some seconds between looking for receipts.
+
+    Raises:
+        WrongChain: the node's chain id is not the pinned one.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        settings: Settings,
+        *,
+        embedded: EmbeddedNode | None = None,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._node = node
+        self._settings = settings
+        self._embedded = embedded
+        self._sleep = sleep
+        self.chain_id = self._number("eth_chainId")
+        if settings.chain_id not in (None, self.chain_id):
+            raise WrongChain(
+                f"The node at {node.label} is on chain {self.chain_id}, not on chain {settings.chain_id}.",
+                hint="Point --rpc-url at a node of that chain, or change chain_id in the settings.",
+            )
+
+    def __repr__(self) -> str:
+        return f"Chain({self.url_label}, {self.chain_id})"
+
+    # Who it is
+
+    @cached_property
+    def key(self) -> str:
+        """What tells this chain from all others: chain id and the beginning of its genesis hash."""
+        return f"{self.chain_id}-{self._node.request('eth_getBlockByNumber', '0x0', False)['hash'][2:10]}"
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether it is the chain in this process."""
+        return self._embedded is not None
+
+    @property
+    def url_label(self) -> str:
+        """The node's host, or "embedded"."""
+        return self._node.label
+
+    # What it holds
+
+    def timestamp(self) -> int:
+        """The chain's time: of the latest block; on the embedded chain, of a block mined now."""
+        if self._embedded is not None:
+            return self._embedded.next_timestamp()
+        return self.block_time("latest")
+
+    def block_number(self) -> int:
+        """The number of the latest block."""
+        return self._number("eth_blockNumber")
+
+    def block_time(self, number: int | str) -> int:
+        """The timestamp of a block.
+
+        Raises:
+            DcaiError: the node does not have it.
+        """
+        return int(self._block(number)["timestamp"], 16)
+
+    def balance_wei(self, address: str) -> int:
+        """The balance of an account."""
+        return self._number("eth_getBalance", address, "latest")
+
+    def next_nonce(self, address: str) -> int:
+        """The nonce of the account's next transaction, behind those that wait in the node's pool."""
+        return self._number("eth_getTransactionCount", address, "pending")
+
+    def mined_nonce(self, address: str) -> int:
+        """How many transactions of the account have been mined."""
+        return self._number("eth_getTransactionCount", address, "latest")
+
+    def code(self, address: str) -> bytes:
+        """The code at an address; empty if there is none."""
+        return _bytes(self._node.request("eth_getCode", address, "latest"))
+
+    def fund_if_new(self, address: str) -> None:
+        """On the embedded chain, give a new account 1,000 ether; elsewhere, do nothing."""
+        if self._embedded is not None:
+            self._embedded.fund(address)
+
+    # Contracts
+
+    def encode(self, contract_name: str, function: str, *args: object) -> bytes:
+        """The input that calls a function."""
+        entry = artifact(contract_name).functions[function]
+        return abi.selector(entry) + abi.encode(entry["inputs"], args)
+
+    def encode_deploy(self, contract_name: str, *args: object) -> bytes:
+        """The input that deploys a contract."""
+        contract = artifact(contract_name)
+        return contract.bytecode + abi.encode(contract.constructor_inputs, args)
+
+    def view(self, contract_name: str, address: str, function: str, *args: object) -> Any:  # noqa: ANN401 - by ABI
+        """Call a function without a transaction, with the latest state.
+
+        Returns:
+            Its result; a tuple if it has several. Structs are tuples.
+
+        Raises:
+            Reverted: the contract refused.
+            WrongChain: what is at the address does not answer like this contract.
+        """
+        outputs = artifact(contract_name).functions[function]["outputs"]
+        data = self.call(address, self.encode(contract_name, function, *args))
+        try:
+            values = abi.decode(outputs, data)
+        except ValueError:
+            raise WrongChain(
+                f"What is at {address} on {self.url_label} is not a {contract_name}: "
+                f"{function} answers with {len(data)} bytes.",
+                hint="Check the address and the network.",
+            ) from None
+        return values[0] if len(outputs) == 1 else values
+
+    def call(
+        self,
+        to: str | None,
+        data: bytes,
+        *,
+        sender: str | None = None,
+        value_wei: int = 0,
+        block: int | str = "latest",
+    ) -> bytes:
+        """Execute an input without a transaction.
+
+        Raises:
+            Reverted: the contract refused.
+        """
+        try:
+            return _bytes(
+                self._node.request("eth_call", _call(sender, to, data, value_wei), _block_tag(block))
+            )
+        except RpcError as error:
+            raise self._failed(error) from None
+
+    def estimate_gas(self, sender: str, to: str | None, data: bytes, value_wei: int = 0) -> int:
+        """The gas that a transaction needs, without any margin.
+
+        Raises:
+            Reverted: the contract would refuse it.
+            GasTooHigh: it does not fit into one transaction.
+            InsufficientFunds: the sender does not have the value.
+        """
+        call = {**_call(sender, to, data, value_wei), "gas": hex(MAX_TRANSACTION_GAS)}
+        try:
+            gas = self._number("eth_estimateGas", call)
+        except RpcError as error:
+            # Our contracts name every refusal: a revert without data is an inner call that ran out of gas.
+            if data and _is_revert(error) and not error.data:
+                raise _too_much_gas() from None
+            raise self._failed(error) from None
+        if gas > MAX_TRANSACTION_GAS:
+            raise _too_much_gas()
+        return gas
+
+    def _failed(self, error: RpcError) -> DcaiError:
+        """What a failed execution tells."""
+        words = error.message.lower()
+        if "out of gas" in words or "outofgas" in words or "gas required exceeds" in words:
+            return _too_much_gas()
+        if _is_revert(error):
+            return decode_revert(error.data or b"")
+        return self._refused(error)
+
+    # Transactions
+
+    def fees(self) -> Fees:
+        """What to offer for gas: twice the base fee and a priority fee, or what the settings say."""
+        base_fee = self._block("latest").get("baseFeePerGas")
+        fixed = self._settings.gas_price_wei
+        if base_fee is None:
+            return Fees(self._number("eth_gasPrice") if fixed is None else fixed, None)
+        priority = self._settings.priority_fee_wei
+        if priority is None:
+            priority = self._suggested_priority_fee_wei()
+        most = 2 * int(base_fee, 16) + priority if fixed is None else fixed
+        return Fees(most, min(priority, most))
+
+    def _suggested_priority_fee_wei(self) -> int:
+        try:
+            return self._number("eth_maxPriorityFeePerGas")
+        except RpcError:
+            return _DEFAULT_PRIORITY_FEE_WEI
+
+    def sign(
+        self,
+        key: LocalAccount,
+        *,
+        to: str | None,
+        data: bytes,
+        value_wei: int,
+        nonce: int,
+        gas: int,
+        fees: Fees,
+    ) -> SignedTransaction:
+        """Sign a transaction for this chain; asks no node.
+
+        Raises:
+            GasTooHigh: more gas or bytes than one transaction may have.
+        """
+        if gas > MAX_TRANSACTION_GAS:
+            raise _too_much_gas()
+        fields: dict[str, Any] = {
+            "chainId": self.chain_id,
+            "nonce": nonce,
+            "gas": gas,
+            "value": value_wei,
+            "data": data,
+        }
+        if to is not None:
+            fields["to"] = _checksum(to)
+        if fees.priority_fee_wei is None:
+            fields["gasPrice"] = fees.max_fee_per_gas_wei
+        else:
+            fields |= {
+                "type": 2,
+                "maxFeePerGas": fees.max_fee_per_gas_wei,
+                "maxPriorityFeePerGas": fees.priority_fee_wei,
+            }
+        signed = key.sign_transaction(fields)
+        raw = bytes(signed.raw_transaction)
+        if len(raw) > MAX_TRANSACTION_BYTES:
+            raise GasTooHigh(
+                f"The signed transaction has {len(raw):,} bytes; most nodes take {MAX_TRANSACTION_BYTES:,}.",
+                hint="Send fewer samples in one batch (--batch-size).",
+            )
+        return SignedTransaction(f"0x{signed.hash.hex()}", raw, nonce, gas, gas * fees.max_fee_per_gas_wei)
+
+    def send(self, raw: bytes) -> str:
+        """Send a signed transaction; sending the same one again is no error.
+
+        Returns:
+            Its hash.
+
+        Raises:
+            InsufficientFunds: the balance does not cover it.
+            NonceTaken: another transaction took its nonce.
+            FeeTooLow: the pool wants a higher fee.
+            RpcError: the node refuses it for another reason.
+        """
+        from eth_utils.crypto import keccak
+
+        transaction_hash = f"0x{keccak(raw).hex()}"
+        try:
+            self._node.request("eth_sendRawTransaction", f"0x{raw.hex()}")
+        except RpcError as error:
+            # Whatever the node says of a transaction that it has, the aim is reached.
+            if not self.knows(transaction_hash):
+                raise self._refused(error) from None
+        return transaction_hash
+
+    def knows(self, transaction_hash: str) -> bool:
+        """Whether the node has the transaction, waiting or mined."""
+        return self._node.request("eth_getTransactionByHash", transaction_hash) is not None
+
+    def receipt(self, transaction_hash: str) -> Receipt | None:
+        """The receipt of a mined transaction; None if it is not mined."""
+        form = self._node.request("eth_getTransactionReceipt", transaction_hash)
+        if form is None or form.get("blockNumber") is None:
+            return None
+        created = form.get("contractAddress")
+        return Receipt(
+            hash=form["transactionHash"],
+            status=int(form["status"], 16) == 1,
+            block_number=int(form["blockNumber"], 16),
+            block_hash=form["blockHash"],
+            gas_used=int(form["gasUsed"], 16),
+            effective_gas_price_wei=int(form.get("effectiveGasPrice") or "0x0", 16),
+            contract_address=None if created is None else _checksum(created),
+            logs=tuple(form["logs"]),
+        )
+
+    def wait(self, transaction_hash: str, timeout_s: float = 180) -> Receipt:
+        """Wait until a transaction is mined.
+
+        Raises:
+            NotMined: it was not mined in time; it may still be.
+        """
+        waited_s = 0.0
+        polls = iter(_POLLS_S)
+        poll_s = 0.0
+        while True:
+            receipt = self.receipt(transaction_hash)
+            if receipt is not None:
+                return receipt
+            if waited_s >= timeout_s:
+                raise NotMined(
+                    f"Transaction {transaction_hash} was not mined within {timeout_s:.0f} seconds.",
+                    hint="It may still be mined: type the same command again later.",
+                )
+            poll_s = min(next(polls, poll_s), timeout_s - waited_s)
+            self._sleep(poll_s)
+            waited_s += poll_s
+
+    def revert_reason(self, receipt: Receipt) -> Reverted:
+        """Why a mined transaction failed, by executing it again on the state before its block."""
+        form = self._node.request("eth_getTransactionByHash", receipt.hash)
+        try:
+            self.call(
+                form["to"],
+                _bytes(form["input"]),
+                sender=form["from"],
+                value_wei=int(form["value"], 16),
+                block=receipt.block_number - 1,
+            )
+        except Reverted as error:
+            return error
+        except DcaiError as error:
+            return Reverted(f"Transaction {receipt.hash} failed: {error.message}")
+        if receipt.gas_used == int(form["gas"], 16):
+            return Reverted(f"Transaction {receipt.hash} failed: it ran out of its {receipt.gas_used:,} gas.")
+        return Reverted(f"Transaction {receipt.hash} failed, but the same call now succeeds.")
+
+    # Events
+
+    def events(self, contract_name: str, logs: Receipt | Iterable[dict[str, Any]]) -> list[Event]:
+        """Decode the logs that are events of a contract; others are left out."""
+        known = artifact(contract_name).events_by_topic
+        found = []
+        for log in logs.logs if isinstance(logs, Receipt) else logs:
+            topics = [_bytes(topic) for topic in log["topics"]]
+            entry = known.get(topics[0]) if topics else None
+            if entry is None or log.get("removed"):
+                continue
+            found.append(
+                Event(
+                    name=entry["name"],
+                    address=_checksum(log["address"]),
+                    args=abi.decode_event(entry, topics, _bytes(log["data"])),
+                    block_number=int(log["blockNumber"], 16),
+                    transaction_hash=log["transactionHash"],
+                    log_index=int(log["logIndex"], 16),
+                )
+            )
+        return found
+
+    def logs(
+        self,
+        contract_name: str,
+        address: str,
+        event: str,
+        from_block: int,
+        to_block: int | None = None,
+        **indexed: object,
+    ) -> list[Event]:
+        """All events of one kind that a contract emitted, in their order.
+
+        Providers limit ranges and answers; a range that is refused is asked for in halves.
+
+        Args:
+            contract_name: says what the event looks like.
+            address: the contract.
+            event: the event's name.
+            from_block: the first block.
+            to_block: the last block; the latest if None.
+            indexed: values that indexed arguments must have.
+        """
+        entry = artifact(contract_name).events[event]
+        topics: list[str | None] = [f"0x{abi.topic(entry).hex()}"]
+        for parameter in entry["inputs"]:
+            if parameter["indexed"]:
+                wanted = indexed.pop(parameter["name"], None)
+                topics.append(None if wanted is None else f"0x{abi.encode([parameter], [wanted]).hex()}")
+        if indexed:
+            raise TypeError(f"{event} has no indexed argument {', '.join(indexed)}")
+        while topics[-1] is None:
+            topics.pop()
+        last = self.block_number() if to_block is None else to_block
+        return self.events(
+            contract_name, self._logs({"address": address, "topics": topics}, from_block, last)
+        )
+
+    def _logs(self, query: dict[str, Any], first: int, last: int) -> list[dict[str, Any]]:
+        if first > last:
+            return []
+        try:
+            found = self._node.request(
+                "eth_getLogs", {**query, "fromBlock": hex(first), "toBlock": hex(last)}
+            )
+        except RpcError as error:
+            if first == last:
+                raise self._refused(error) from None
+            middle = (first + last) // 2
+            return self._logs(query, first, middle) + self._logs(query, middle + 1, last)
+        return sorted(found, key=lambda log: (int(log["blockNumber"], 16), int(log["logIndex"], 16)))
+
+    # Time, on chains for development
+
+    def advance(self, seconds: int) -> None:
+        """Let time pass and mine a block.
+
+        Raises:
+            UsageError: the node is not one for development.
+        """
+        try:
+            self._node.request("evm_increaseTime", seconds)
+            self._node.request("evm_mine")
+        except RpcError as error:
+            raise UsageError(
+                f"The node at {self.url_label} does not let time be advanced: {error.message}.",
+                hint="This works on the embedded chain, anvil and hardhat.",
+            ) from None
+
+    # The rest
+
+    def _number(self, method: str, *params: object) -> int:
+        answer = self._node.request(method, *params)
+        try:
+            return int(answer, 16)
+        except (TypeError, ValueError):
+            raise RpcError(f"The node at {self.url_label} answers {method} with {answer!r:.80}.") from None
+
+    def _block(self, number: int | str) -> dict[str, Any]:
+        form = self._node.request("eth_getBlockByNumber", _block_tag(number), False)
+        if form is None:
+            raise RpcError(f"The node at {self.url_label} does not have block {number}.")
+        return dict(form)
+
+    def _refused(self, error: RpcError) -> DcaiError:
+        words = error.message.lower()
+        if "insufficient funds" in words or "insufficient balance" in words:
+            return _too_poor(error)
+        message = f"The node at {self.url_label} answers: {error.message}"
+        if "nonce too low" in words:
+            return NonceTaken(message, hint="Another program uses this account; type the same command again.")
+        if "underpriced" in words or "less than block base fee" in words or "fee too low" in words:
+            return FeeTooLow(message, hint="Offer more: set ETH_GAS_PRICE or ETH_PRIORITY_GAS_PRICE.")
+        return RpcError(message, rpc_code=error.rpc_code, data=error.data)
+
+
+def _is_revert(error: RpcError) -> bool:
+    return error.data is not None or error.rpc_code == _REVERTED or "revert" in error.message.lower()
+
+
+def _call(sender: str | None, to: str | None, data: bytes, value_wei: int) -> dict[str, str]:
+    call = {"data": f"0x{data.hex()}", "value": hex(value_wei)}
+    if sender is not None:
+        call["from"] = sender
+    if to is not None:
+        call["to"] = to
+    return call
+
+
+def _block_tag(block: int | str) -> str:
+    return hex(block) if isinstance(block, int) else block
+
+
+def _bytes(text: str) -> bytes:
+    return bytes.fromhex(text.removeprefix("0x"))
+
+
+def _checksum(address: str) -> str:
+    from eth_utils.address import to_checksum_address
+
+    return to_checksum_address(address)
+
+
+def _too_much_gas() -> GasTooHigh:
+    return GasTooHigh(
+        f"This does not fit into one transaction: it needs more than {MAX_TRANSACTION_GAS:,} gas.",
+        hint="Send fewer samples in one batch (--batch-size).",
+    )
+
+
+def _too_poor(error: RpcError) -> InsufficientFunds:
+    return InsufficientFunds(
+        f"The balance does not cover the transaction: {error.message}",
+        hint="Fund the account, or send less at a time.",
+    )

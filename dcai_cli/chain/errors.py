@@ -1,0 +1,46 @@
+"""Refusals that only a chain can utter, under the classes that carry the exit codes.
+
+::
+
+    DcaiError
+    ├── RpcError         the node answered with an error
+    │   ├── FeeTooLow    too low a fee for the pool, or to replace what is in it
+    │   └── NonceTaken   another transaction with this nonce is mined
+    ├── GasTooHigh       it does not fit into one transaction
+    └── NotMined         no receipt within the time given
+"""
+
+from __future__ import annotations
+
+from dcai_cli.errors import DcaiError
+
+
+class RpcError(DcaiError):
+    """The node answered with an error.
+
+    Args:
+        message: what the node said.
+        rpc_code: the JSON-RPC error code.
+        data: the bytes that a contract reverted with; None if the node sent none.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", rpc_code: int = 0, data: bytes | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.rpc_code = rpc_code
+        self.data = data
+
+
+class FeeTooLow(RpcError):
+    """The fee is too low for the node's pool, or to replace the transaction that is in it."""
+
+
+class NonceTaken(RpcError):
+    """Another transaction of this account with this nonce is mined already."""
+
+
+class GasTooHigh(DcaiError):
+    """The work does not fit into one transaction (EIP-7825)."""
+
+
+class NotMined(DcaiError):
+    """No receipt within the time given; the transaction may still be mined."""

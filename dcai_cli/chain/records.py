@@ -1,0 +1,89 @@
+"""What the chain answers, as frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Fees:
+    """What a transaction offers for a unit of gas.
+
+    Args:
+        max_fee_per_gas_wei: at most, base fee and priority fee together.
+        priority_fee_wei: on top of the base fee; None on chains without EIP-1559.
+    """
+
+    max_fee_per_gas_wei: int
+    priority_fee_wei: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SignedTransaction:
+    """A transaction that is ready to send.
+
+    Args:
+        hash: its hash, known before it is sent.
+        raw: the signed bytes.
+        nonce: the account's nonce that it uses up.
+        gas: its gas limit.
+        max_fee_wei: what its gas may cost at most.
+    """
+
+    hash: str
+    raw: bytes = field(repr=False)
+    nonce: int
+    gas: int
+    max_fee_wei: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a mined transaction.
+
+    Args:
+        hash: the transaction's hash.
+        status: whether it succeeded.
+        block_number: where it was mined.
+        block_hash: tells whether it was reorganised into another block.
+        gas_used: intrinsic part included.
+        effective_gas_price_wei: paid for a unit of gas.
+        contract_address: what it deployed, if it did.
+        logs: as the node sent them.
+    """
+
+    hash: str
+    status: bool
+    block_number: int
+    block_hash: str
+    gas_used: int
+    effective_gas_price_wei: int
+    contract_address: str | None
+    logs: tuple[dict[str, Any], ...] = field(repr=False)
+
+    @property
+    def fee_wei(self) -> int:
+        """What its gas cost."""
+        return self.gas_used * self.effective_gas_price_wei
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A decoded log.
+
+    Args:
+        name: the event's name.
+        address: the contract that emitted it.
+        args: its arguments by name.
+        block_number: where it was mined.
+        transaction_hash: what caused it.
+        log_index: its place in the block.
+    """
+
+    name: str
+    address: str
+    args: dict[str, Any]
+    block_number: int
+    transaction_hash: str
+    log_index: int

@@ -1,0 +1,106 @@
+"""One decoder for what contracts revert with, whatever client reports it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from dcai_cli.chain import abi
+from dcai_cli.chain.artifacts import all_errors
+from dcai_cli.domain import format_ether, iso_time
+from dcai_cli.errors import Reverted
+
+_ERROR_STRING = bytes.fromhex("08c379a0")
+_PANIC = bytes.fromhex("4e487b71")
+_PANICS = {
+    0x01: "an assertion failed",
+    0x11: "arithmetic overflow",
+    0x12: "division by zero",
+    0x21: "no such enum value",
+    0x22: "broken storage encoding",
+    0x31: "pop from an empty array",
+    0x32: "index out of bounds",
+    0x41: "too much memory",
+    0x51: "call to an uninitialised function",
+}
+
+
+def revert_data(error: Mapping[str, Any]) -> bytes | None:
+    """Find the bytes that a contract reverted with in a JSON-RPC error.
+
+    geth, anvil and the embedded chain put them into `data`; hardhat into `data.data`; some proxies prefix
+    them with a word, or nest the whole error once more under `data.originalError`.
+
+    Args:
+        error: the member `error` of a JSON-RPC answer.
+
+    Returns:
+        The bytes; empty for a revert without a reason; None if the answer holds none.
+    """
+    data = error.get("data")
+    if isinstance(data, Mapping):
+        nested = data.get("originalError", data)
+        return revert_data({"data": nested.get("data", nested.get("result"))})
+    if not isinstance(data, str):
+        return None
+    digits = data.removeprefix("Reverted ")
+    try:
+        return bytes.fromhex(digits.removeprefix("0x")) if digits.startswith("0x") else None
+    except ValueError:
+        return None
+
+
+def decode_revert(data: bytes) -> Reverted:
+    """Turn the bytes that a contract reverted with into an error for people.
+
+    Args:
+        data: selector and values of a custom error, of `Error(string)` or `Panic(uint256)`; or nothing.
+    """
+    if not data:
+        return Reverted("The contract reverted without a reason.")
+    entry = all_errors().get(data[:4])
+    try:
+        if entry is not None:
+            return _custom(entry, data[4:])
+        if data[:4] == _ERROR_STRING:
+            return Reverted(f"The contract reverted: {abi.decode([{'type': 'string'}], data[4:])[0]}")
+        if data[:4] == _PANIC:
+            number = abi.decode([{"type": "uint256"}], data[4:])[0]
+            return Reverted(f"The contract panicked: {_PANICS.get(number, 'unknown')} (0x{number:02x}).")
+    except ValueError:
+        pass
+    return Reverted(f"The contract reverted with an unknown error, 0x{data[:68].hex()}.")
+
+
+def _custom(entry: abi.Entry, data: bytes) -> Reverted:
+    name = entry["name"]
+    parameters = [parameter["name"] or f"arg{i}" for i, parameter in enumerate(entry["inputs"])]
+    values = dict(zip(parameters, abi.decode(entry["inputs"], data), strict=True))
+    shown = ", ".join(f"{key}={_show(value)}" for key, value in values.items())
+    hint = _HINTS[name](values) if name in _HINTS else ""
+    return Reverted(f"{name}({shown})", name=name, values=values, hint=hint)
+
+
+def _show(value: object) -> str:
+    return f"0x{value.hex()}" if isinstance(value, bytes) else str(value)
+
+
+_HINTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "AlreadyReported": lambda _: "You have taken your share of this sample.",
+    "ContributionThisSecond": lambda _: (
+        "Somebody contributed in this very second; type the same command again."
+    ),
+    "InsufficientDeposit": lambda values: (
+        f"The price rose to {format_ether(values['requiredWei'])}; type the same command again to see it."
+    ),
+    "NameTaken": lambda values: (
+        f"You have a model of this name at {values['trainer']}; choose another --name."
+    ),
+    "NotOwner": lambda values: f"Only {values['owner']} may do this.",
+    "NotSealed": lambda _: "The model's owner has to seal it first.",
+    "NothingLeft": lambda _: "Everything of this batch is paid out.",
+    "ReporterNotValidated": lambda _: (
+        "Contribute, and get a refund for informative samples, before you report."
+    ),
+    "TooEarly": lambda values: f"It is due at {iso_time(values['availableAt'])}, by the chain's time.",
+}
