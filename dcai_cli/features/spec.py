@@ -263,8 +263,8 @@ def parse_number(text: str) -> float:
     """Read a decimal number the same way on every machine.
 
     ASCII spaces around it are dropped, and what is left must match
-    `[+-]?(digits[.[digits]]|.digits)([eE][+-]?digits)?`. It is rounded to the nearest IEEE 754 double. Names ("nan"), hexadecimal, underscores and other digits
-    are refused.
+    `[+-]?(digits[.[digits]]|.digits)([eE][+-]?digits)?`. It is rounded to the nearest IEEE 754
+    double. Names ("nan"), hexadecimal, underscores and other digits are refused.
 
     Raises:
         ValueError: the text is not a finite number.

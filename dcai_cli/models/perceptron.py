@@ -1,8 +1,8 @@
 """The binary perceptron of the contracts in numpy: the same bits after any history.
 
-The rule, all on integers: score = bias + sum(w[i] * v_i); class 1 iff score > 0. Let y be +1 for label 1 and -1
-for label 0. A sample of n indices is informative, and trains the model, iff y * score <= margin * n; then each of
-its weights becomes w[i] + y * v_i and the bias becomes bias + y, both saturated at +-32767.
+The rule, all on integers: score = bias + sum(w[i] * v_i); class 1 iff score > 0. Let y be +1 for label 1 and
+-1 for label 0. A sample of n indices is informative, and trains the model, iff y * score <= margin * n; then
+each of its weights becomes w[i] + y * v_i and the bias becomes bias + y, both saturated at +-32767.
 """
 
 from __future__ import annotations

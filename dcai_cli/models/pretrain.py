@@ -63,7 +63,7 @@ def read_weights(path: Path, n_features: int) -> list[int]:
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror or error}.", hint=_HINT) from error
     except KeyError as error:
-        raise BadInput(f"{path} has no array {error.args[0]!r}.", hint=_HINT) from error
+        raise BadInput(f"{path} needs two arrays, weights and bias: {error.args[0]}.", hint=_HINT) from error
     except (ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         raise BadInput(f"{path} is not an .npz file of integers: {error}.", hint=_HINT) from error
     if weights.shape != (n_features,):
