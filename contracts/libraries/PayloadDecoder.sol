@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {IModel} from "../interfaces/IModel.sol";
+
+/// @notice What a decoder has to know about a model.
+/// @param nFeatures How many features there are.
+/// @param maxFeatures How many one sample may have.
+/// @param featureBytes What one feature takes: 2 or 3 bytes of index, and 1 more in a valued model.
+/// @param valued Whether features have values.
+struct Format {
+    uint256 nFeatures;
+    uint256 maxFeatures;
+    uint256 featureBytes;
+    bool valued;
+}
+
+/// @notice Where a sample stands in calldata.
+/// @param label Its label.
+/// @param n How many features it has.
+/// @param start The position of its label.
+/// @param features The position of its first feature.
+/// @param end The position behind its last feature.
+struct Sample {
+    uint256 label;
+    uint256 n;
+    uint256 start;
+    uint256 features;
+    uint256 end;
+}
+
+/// @title Reads samples from calldata
+/// @notice The format stands in `IModel`. Positions are absolute: what `calldataload` takes.
+library PayloadDecoder {
+    uint256 internal constant MAX_SAMPLES = 256;
+    uint256 internal constant UNIT = 64;
+    uint256 private constant HEADER_BYTES = 3;
+    /// @dev A compared pair in one 32-bit container: the features' 16 bits, and the bit above them for the borrow.
+    uint256 private constant LOW_16 = 0x0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff;
+    uint256 private constant BIT_16 = 0x0001000000010000000100000001000000010000000100000001000000010000;
+
+    /// @notice The format of a model's samples.
+    function formatOf(uint256 nFeatures, uint256 maxFeatures, bool valued)
+        internal
+        pure
+        returns (Format memory format)
+    {
+        format.nFeatures = nFeatures;
+        format.maxFeatures = maxFeatures;
+        format.featureBytes = (nFeatures <= 65_536 ? 2 : 3) + (valued ? 1 : 0);
+        format.valued = valued;
+    }
+
+    /// @notice The positions where a payload starts and ends; it is not empty.
+    function bounds(bytes calldata payload) internal pure returns (uint256 start, uint256 end) {
+        if (payload.length == 0) revert IModel.EmptyPayload();
+        assembly ("memory-safe") {
+            start := payload.offset
+        }
+        end = start + payload.length;
+    }
+
+    /// @notice Reads the header of the sample at a position.
+    /// @param sample Where to write what it says.
+    /// @param format The model's format.
+    /// @param number The number of the sample in the payload.
+    /// @param start Its position.
+    /// @param payloadEnd The end of the payload.
+    function readHeader(
+        Sample memory sample,
+        Format memory format,
+        uint256 number,
+        uint256 start,
+        uint256 payloadEnd
+    ) internal pure {
+        unchecked {
+            if (number == MAX_SAMPLES) revert IModel.TooManySamples(MAX_SAMPLES);
+            uint256 left = payloadEnd - start;
+            if (left < HEADER_BYTES) revert IModel.TruncatedSample(number, HEADER_BYTES, left);
+            uint256 header;
+            assembly ("memory-safe") {
+                header := shr(232, calldataload(start))
+            }
+            uint256 n = header & 0xffff;
+            if (n == 0 || n > format.maxFeatures) {
+                revert IModel.InvalidFeatureCount(number, n, format.maxFeatures);
+            }
+            uint256 size = HEADER_BYTES + n * format.featureBytes;
+            if (size > left) revert IModel.TruncatedSample(number, size, left);
+            sample.label = header >> 16;
+            sample.n = n;
+            sample.start = start;
+            sample.features = start + HEADER_BYTES;
+            sample.end = start + size;
+        }
+    }
+
+    /// @notice Reads one feature.
+    /// @param position Where it stands.
+    /// @return index Its index.
+    /// @return value Its value, 1 in a model without values.
+    function readFeature(Format memory format, uint256 position)
+        internal
+        pure
+        returns (uint256 index, int256 value)
+    {
+        uint256 indexBytes = format.featureBytes - (format.valued ? 1 : 0);
+        bool valued = format.valued;
+        assembly ("memory-safe") {
+            index := shr(sub(256, shl(3, indexBytes)), calldataload(position))
+            value := 1
+            if valued { value := signextend(0, byte(indexBytes, calldataload(position))) }
+        }
+    }
+
+    /// @notice Refuses a sample whose features are out of range or order.
+    /// @param number The number of the sample in the payload.
+    function requireValidFeatures(Sample memory sample, Format memory format, uint256 number) internal pure {
+        if (format.featureBytes == 2 && _areIncreasing(sample, format.nFeatures)) return;
+        unchecked {
+            uint256 previous;
+            for (uint256 position = sample.features; position < sample.end; position += format.featureBytes) {
+                (uint256 index, int256 value) = readFeature(format, position);
+                if (index >= format.nFeatures) {
+                    revert IModel.FeatureOutOfRange(number, index, format.nFeatures);
+                }
+                if (index <= previous && position != sample.features) {
+                    revert IModel.FeaturesNotIncreasing(number, previous, index);
+                }
+                if (value == 0 || value == -128) revert IModel.InvalidValue(number, index, value);
+                previous = index;
+            }
+        }
+    }
+
+    /// @notice The size of a sample for pricing.
+    /// @return units `ceil(sum |value| / 64)`.
+    function unitsOf(Sample memory sample, Format memory format) internal pure returns (uint256 units) {
+        unchecked {
+            uint256 influence = sample.n;
+            if (format.valued) {
+                influence = 0;
+                for (
+                    uint256 position = sample.features;
+                    position < sample.end;
+                    position += format.featureBytes
+                ) {
+                    (, int256 value) = readFeature(format, position);
+                    influence += uint256(value < 0 ? -value : value);
+                }
+            }
+            // A sample of zeros never gets further than its price, and it must have one.
+            return influence == 0 ? 1 : (influence + UNIT - 1) / UNIT;
+        }
+    }
+
+    /// @notice The hash of a sample.
+    function hashOf(Sample memory sample) internal pure returns (bytes32 hash) {
+        uint256 start = sample.start;
+        uint256 end = sample.end;
+        assembly ("memory-safe") {
+            // Free memory as scratch: nothing of it is kept.
+            let scratch := mload(0x40)
+            calldatacopy(scratch, start, sub(end, start))
+            hash := keccak256(scratch, sub(end, start))
+        }
+    }
+
+    /// @dev Whether 2-byte indices increase strictly and stay below nFeatures: 16 neighbours at once. Each index is compared
+    /// with the next one in a container of 32 bits: `2^16 + index - next` keeps bit 16 unless next is greater.
+    function _areIncreasing(Sample memory sample, uint256 nFeatures) private pure returns (bool increasing) {
+        uint256 position = sample.features;
+        uint256 last = sample.end - 2;
+        assembly ("memory-safe") {
+            increasing := lt(shr(240, calldataload(last)), nFeatures)
+            let violations := 0
+            if lt(add(position, 30), last) {
+                for {} lt(position, last) { position := add(position, 32) } {
+                    // The last block ends with the sample; it looks at some pairs for the second time.
+                    if gt(add(position, 32), last) { position := sub(last, 32) }
+                    let word := calldataload(position)
+                    let next := and(calldataload(add(position, 2)), LOW_16)
+                    let even := and(shr(16, word), LOW_16)
+                    let odd := and(word, LOW_16)
+                    violations := or(violations, or(sub(or(even, BIT_16), odd), sub(or(odd, BIT_16), next)))
+                }
+                violations := and(violations, BIT_16)
+            }
+            for {} lt(position, last) { position := add(position, 2) } {
+                let pair := shr(224, calldataload(position))
+                violations := or(violations, iszero(lt(shr(16, pair), and(pair, 0xffff))))
+            }
+            increasing := and(increasing, iszero(violations))
+        }
+    }
+}
