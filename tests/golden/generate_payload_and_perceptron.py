@@ -36,6 +36,7 @@ class PlainPerceptron:
         self.weights = [0] * n_features
         self.bias = 0
         self.margin = margin
+        self.saturated: set[str] = set()
 
     def score(self, indices: list[int], values: list[int]) -> int:
         """The score of one vector."""
@@ -49,10 +50,17 @@ class PlainPerceptron:
             if sign * self.score(indices, values) <= self.margin * len(indices):
                 informative |= 1 << position
                 for index, value in zip(indices, values, strict=True):
-                    moved = self.weights[index] + sign * value
-                    self.weights[index] = max(-LIMIT, min(LIMIT, moved))
-                self.bias = max(-LIMIT, min(LIMIT, self.bias + sign))
+                    self.weights[index] = self.saturate("weight", self.weights[index] + sign * value)
+                self.bias = self.saturate("bias", self.bias + sign)
         return informative
+
+    def saturate(self, what: str, value: int) -> int:
+        """Keep a value within the limits, and note where that made a difference."""
+        if abs(value) <= LIMIT:
+            return value
+        limit = LIMIT if value > 0 else -LIMIT
+        self.saturated.add(f"{what} at {limit}")
+        return limit
 
     def words(self) -> list[int]:
         """Storage words: sixteen lanes each, lane 0 the most significant; the bias in a word of its own."""
@@ -231,7 +239,7 @@ def history(
     if start:
         for index in pool:
             model.weights[index] = rng.choice((LIMIT, -LIMIT, LIMIT - 1, 1 - LIMIT, 0))
-        model.bias = LIMIT - 1 if start == "high" else 1 - LIMIT
+        model.bias = LIMIT if start == "high" else -LIMIT
     first = nonzero(model.words())
     batches = []
     for _ in range(4):
@@ -256,6 +264,7 @@ def history(
         "valued": valued,
         "first": first,
         "batches": batches,
+        "saturated": sorted(model.saturated),
         "last": nonzero(model.words()),
     }
 
