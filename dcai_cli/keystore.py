@@ -1,7 +1,7 @@
 """Encrypted key files: Web3 Secret Storage, version 3.
 
-A file `<name>.json` in the keystore's folder is the account `<name>`; so geth, ape and `cast wallet` (where the
-name is the file's) read ours, and theirs are read here whatever their names. Passwords are passed in, never
+A file `<name>.json` in the keystore's folder is the account `<name>`; so geth, ape and `cast wallet` (where
+the name is the file's) read ours, and theirs are read here whatever their names. Passwords are passed in, never
 asked for.
 """
 
