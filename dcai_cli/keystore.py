@@ -1,8 +1,8 @@
 """Encrypted key files: Web3 Secret Storage, version 3.
 
 A file `<name>.json` in the keystore's folder is the account `<name>`; so geth, ape and `cast wallet` (where
-the name is the file's) read ours, and theirs are read here whatever their names. Passwords are passed in, never
-asked for.
+the name is the file's) read ours, and theirs are read here whatever their names. Passwords are passed in,
+never asked for.
 """
 
 from __future__ import annotations
@@ -137,24 +137,12 @@ class Keystore:
         """
         return f"0x{bytes(self.unlock(stored, password).key).hex()}"
 
-    def _store(self, name: str, key: bytes, password: str) -> StoredAccount:
-        from eth_keyfile.keyfile import create_keyfile_json
+    def check_free(self, name: str) -> None:
+        """Make sure that a new account can have this name, before anybody is asked for a password.
 
-        self._check_free(name)
-        content = create_keyfile_json(
-            key, password.encode(), version=3, kdf="scrypt", iterations=self._work_factor
-        )
-        return self._write(name, {**content, "address": content["address"].lower()})
-
-    def _write(self, name: str, content: Mapping[str, Any]) -> StoredAccount:
-        path = self._folder / f"{name}.json"
-        # Beside the folder: some programs take every file in it for a key.
-        with lock(self._folder.parent / f".{self._folder.name}.lock", what="The keystore", wait_s=10):
-            self._check_free(name)
-            write_atomically(path, json.dumps(content, indent=1).encode() + b"\n")
-        return _stored(path)
-
-    def _check_free(self, name: str) -> None:
+        Raises:
+            BadInput: the name is taken, or cannot be one.
+        """
         if not _NAME.fullmatch(name) or name.endswith(".json") or _ADDRESS.fullmatch(name):
             raise BadInput(
                 f"{name!r} cannot be the name of an account.",
@@ -165,6 +153,23 @@ class Keystore:
             raise BadInput(
                 f"There is an account {name!r} in {self._folder} already.", hint="Choose another name."
             )
+
+    def _store(self, name: str, key: bytes, password: str) -> StoredAccount:
+        from eth_keyfile.keyfile import create_keyfile_json
+
+        self.check_free(name)
+        content = create_keyfile_json(
+            key, password.encode(), version=3, kdf="scrypt", iterations=self._work_factor
+        )
+        return self._write(name, {**content, "address": content["address"].lower()})
+
+    def _write(self, name: str, content: Mapping[str, Any]) -> StoredAccount:
+        path = self._folder / f"{name}.json"
+        # Beside the folder: some programs take every file in it for a key.
+        with lock(self._folder.parent / f".{self._folder.name}.lock", what="The keystore", wait_s=10):
+            self.check_free(name)
+            write_atomically(path, json.dumps(content, indent=1).encode() + b"\n")
+        return _stored(path)
 
 
 def password_from_file(path: Path) -> str:

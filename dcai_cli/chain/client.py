@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -58,13 +58,14 @@ def open_chain(settings: Settings, *, clock: Callable[[], float] = time.time) ->
     if settings.rpc_url is not None:
         from dcai_cli.chain.http import HttpNode
 
-        yield Chain(HttpNode(settings.rpc_url, settings.rpc_headers), settings)
+        with closing(HttpNode(settings.rpc_url, settings.rpc_headers)) as http_node:
+            yield Chain(http_node, settings)
         return
     with _embedded_lock(settings.devnet_path):
         from dcai_cli.chain.embedded import EmbeddedNode
         from dcai_cli.chain.store import Store
 
-        with Store(settings.devnet_path) as store:
+        with closing(Store(settings.devnet_path)) as store:
             node = EmbeddedNode(store, clock)
             yield Chain(node, settings, embedded=node)
 

@@ -83,7 +83,14 @@ class EmbeddedChain(MiningChain):  # type: ignore[misc]
         )
 
     def execute_free(
-        self, header: Any, *, sender: bytes, to: bytes, data: bytes, value_wei: int, gas: int
+        self,
+        header: Any,  # noqa: ANN401 - as above
+        *,
+        sender: bytes,
+        to: bytes,
+        data: bytes,
+        value_wei: int,
+        gas: int,
     ) -> tuple[MeasuringComputation, int]:
         """Execute a call without a signature or a fee, and forget what it did.
 

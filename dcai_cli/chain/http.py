@@ -60,6 +60,7 @@ class HttpNode:
     def __init__(
         self, url: str, headers: Mapping[str, str], *, sleep: Callable[[float], object] = time.sleep
     ) -> None:
+        import requests
         from web3 import HTTPProvider
 
         self.label = host_of(url)
@@ -68,7 +69,14 @@ class HttpNode:
         if headers:
             settings["headers"] = {**HTTPProvider.get_request_headers(), **headers}
         # Retries are ours: the library's would also repeat what a node refuses for good.
-        self._provider = HTTPProvider(url, request_kwargs=settings, exception_retry_configuration=None)
+        self._session = requests.Session()
+        self._provider = HTTPProvider(
+            url, request_kwargs=settings, session=self._session, exception_retry_configuration=None
+        )
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._session.close()
 
     def __repr__(self) -> str:
         return f"HttpNode({self.label})"
@@ -76,8 +84,8 @@ class HttpNode:
     def request(self, method: str, *params: Any) -> Any:  # noqa: ANN401 - JSON
         """Answer one JSON-RPC request.
 
-        Busy nodes (429 and the gateways' errors) and cut connections are asked again a few times; every method
-        that is used here can be repeated.
+        Busy nodes (429 and the gateways' errors) and cut connections are asked again a few times; every
+        method that is used here can be repeated.
 
         Raises:
             RpcUnreachable: no node answers, or what answers is none.
@@ -152,7 +160,7 @@ class HttpNode:
         )
 
 
-class _Busy(Exception):  # noqa: N818 - a state that passes, not an error
+class _Busy(Exception):
     def __init__(self, why: str, wait_s: float = 0.0) -> None:
         super().__init__(why)
         self.why = why

@@ -7,7 +7,7 @@ facts of our own. Keys are read when they are needed and only new ones are writt
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from eth.db.backends.base import BaseDB
 
@@ -116,9 +116,3 @@ class Store(BaseDB):  # type: ignore[misc]
     def close(self) -> None:
         """Close the file; what was not committed is gone."""
         self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

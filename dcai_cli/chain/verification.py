@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dcai_cli.chain.artifacts import artifact
-from dcai_cli.errors import Reverted, WrongChain
+from dcai_cli.errors import WrongChain
 
 if TYPE_CHECKING:
     from dcai_cli.chain.client import Chain
@@ -19,8 +19,8 @@ _PARTS = {"model": "Perceptron", "incentive": "StakeIncentive", "dataHandler": "
 def is_ours(chain: Chain, trainer_address: str) -> None:
     """Make sure that a trainer and its parts run the contracts that ship with this package.
 
-    Each must be a minimal proxy (EIP-1167) of an implementation whose code equals the artifact's, byte for byte,
-    and each part must serve this trainer.
+    Each must be a minimal proxy (EIP-1167) of an implementation whose code equals the artifact's, byte for
+    byte, and each part must serve this trainer.
 
     Args:
         chain: where to look.
