@@ -1,6 +1,7 @@
-"""Compile the contracts and write what ships in the Python package: `python tools/build_artifacts.py [--check]`.
+"""Compile the contracts and write what ships in the Python package.
 
-With --check nothing is written; the exit status is 1 if what is shipped differs from what the sources compile to.
+`python tools/build_artifacts.py [--check]`: with --check nothing is written, and the exit status is 1 if what is
+shipped differs from what the sources compile to.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ def find_forge() -> str:
     Raises:
         FileNotFoundError: there is neither.
     """
-    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine().lower(), platform.machine().lower())
-    system = {"windows": "win32"}.get(platform.system().lower(), platform.system().lower())
+    machine, system = platform.machine().lower(), platform.system().lower()
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
+    system = {"windows": "win32"}.get(system, system)
     name = "forge.exe" if system == "win32" else "forge"
     native = ROOT / "node_modules" / "@foundry-rs" / f"forge-{system}-{machine}" / "bin" / name
     if native.exists():
@@ -41,8 +43,7 @@ def find_forge() -> str:
 def compile_contracts() -> dict[str, str]:
     """Compile and return the text of each artifact by file name."""
     with tempfile.TemporaryDirectory() as folder:
-        # From nothing and without the tests: with the intermediate representation, what is compiled together can show in
-        # the bytecode.
+        # From nothing and without the tests: what is compiled together can show in the bytecode.
         places = ["--out", f"{folder}/out", "--cache-path", f"{folder}/cache"]
         command = [find_forge(), "build", "--quiet", "--force", "--skip", "test", *places]
         subprocess.run(command, cwd=ROOT, check=True)
