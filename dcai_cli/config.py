@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import platformdirs
 
@@ -107,6 +108,31 @@ def load_settings(environ: Mapping[str, str] = os.environ, **flags: object) -> S
         priority_fee_wei=_number("priority_fee_wei", values.get("priority_fee_wei")),
         rpc_headers=headers if isinstance(headers, dict) else {},
     )
+
+
+def describe_settings(settings: Settings) -> dict[str, str | int | None]:
+    """The settings as they may be shown: of the RPC URL only the host, of headers nothing."""
+    return {
+        "network": EMBEDDED if settings.rpc_url is None else host_of(settings.rpc_url),
+        "chain_id": settings.chain_id,
+        "account": settings.account,
+        "password_file": None if settings.password_file is None else str(settings.password_file),
+        "gas_price_wei": settings.gas_price_wei,
+        "priority_fee_wei": settings.priority_fee_wei,
+        "config_file": str(settings.config_path),
+        "data_folder": str(settings.data_dir),
+        "keystore": str(settings.keystore_dir),
+    }
+
+
+def host_of(url: str) -> str:
+    """Host and port of a URL: user, path and query may hold an API key."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    return (parts.hostname or "?") + (f":{port}" if port else "")
 
 
 def _number(name: str, value: object) -> int | None:

@@ -172,6 +172,36 @@ def format_duration(seconds: int) -> str:
     return " ".join(parts[:2]) or "0 s"
 
 
+_AMOUNT = re.compile(r"(\d+)(?:\.(\d+))?\s*(wei|gwei|eth|ether)?", re.IGNORECASE)
+_UNIT_DIGITS = {"wei": 0, "gwei": 9, "eth": 18, "ether": 18}
+
+
+def parse_amount(text: str) -> int:
+    """Read an amount of money such as 1500000, 20gwei or 0.5ether.
+
+    Args:
+        text: digits, perhaps with a fraction, and a unit (wei, gwei, eth, ether); without one it is wei.
+
+    Returns:
+        The amount in wei.
+
+    Raises:
+        UsageError: the text is no amount, or finer than a wei.
+
+    >>> parse_amount("0.5ether")
+    500000000000000000
+    """
+    match = _AMOUNT.fullmatch(text.strip())
+    digits = _UNIT_DIGITS[(match[3] or "wei").lower()] if match else 0
+    fraction = (match[2] or "").rstrip("0") if match else ""
+    if match is None or len(fraction) > digits:
+        raise UsageError(
+            f"{text!r} is not an amount.", hint="Write for instance 0.5ether, 20gwei or 1500000 (wei)."
+        )
+    whole = int(match[1]) * int(10**digits)
+    return whole + int(fraction.ljust(digits, "0") or 0)
+
+
 def iso_time(timestamp: int) -> str:
     """Write a chain timestamp as ISO 8601 in UTC.
 

@@ -1,0 +1,113 @@
+"""Assembles the commands; the one place where an error becomes a message and an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import typer
+from typer.exceptions import TyperException
+
+from dcai_cli.cli import account, claims, contribute, data, demo, devnet, model, predict, settings
+from dcai_cli.cli.output import print_error, stderr
+from dcai_cli.errors import DcaiError, Interrupted, UsageError
+
+app = typer.Typer(
+    name="dcai",
+    help="Contribute data to machine-learning models that live in Ethereum smart contracts.",
+    epilog="Exit codes: 0 ok, 1 failed, 2 usage, 3 partly done, 10 no account, 11 wrong password, "
+    "12 insufficient funds, 13 RPC unreachable, 14 reverted, 15 bad input, 16 limit, 17 wrong chain or contract, 18 locked, "
+    "130 interrupted.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+contribute.register(app)
+predict.register(app)
+claims.register(app)
+demo.register(app)
+app.add_typer(account.app, name="account")
+app.add_typer(model.app, name="model")
+app.add_typer(data.app, name="data")
+app.add_typer(devnet.app, name="devnet")
+app.add_typer(settings.app, name="config")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from dcai_cli import __version__
+
+        typer.echo(f"dcai {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    *,
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    pass
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command.
+
+    Args:
+        arguments: what was typed after `dcai`.
+
+    Returns:
+        The exit code.
+    """
+    as_json = "--json" in arguments
+    name = _command_name(arguments)
+    try:
+        code = typer.main.get_command(app).main(list(arguments), prog_name="dcai", standalone_mode=False)
+    except DcaiError as error:
+        print_error(error, command=name, as_json=as_json)
+        return error.exit_code
+    except TyperException as error:
+        if as_json:
+            print_error(
+                UsageError(error.format_message(), hint=f"dcai {name} --help".replace("  ", " ")),
+                command=name,
+                as_json=True,
+            )
+        else:
+            _print_usage(error)
+        return UsageError.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        code = Interrupted.exit_code
+    except BrokenPipeError:
+        return 1
+    if code == Interrupted.exit_code:
+        print_error(
+            Interrupted("Interrupted.", hint="The same command again goes on where this one stopped."),
+            command=name,
+            as_json=as_json,
+        )
+    return code if isinstance(code, int) else 0
+
+
+def _print_usage(error: TyperException) -> None:
+    from typer import rich_utils
+
+    if error.format_message():
+        rich_utils.rich_format_error(error)  # type: ignore[arg-type]
+    else:
+        stderr().print("Type [bold]dcai --help[/].")
+
+
+def _command_name(arguments: Sequence[str]) -> str:
+    """The command's words, for error documents: `model deploy` of `model deploy --name x`."""
+    command = typer.main.get_command(app)
+    words = []
+    for word in arguments:
+        commands = getattr(command, "commands", {})
+        if word not in commands:
+            break
+        words.append(word)
+        command = commands[word]
+    return " ".join(words)

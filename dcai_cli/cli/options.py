@@ -1,0 +1,64 @@
+"""Options that several commands share, and the step from them to an opened workspace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from dcai_cli.services.workspace import Workspace
+
+_NETWORK = "Network and account"
+_OUTPUT = "Output"
+
+RpcUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--rpc-url",
+        help="Node to talk to; 'embedded' is the chain in this process. [env: ETH_RPC_URL]",
+        rich_help_panel=_NETWORK,
+    ),
+]
+ChainId = Annotated[
+    int | None,
+    typer.Option(
+        "--chain-id",
+        help="Refuse a node with another chain id. [env: DCAI_CHAIN_ID]",
+        rich_help_panel=_NETWORK,
+    ),
+]
+Account = Annotated[
+    str | None,
+    typer.Option(
+        "--account", help="Account to act with, name or address. [env: ETH_FROM]", rich_help_panel=_NETWORK
+    ),
+]
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--password-file",
+        help="File that holds the account's password. [env: ETH_PASSWORD]",
+        rich_help_panel=_NETWORK,
+    ),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model", "-m", help="Model, name or address; the one in use, or the only one, if left out."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.", rich_help_panel=_OUTPUT)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no talk.", rich_help_panel=_OUTPUT)]
+Yes = Annotated[
+    bool, typer.Option("--yes", "-y", help="Answer every question with yes.", rich_help_panel=_OUTPUT)
+]
+
+
+def open_workspace(**flags: Any) -> Workspace:  # noqa: ANN401 - flags of every type
+    """Open a workspace by flags (None: not given), environment and settings file."""
+    from dcai_cli.config import load_settings
+    from dcai_cli.services.workspace import Workspace
+
+    return Workspace(load_settings(**flags))

@@ -1,0 +1,176 @@
+"""The only printer and prompter: data to stdout, talk to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dcai_cli.errors import DcaiError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from dcai_cli.config import Settings
+    from dcai_cli.keystore import StoredAccount
+
+VERSION = 1
+"""Version of the JSON documents."""
+
+Progress = Callable[[int, int], None]
+
+
+def stdout() -> Console:
+    """The console for data."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True)
+
+
+def stderr() -> Console:
+    """The console for talk."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """How one command speaks.
+
+    Args:
+        command: its name, as in "model deploy".
+        json: one JSON document on stdout instead of text.
+        quiet: no talk.
+        yes: every question is answered with yes.
+    """
+
+    command: str
+    json: bool = False
+    quiet: bool = False
+    yes: bool = False
+
+    def result(self, data: dict[str, Any], human: Callable[[Console], None]) -> None:
+        """Print the result: as JSON, or for people by `human`."""
+        if self.json:
+            print_document(self.command, data=data)
+        else:
+            human(stdout())
+
+    def note(self, text: str) -> None:
+        """Say something on stderr."""
+        if not self.quiet:
+            stderr().print(text, markup=False)
+
+    def ask(self, question: str) -> None:
+        """Go on only after a yes.
+
+        Raises:
+            UsageError: nobody is there to answer.
+            DcaiError: the answer was no.
+        """
+        if self.yes:
+            return
+        if not sys.stdin.isatty():
+            raise UsageError(
+                f"{question} Nobody is there to answer.", hint="Add --yes to go on without being asked."
+            )
+        stderr().print(f"{question} [y/N] ", end="", markup=False)
+        if input().strip().lower() not in {"y", "yes"}:
+            raise DcaiError("Stopped; nothing was sent.")
+
+    def password(self, settings: Settings) -> Callable[[StoredAccount], str]:
+        """How a command comes by an account's password: a file, or a prompt."""
+
+        def get(stored: StoredAccount) -> str:
+            return read_password(settings, f"Password of {stored.name}: ")
+
+        return get
+
+    @contextmanager
+    def progress(self, what: str) -> Iterator[Progress]:
+        """Show a bar with a rate and the time left, where stderr is a terminal."""
+        if self.quiet or self.json or not sys.stderr.isatty():
+            yield lambda _done, _all: None
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Bar(*columns, console=stderr(), transient=True) as bar:
+            task = bar.add_task(what, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def read_password(settings: Settings, prompt: str, *, twice: bool = False) -> str:
+    """A password from the file that the settings name, or from a prompt.
+
+    Args:
+        settings: they may name a password file.
+        prompt: what to ask.
+        twice: ask again, as a new password is never seen.
+
+    Raises:
+        UsageError: there is neither a file nor a terminal, or the two answers differ.
+    """
+    if settings.password_file is not None:
+        from dcai_cli.keystore import password_from_file
+
+        return password_from_file(settings.password_file)
+    answer = read_secret(
+        prompt, hint="Name a file that holds it: --password-file FILE, or ETH_PASSWORD=FILE."
+    )
+    if twice and read_secret("The same again: ", hint="") != answer:
+        raise UsageError("The two passwords differ.", hint="Try again.")
+    return answer
+
+
+def read_secret(prompt: str, *, hint: str) -> str:
+    """Something secret from the terminal, which does not show it.
+
+    Raises:
+        UsageError: there is no terminal.
+    """
+    if not sys.stdin.isatty():
+        raise UsageError(f"{prompt.rstrip(': ')}: nobody is there to type it.", hint=hint)
+    from getpass import getpass
+
+    return getpass(prompt, stream=sys.stderr)
+
+
+def print_document(command: str, *, data: Any = None, error: dict[str, Any] | None = None) -> None:  # noqa: ANN401
+    """Print the one JSON document of a command; with an error, `data` is what was done all the same."""
+    document: dict[str, Any] = {"version": VERSION, "command": command}
+    if data is not None:
+        document["data"] = data
+    if error is not None:
+        document["error"] = error
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.flush()
+
+
+def print_error(error: DcaiError, *, command: str, as_json: bool) -> None:
+    """Say what went wrong and what to type next."""
+    if as_json:
+        print_document(
+            command,
+            error={
+                "code": error.code,
+                "exit_code": error.exit_code,
+                "message": error.message,
+                "hint": error.hint,
+            },
+        )
+    console = stderr()
+    console.print(f"[bold red]error:[/] {_escaped(error.message)}")
+    if error.hint:
+        console.print(f"[dim]hint:[/] {_escaped(error.hint)}")
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

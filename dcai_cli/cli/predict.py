@@ -1,0 +1,79 @@
+"""dcai predict: ask a model, free."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dcai_cli.cli import options
+from dcai_cli.cli.output import Output
+from dcai_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from dcai_cli.services.predict import Prediction
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command(
+        "predict",
+        epilog='Example: dcai predict "what a film" --model reviews. Exit codes: 0, 2, 13, 15, 17.',
+    )(predict)
+
+
+def predict(
+    text: Annotated[
+        str | None, typer.Argument(help="Text; for a tabular model a JSON object of column to cell.")
+    ] = None,
+    *,
+    file: Annotated[Path | None, typer.Option("--file", "-f", help="Predict every row of a file.")] = None,
+    output_file: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the rows with their predictions as csv.")
+    ] = None,
+    model: options.Model = None,
+    text_column: Annotated[str | None, typer.Option(help="Column of the text.")] = None,
+    rpc_url: options.RpcUrl = None,
+    chain_id: options.ChainId = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Predict a text's label, or those of a file's rows."""
+    from dcai_cli.services.predict import predict_file, predict_text, write_predictions
+
+    if (text is None) == (file is None):
+        raise UsageError(
+            "Predict a text or a file.", hint='dcai predict "some text", or dcai predict --file F'
+        )
+    if output_file is not None and file is None:
+        raise UsageError("--output goes with --file.", hint="Leave it out, or add --file F.")
+    output = Output("predict", json=json, quiet=quiet)
+    with options.open_workspace(rpc_url=rpc_url, chain_id=chain_id) as workspace:
+        if text is not None:
+            hosted, prediction = predict_text(workspace, text, model=model)
+            predictions = [prediction]
+        else:
+            assert file is not None
+            hosted, rows, predictions = predict_file(workspace, file, model=model, text_column=text_column)
+            if output_file is not None:
+                write_predictions(output_file, rows, predictions)
+    data: dict[str, Any] = {"model": hosted.address}
+    if output_file is not None:
+        data |= {"output": str(output_file), "rows": len(predictions)}
+        output.result(data, lambda console: console.print(f"{len(predictions)} rows in {output_file}"))
+        return
+    data["predictions"] = [_item(prediction) for prediction in predictions]
+
+    def human(console: Console) -> None:
+        for item in predictions:
+            console.print(item.label or f"- ({item.reason})", markup=False)
+
+    output.result(data, human)
+
+
+def _item(prediction: Prediction) -> dict[str, Any]:
+    item: dict[str, Any] = {"row": prediction.row, "label": prediction.label}
+    return item | {"reason": prediction.reason} if prediction.reason else item

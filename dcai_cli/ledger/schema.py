@@ -1,0 +1,167 @@
+"""The ledger's tables and the migrations that lead to them.
+
+Every table names its chain, because a reset devnet and a main network may share one ledger.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    insert,
+    inspect,
+    select,
+    update,
+)
+from sqlalchemy.types import TypeDecorator
+
+from dcai_cli.errors import BadInput
+
+SCHEMA_VERSION = 1
+
+
+class BigInteger(TypeDecorator[int]):
+    """An unsigned integer of up to 256 bits (wei, bitmaps), kept as decimal digits."""
+
+    impl = String(78)
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Any) -> str | None:  # noqa: ANN401, ARG002
+        """Write the digits."""
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: str | None, dialect: Any) -> int | None:  # noqa: ANN401, ARG002
+        """Read the digits."""
+        return None if value is None else int(value)
+
+
+metadata = MetaData()
+
+schema_version = Table("schema_version", metadata, Column("version", Integer, nullable=False))
+
+choices = Table(
+    "choices",
+    metadata,
+    Column("scope", String(80), primary_key=True),
+    Column("name", String(40), primary_key=True),
+    Column("value", String(200), nullable=False),
+    comment="what the user or the tool settled on: the account in use, a chain's registry, ...",
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("chain", String(80), primary_key=True),
+    Column("address", String(42), primary_key=True),
+    Column("name", String(80), nullable=False),
+    Column("owner", String(42), nullable=False),
+    Column("spec", String, nullable=False),
+    Column("description", String, nullable=False, comment="addresses, terms and parameters as JSON"),
+    Column("from_block", Integer, nullable=False),
+)
+
+transactions = Table(
+    "transactions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("chain", String(80), nullable=False),
+    Column("account", String(42), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("detail", String(200), nullable=False, default=""),
+    Column("model", String(42)),
+    Column("hash", String(66), nullable=False, unique=True),
+    Column("nonce", Integer, nullable=False),
+    Column("raw", LargeBinary, nullable=False),
+    Column("state", String(10), nullable=False, comment="signed, sent, mined, reverted or dropped"),
+    Column("created_at", Integer, nullable=False),
+    Column("block_number", Integer),
+    Column("block_hash", String(66)),
+    Column("gas_used", Integer),
+    Column("fee_wei", BigInteger),
+    Column("contract_address", String(42)),
+    Index("transactions_by_state", "chain", "account", "state"),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("chain", String(80), nullable=False),
+    Column("account", String(42), nullable=False),
+    Column("model", String(42), nullable=False),
+    Column("state", String(10), nullable=False, comment="planned, signed, open or settled"),
+    Column("transaction_id", ForeignKey("transactions.id")),
+    Column("count", Integer, nullable=False),
+    Column("units", Integer, nullable=False),
+    Column("samples_root", LargeBinary(32), nullable=False),
+    Column("payload", LargeBinary, comment="kept until the batch is settled: nodes prune logs"),
+    Column("batch_id", BigInteger),
+    Column("added_at", Integer),
+    Column("deposit_per_unit_wei", BigInteger),
+    Column("informative", BigInteger),
+    Column("settled", BigInteger, nullable=False, default=0, comment="bitmap"),
+    Column("refunded_wei", BigInteger, nullable=False, default=0),
+    Column("lost_wei", BigInteger, nullable=False, default=0),
+    Index("batches_by_state", "chain", "account", "state"),
+    Index("batches_by_id", "chain", "model", "batch_id"),
+)
+
+samples = Table(
+    "samples",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("chain", String(80), nullable=False),
+    Column("account", String(42), nullable=False),
+    Column("model", String(42), nullable=False),
+    Column("key", LargeBinary(32), nullable=False, comment="identity of the row"),
+    Column("occurrence", Integer, nullable=False, comment="0, or more with --allow-duplicates"),
+    Column("batch", ForeignKey("batches.id"), nullable=False, index=True),
+    Column("position", Integer, nullable=False),
+    Column("row_number", Integer, nullable=False),
+    # A row that is on-chain, or on its way, cannot be planned again: not even by two processes at once.
+    UniqueConstraint("chain", "account", "model", "key", "occurrence"),
+)
+
+claims = Table(
+    "claims",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("transaction_id", ForeignKey("transactions.id"), nullable=False),
+    Column("kind", String(10), nullable=False, comment="refund, report or sweep"),
+    Column("batch_id", BigInteger, nullable=False),
+    Column("mask", BigInteger, nullable=False, comment="samples asked for"),
+    Column("paid", BigInteger, comment="bitmap of samples that paid"),
+    Column("amount_wei", BigInteger),
+    UniqueConstraint("transaction_id", "batch_id"),
+)
+
+
+def migrate(connection: Connection) -> None:
+    """Bring a ledger to this version's tables; the record of it is part of the same transaction.
+
+    Raises:
+        BadInput: the ledger was written by a newer dcai.
+    """
+    if not inspect(connection).has_table("schema_version"):
+        metadata.create_all(connection)
+        connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
+        return
+    found = connection.execute(select(schema_version.c.version)).scalar_one()
+    if found > SCHEMA_VERSION:
+        raise BadInput(
+            f"The ledger has version {found}; this dcai knows versions up to {SCHEMA_VERSION}.",
+            hint="Upgrade dcai: pip install --upgrade dcai",
+        )
+    if found < SCHEMA_VERSION:
+        metadata.create_all(connection)
+        connection.execute(update(schema_version).values(version=SCHEMA_VERSION))

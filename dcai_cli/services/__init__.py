@@ -1,0 +1,1 @@
+"""Use cases, one file each: they tie features, models, chain, ledger and keystore together."""

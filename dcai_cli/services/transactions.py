@@ -1,0 +1,186 @@
+"""Sending so that nothing is lost: planned, signed and written down, then sent, mined, settled.
+
+A process may die between any two lines here. Whoever comes next calls `recover` first, which finishes what is
+on its way: a transaction that the ledger knows as signed is looked for on the chain, sent again as it stands
+(the same bytes, so it cannot happen twice), or dropped when its nonce went to another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dcai_cli.chain import Event, NonceTaken, Receipt
+from dcai_cli.domain import MAX_TRANSACTION_GAS
+from dcai_cli.errors import InsufficientFunds
+from dcai_cli.ledger.store import UNSETTLED, Outcome
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
+    from dcai_cli.ledger import Claim, StoredBatch, StoredTransaction
+    from dcai_cli.services.workspace import Workspace
+
+GAS_MARGIN_PERCENT = 15
+"""Gas offered above the estimate: other contributions may come first and touch other words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A transaction that is on-chain.
+
+    Args:
+        hash: its hash.
+        gas_used: what the receipt says.
+        fee_wei: what was paid for it.
+        contract_address: the contract it created, if it did.
+        outcome: what the ledger took over from it.
+    """
+
+    hash: str
+    gas_used: int
+    fee_wei: int
+    contract_address: str | None
+    outcome: Outcome
+
+
+def submit(
+    workspace: Workspace,
+    key: LocalAccount,
+    *,
+    kind: str,
+    to: str | None,
+    data: bytes,
+    value_wei: int = 0,
+    gas_estimate: int | None = None,
+    detail: str = "",
+    model: str | None = None,
+    batch: StoredBatch | None = None,
+    claims: Sequence[Claim] = (),
+) -> Sent:
+    """Sign, write down, send, wait, settle.
+
+    Args:
+        workspace: the opened parts; the caller holds the account's lock.
+        key: the unlocked account.
+        kind: deploy, create, weights, seal, contribute, refund, report, sweep or evaluate.
+        to: the contract, or None to create one.
+        data: call data.
+        value_wei: ether that goes along.
+        gas_estimate: what it needs; asked from the node if None.
+        detail: what the kind leaves open, for instance the contract's name.
+        model: the trainer's address, if it is about one.
+        batch: the planned batch that it contributes.
+        claims: what it claims.
+
+    Raises:
+        Reverted: the contract refused; with the reason.
+        InsufficientFunds: the balance does not cover it; nothing was sent.
+    """
+    chain, ledger = workspace.chain, workspace.ledger
+    if gas_estimate is None:
+        gas_estimate = chain.estimate_gas(key.address, to, data, value_wei)
+    signed = chain.sign(
+        key,
+        to=to,
+        data=data,
+        value_wei=value_wei,
+        nonce=chain.next_nonce(key.address),
+        gas=min(gas_estimate * (100 + GAS_MARGIN_PERCENT) // 100, MAX_TRANSACTION_GAS),
+        fees=chain.fees(),
+    )
+    stored = ledger.add_transaction(
+        chain=chain.key,
+        account=key.address,
+        kind=kind,
+        detail=detail,
+        model=model,
+        hash=signed.hash,
+        nonce=signed.nonce,
+        raw=signed.raw,
+        created_at=int(workspace.clock()),
+        batch=batch,
+        asked=claims,
+    )
+    try:
+        chain.send(stored.raw)
+    except (InsufficientFunds, NonceTaken):
+        ledger.drop(stored)  # the node refused it: it can never be mined
+        raise
+    ledger.mark_sent(stored)
+    receipt = chain.wait(stored.hash)
+    outcome = _settle(workspace, stored, receipt)
+    if not receipt.status:
+        raise chain.revert_reason(receipt)
+    return Sent(stored.hash, receipt.gas_used, outcome.fee_wei, receipt.contract_address, outcome)
+
+
+def recover(workspace: Workspace, address: str) -> list[StoredTransaction]:
+    """Finish what earlier processes of this account left on its way.
+
+    Args:
+        workspace: the opened parts; the caller holds the account's lock.
+        address: the account.
+
+    Returns:
+        The transactions that are on-chain now and were not settled before.
+    """
+    chain, ledger = workspace.chain, workspace.ledger
+    settled = []
+    for stored in ledger.transactions(chain.key, account=address, states=UNSETTLED):
+        receipt = chain.receipt(stored.hash) or _send_again(workspace, stored)
+        if receipt is None:
+            ledger.drop(stored)
+            continue
+        _settle(workspace, stored, receipt)
+        settled.append(ledger.transaction(stored.id))
+    return settled
+
+
+def _send_again(workspace: Workspace, stored: StoredTransaction) -> Receipt | None:
+    chain = workspace.chain
+    if chain.mined_nonce(stored.account) > stored.nonce:
+        return chain.receipt(stored.hash)  # mined just now, or its nonce went to another
+    try:
+        chain.send(stored.raw)
+    except NonceTaken:
+        return chain.receipt(stored.hash)
+    except InsufficientFunds:
+        return None  # whatever takes its nonce next keeps it from ever being mined
+    workspace.ledger.mark_sent(stored)
+    return chain.wait(stored.hash)
+
+
+def _settle(workspace: Workspace, stored: StoredTransaction, receipt: Receipt) -> Outcome:
+    events = [
+        event
+        for event in workspace.chain.events("CollaborativeTrainer", receipt)
+        if stored.model is not None and event.address.lower() == stored.model.lower()
+    ]
+    outcome = Outcome(
+        status=receipt.status,
+        block_number=receipt.block_number,
+        block_hash=receipt.block_hash,
+        gas_used=receipt.gas_used,
+        fee_wei=receipt.gas_used * receipt.effective_gas_price_wei,
+        contract_address=receipt.contract_address,
+        contributed=next((_contributed(event) for event in events if event.name == "Contributed"), None),
+        paid={event.args["batchId"]: _paid(event) for event in events if event.name in _BITMAPS},
+    )
+    workspace.ledger.settle(stored, outcome)
+    return outcome
+
+
+_BITMAPS = {"Refunded": "refunded", "Reported": "reported", "Swept": None}
+"""Which argument of a paying event says which samples paid; a sweep takes all that is left."""
+
+
+def _contributed(event: Event) -> tuple[int, int, int, int]:
+    args = event.args
+    return args["batchId"], args["addedAt"], args["depositPerUnit"], args["informative"]
+
+
+def _paid(event: Event) -> tuple[int, int]:
+    bitmap = _BITMAPS[event.name]
+    return (event.args[bitmap] if bitmap else 0), event.args["amountWei"]

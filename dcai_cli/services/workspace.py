@@ -1,0 +1,73 @@
+"""What a use case works with: settings, ledger, keystore and chain, each opened when first used."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from dcai_cli import files
+from dcai_cli.keystore import Keystore
+from dcai_cli.ledger import Ledger, open_ledger
+
+if TYPE_CHECKING:
+    from dcai_cli.chain import Chain
+    from dcai_cli.config import Settings
+
+
+class Workspace:
+    """The opened parts of one command; use it as a context manager.
+
+    Args:
+        settings: where everything stands and which network is meant.
+        clock: seconds since 1970; the embedded chain's blocks follow it.
+        keystore: another keystore than that of the settings.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], float] = time.time,
+        keystore: Keystore | None = None,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.keystore = keystore or Keystore(settings.keystore_dir)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger."""
+        ledger = open_ledger(self.settings.ledger_path)
+        self._stack.callback(ledger.close)
+        return ledger
+
+    @cached_property
+    def chain(self) -> Chain:
+        """The chain of the settings: embedded, or behind an RPC URL."""
+        from dcai_cli.chain import open_chain
+
+        return self._stack.enter_context(open_chain(self.settings, clock=self.clock))
+
+    @contextmanager
+    def sending(self, address: str) -> Iterator[None]:
+        """Hold the lock of one account on this chain: nonces and plans belong to one process at a time.
+
+        On the embedded chain an account that is new there is funded first.
+        """
+        path = self.settings.data_dir / "locks" / f"{self.chain.key}-{address.lower()}.lock"
+        with files.lock(path, what=f"Account {address}"):
+            self.chain.fund_if_new(address)
+            yield
