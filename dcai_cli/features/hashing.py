@@ -125,7 +125,9 @@ def vectorize(spec: FeatureSpec, cells: Mapping[str, str]) -> Vector:
     _check_not_empty(spec, cells)
     counts = count_features(spec, cells)
     if not counts:
-        raise BadInput("no features: the text has no word of two or more letters or digits")
+        least = spec.ngram_range[0]
+        words = "no word" if least == 1 else f"fewer than {least} words"
+        raise BadInput(f"no features: the text has {words} of two or more letters or digits")
     kept: Iterable[int] = counts
     if len(counts) > spec.max_features:
         kept = sorted(counts, key=lambda index: (-counts[index], index))[: spec.max_features]

@@ -46,13 +46,13 @@ def read_rows(path: Path) -> list[Row]:
     Raises:
         BadInput: the file cannot be read as what its name says; the message names row and line, if any.
     """
-    suffix = _suffix(path)
     try:
+        if path.is_dir():
+            raise BadInput(f"{path} is a folder.", hint="Name a file in it.")
+        if not path.exists():
+            raise BadInput(f"There is no file {path}.", hint="Check the name and the folder.")
+        suffix = _suffix(path)
         rows = _read_parquet(path) if suffix == ".parquet" else _read_text(path, suffix)
-    except FileNotFoundError as error:
-        raise BadInput(f"There is no file {path}.", hint="Check the name and the folder.") from error
-    except IsADirectoryError as error:
-        raise BadInput(f"{path} is a folder.", hint="Name a file in it.") from error
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror or error}.") from error
     if not rows:
@@ -62,14 +62,9 @@ def read_rows(path: Path) -> list[Row]:
 
 def _suffix(path: Path) -> str:
     name = path.name.lower()
-    inner = name.removesuffix(".gz")
     for suffix in _SUFFIXES:
-        if inner.endswith(suffix) and not (suffix == ".parquet" and name != inner):
+        if name.endswith(suffix) or (suffix != ".parquet" and name.endswith(f"{suffix}.gz")):
             return suffix
-    if path.is_dir():
-        raise BadInput(f"{path} is a folder.", hint="Name a file in it.")
-    if not path.exists():
-        raise BadInput(f"There is no file {path}.", hint="Check the name and the folder.")
     raise BadInput(f"{path} is of a kind that cannot be read.", hint=_HINT_FORMATS)
 
 
@@ -233,14 +228,15 @@ def _read_parquet(path: Path) -> list[Row]:
     import pyarrow.parquet as pq
 
     try:
-        names = pq.read_schema(path).names
+        with pq.ParquetFile(path) as file:
+            names, count = file.schema_arrow.names, file.metadata.num_rows
     except pa.ArrowInvalid as error:
         raise BadInput(f"{path} is not a parquet file: {error}", hint=_HINT_FORMATS) from error
     if len(set(names)) != len(names):
         raise BadInput(
             f"{path} has two columns of the same name: {', '.join(names)}.", hint="Rename one of them."
         )
-    rows = _load(path, "parquet", path).to_pylist()
+    rows = _load(path, "parquet", path).to_pylist() if count else []
     return [
         Row(number, {name: _as_text(value) for name, value in cells.items()})
         for number, cells in enumerate(rows, start=1)

@@ -1,0 +1,29 @@
+"""The examples of docs/feature-spec.md."""
+
+from __future__ import annotations
+
+import doctest
+from pathlib import Path
+
+from dcai_cli.features.spec import tabular_spec_from_schema
+
+PAGE = Path(__file__).parent.parent.parent / "docs" / "feature-spec.md"
+
+
+def test_the_examples_of_the_page_are_true() -> None:
+    """Every example of the page gives what stands below it."""
+    results = doctest.testfile(str(PAGE), module_relative=False)
+    assert (results.failed, results.attempted) == (0, 14)
+
+
+def test_the_schema_of_the_page_can_be_used(tmp_path: Path) -> None:
+    """The TOML of the page makes the spec of its examples."""
+    page = PAGE.read_text()
+    start, end = page.index("    label_column ="), page.index("## Hashing")
+    path = tmp_path / "schema.toml"
+    path.write_text("\n".join(line.strip() for line in page[start:end].splitlines()))
+    spec = tabular_spec_from_schema(path, n_features=4096)
+    assert [(column.name, column.bins) for column in spec.columns] == [
+        ("sex", ()),
+        ("age", ("0", "18", "65.5")),
+    ]

@@ -1,0 +1,215 @@
+"""Feature specs: canonical JSON, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dcai_cli.domain import Wire
+from dcai_cli.errors import BadInput
+from dcai_cli.features.spec import Column, FeatureSpec, parse_number, tabular_spec_from_schema
+
+TEXT = FeatureSpec.text(labels=["schlecht", "gut \U0001f600"], n_features=4096, ngram_range=(1, 2))
+TABULAR = FeatureSpec.tabular(
+    labels=["no", "yes"],
+    columns=[Column("sex", "categorical"), Column("age", "numeric", ("18", "65.0"))],
+    n_features=512,
+    valued=True,
+)
+SCHEMA = """
+label_column = "survived"
+labels = ["0", "1"]
+
+[[columns]]
+name = "sex"
+type = "categorical"
+
+[[columns]]
+name = "age"
+type = "numeric"
+bins = [-1.50, 18, "65", 1_000.0]
+"""
+
+
+def test_json_is_canonical() -> None:
+    """A spec has one form: sorted keys, no spaces, every field, no escapes."""
+    assert TEXT.to_json() == (
+        '{"analyzer":"word","hash":"murmur3_x86_32","kind":"text","label_column":"label",'
+        '"labels":["schlecht","gut \U0001f600"],"lowercase":true,"max_features":1024,"n_features":4096,'
+        '"ngram_range":[1,2],"seed":0,"text_column":"text","valued":false,"version":1}'
+    )
+    assert TABULAR.to_json() == (
+        '{"columns":[{"name":"sex","type":"categorical"},{"bins":["18","65.0"],"name":"age","type":"numeric"}],'
+        '"hash":"murmur3_x86_32","kind":"tabular","label_column":"label","labels":["no","yes"],'
+        '"max_features":512,"n_features":512,"seed":0,"valued":true,"version":1}'
+    )
+
+
+@pytest.mark.parametrize("spec", [TEXT, TABULAR], ids=["text", "tabular"])
+def test_json_makes_a_round_trip(spec: FeatureSpec) -> None:
+    """What is read is what was written, in whatever order and spacing the JSON comes."""
+    assert FeatureSpec.from_json(spec.to_json()) == spec
+    loose = json.dumps(dict(reversed(json.loads(spec.to_json()).items())), indent=2)
+    assert FeatureSpec.from_json(loose).to_json() == spec.to_json()
+
+
+def test_wire_says_what_payloads_may_hold() -> None:
+    """The wire of a spec has its sizes, classes and kind of values."""
+    assert TABULAR.wire == Wire(n_features=512, max_features=512, classes=2, valued=True)
+
+
+@pytest.mark.parametrize(
+    ("spec", "change", "problem"),
+    [
+        (TEXT, {"version": 2}, "version 2 is not known"),
+        (TEXT, {"version": True}, "version True is not known"),
+        (TEXT, {"version": None}, "version None is not known"),
+        (TEXT, {"kind": "dense"}, "kind 'dense' is not known"),
+        (TEXT, {"kind": ["text"]}, r"kind \['text'\] is not known"),
+        (TEXT, {"stop_words": "english"}, "field 'stop_words' is not known"),
+        (TEXT, {"columns": []}, "field 'columns' is not known"),
+        (TEXT, {"hash": "md5"}, "hash 'md5' is not known"),
+        (TEXT, {"seed": 1}, "seed 1 is not known"),
+        (TEXT, {"seed": False}, "seed False is not known"),
+        (TEXT, {"analyzer": "char"}, "analyzer 'char' is not known"),
+        (TEXT, {"labels": "ab"}, "labels is 'ab'; it must be a list"),
+        (TEXT, {"labels": ["a"]}, "there are 1 labels"),
+        (TEXT, {"labels": [str(number) for number in range(17)]}, "there are 17 labels"),
+        (TEXT, {"labels": ["a", "a"]}, "label 'a' stands twice"),
+        (TEXT, {"labels": ["a", ""]}, "a label is ''"),
+        (TEXT, {"labels": ["a", 1]}, "a label is 1"),
+        (TEXT, {"labels": ["a", "\ud800"]}, "valid Unicode"),
+        (TEXT, {"label_column": ""}, "label_column is ''"),
+        (TEXT, {"label_column": "text"}, "are both 'text'"),
+        (TEXT, {"text_column": 3}, "text_column is 3"),
+        (TEXT, {"n_features": 255}, "n_features is 255; it must be a whole number from 256 to 16777216"),
+        (TEXT, {"n_features": 2**24 + 1}, "n_features is 16777217"),
+        (TEXT, {"n_features": 4096.0}, r"n_features is 4096\.0"),
+        (TEXT, {"max_features": 0}, "max_features is 0"),
+        (TEXT, {"max_features": 4097}, "max_features is 4097; it must be a whole number from 1 to 4096"),
+        (TEXT, {"valued": 1}, "valued is 1; it must be true or false"),
+        (TEXT, {"lowercase": "yes"}, "lowercase is 'yes'"),
+        (TEXT, {"ngram_range": [1]}, "ngram_range is"),
+        (TEXT, {"ngram_range": [2, 1]}, r"ngram_range\[1\] is 1; it must be a whole number from 2"),
+        (TEXT, {"ngram_range": [0, 1]}, r"ngram_range\[0\] is 0"),
+        (TEXT, {"ngram_range": [1, 9]}, r"ngram_range\[1\] is 9"),
+        (TEXT, {"ngram_range": 1}, "ngram_range is 1; it must be a list"),
+        (TABULAR, {"text_column": "text"}, "field 'text_column' is not known"),
+        (TABULAR, {"columns": []}, "there are no columns"),
+        (TABULAR, {"columns": ["sex"]}, r"columns\[0\] is 'sex'"),
+        (TABULAR, {"columns": [{"name": "a"}]}, r"field columns\[0\]\.'type' is missing"),
+        (TABULAR, {"columns": [{"name": "a", "type": "date"}]}, "type 'date'"),
+        (TABULAR, {"columns": [{"name": "a", "type": "numeric"}]}, r"field columns\[0\]\.'bins' is missing"),
+        (TABULAR, {"columns": [{"name": "a", "type": "numeric", "bins": []}]}, "has no bins"),
+        (TABULAR, {"columns": [{"name": "a", "type": "numeric", "bins": [1]}]}, "a bin of column 'a' is 1"),
+        (TABULAR, {"columns": [{"name": "a", "type": "numeric", "bins": ["x"]}]}, "'x' is not a number"),
+        (TABULAR, {"columns": [{"name": "a", "type": "numeric", "bins": ["2", "2.0"]}]}, "2 is followed"),
+        (TABULAR, {"columns": [{"name": "a", "type": "categorical", "bins": []}]}, "'bins' is not known"),
+        (TABULAR, {"columns": [{"name": "a=b", "type": "categorical"}]}, "'=' in its name"),
+        (TABULAR, {"columns": [{"name": "a", "type": "categorical"}] * 2}, "column 'a' stands twice"),
+        (TABULAR, {"label_column": "sex"}, "'sex' is also a column"),
+    ],
+)  # fmt: skip
+def test_unknown_or_wrong_fields_are_refused_by_name(
+    spec: FeatureSpec, change: dict[str, Any], problem: str
+) -> None:
+    """Whatever this program does not know exactly is refused, and the message names it."""
+    with pytest.raises(BadInput, match=problem):
+        FeatureSpec.from_json(json.dumps(json.loads(spec.to_json()) | change))
+
+
+@pytest.mark.parametrize("spec", [TEXT, TABULAR], ids=["text", "tabular"])
+def test_every_field_must_be_there(spec: FeatureSpec) -> None:
+    """A spec on a chain has no defaults: a missing field is refused by name."""
+    fields = json.loads(spec.to_json())
+    for name in fields:
+        with pytest.raises(BadInput, match=name):
+            FeatureSpec.from_json(json.dumps({key: fields[key] for key in fields if key != name}))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "1", '"text"', "[" * 100_000, '{"version":1,"version":1}', '{"version":NaN}']
+)
+def test_what_is_no_json_object_is_refused(text: str) -> None:
+    """Broken JSON, other JSON, a repeated field and NaN are refused."""
+    with pytest.raises(BadInput, match="eature spec"):
+        FeatureSpec.from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("7", 7.0), ("007", 7.0), (" 7.25\t", 7.25), ("-.5", -0.5), ("+5.", 5.0), ("1e3", 1000.0),
+        ("1E-2", 0.01),
+    ],
+)  # fmt: skip
+def test_numbers_are_read_as_decimals(text: str, number: float) -> None:
+    """A number is an ASCII decimal with an optional exponent."""
+    assert parse_number(text) == number
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", " ", ".", "e5", "1e", "nan", "inf", "-Infinity", "0x10", "1_000", "1,5", "\u0663", "1e999",
+        "7 7", "\u00a07",
+    ],
+)  # fmt: skip
+def test_other_numbers_are_refused(text: str) -> None:
+    """Names, hexadecimal, underscores, other digits, other spaces and infinities are no numbers."""
+    with pytest.raises(ValueError, match=r"not a number|out of range"):
+        parse_number(text)
+
+
+def test_a_schema_file_becomes_a_spec(tmp_path: Path) -> None:
+    """Columns, bins as they were written, labels and the label column come from the TOML file."""
+    path = tmp_path / "schema.toml"
+    path.write_text(SCHEMA)
+    spec = tabular_spec_from_schema(path, n_features=1024)
+    assert spec.labels == ("0", "1")
+    assert spec.label_column == "survived"
+    assert spec.columns == (
+        Column("sex", "categorical"),
+        Column("age", "numeric", ("-1.50", "18", "65", "1000.0")),
+    )
+    assert tabular_spec_from_schema(path, labels=["0", "1"], n_features=1024) == spec
+
+
+def test_labels_may_come_from_outside_the_schema(tmp_path: Path) -> None:
+    """Without labels in the file those that were given count; without any it is refused."""
+    path = tmp_path / "schema.toml"
+    path.write_text(SCHEMA.replace("labels =", "#"))
+    assert tabular_spec_from_schema(path, labels=["a", "b"], n_features=1024).labels == ("a", "b")
+    with pytest.raises(BadInput, match="has no labels"):
+        tabular_spec_from_schema(path, n_features=1024)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("labels = [", "is not TOML"),
+        (SCHEMA + "extra = 1", r"columns\[1\]\.'extra' is not known"),
+        ("rows = 1\n" + SCHEMA, "'rows'"),
+        (SCHEMA.replace('["0", "1"]', '["1", "0"]'), "were given"),
+        (SCHEMA.replace('["0", "1"]', "3"), "labels is 3"),
+        ("labels = ['0', '1']", "there are no columns"),
+        (SCHEMA.replace("-1.50", "nan"), "'nan' is not a number"),
+        (SCHEMA.replace("-1.50", "20"), "20 is followed by 18"),
+        (SCHEMA.replace("-1.50", "true"), "a bin of column 'age' is True"),
+    ],
+)
+def test_bad_schemas_are_refused(tmp_path: Path, text: str, problem: str) -> None:
+    """A schema that is no TOML, has unknown fields, other labels or bad bins is refused."""
+    path = tmp_path / "schema.toml"
+    path.write_text(text)
+    with pytest.raises(BadInput, match=problem):
+        tabular_spec_from_schema(path, labels=["0", "1"], n_features=1024)
+
+
+def test_a_missing_schema_is_named(tmp_path: Path) -> None:
+    """A schema file that is not there is refused by its name."""
+    with pytest.raises(BadInput, match=r"none\.toml cannot be read"):
+        tabular_spec_from_schema(tmp_path / "none.toml", n_features=1024)
