@@ -202,11 +202,13 @@ def _read_jsonl(path: Path, text: str) -> list[Row]:
 def _json_cells(where: str, content: str) -> dict[str, str]:
     try:
         fields = json.loads(content, object_pairs_hook=_unique_keys)
+        cells = (
+            {name: _as_text(value) for name, value in fields.items()} if isinstance(fields, dict) else None
+        )
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{where}: {error}.", hint=_HINT_JSONL) from error
-    if not isinstance(fields, dict):
+    if cells is None:
         raise BadInput(f"{where}: this is not a JSON object.", hint=_HINT_JSONL)
-    cells = {name: _as_text(value) for name, value in fields.items()}
     try:
         "".join([*cells, *cells.values()]).encode()
     except UnicodeEncodeError as error:

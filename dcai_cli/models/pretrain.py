@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def read_weights(path: Path, n_features: int) -> list[int]:
         raise BadInput(f"{path} cannot be read: {error.strerror or error}.", hint=_HINT) from error
     except KeyError as error:
         raise BadInput(f"{path} needs two arrays, weights and bias: {error.args[0]}.", hint=_HINT) from error
-    except (ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except (ValueError, TypeError, AttributeError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise BadInput(f"{path} is not an .npz file of integers: {error}.", hint=_HINT) from error
     if weights.shape != (n_features,):
         raise BadInput(

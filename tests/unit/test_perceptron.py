@@ -181,9 +181,12 @@ def test_unusable_pretrained_weights_are_refused(
 
 
 def test_a_file_that_is_no_npz_is_refused(tmp_path: Path) -> None:
-    """A missing file, a text file and a bare array are refused by name."""
+    """A missing file, an empty one, a text and a bare array are refused by name."""
     with pytest.raises(BadInput, match=r"nowhere\.npz cannot be read"):
         read_weights(tmp_path / "nowhere.npz", 256)
+    (tmp_path / "empty.npz").touch()
+    with pytest.raises(BadInput, match=r"empty\.npz is not an \.npz"):
+        read_weights(tmp_path / "empty.npz", 256)
     (tmp_path / "text.npz").write_text("weights")
     with pytest.raises(BadInput, match=r"text\.npz is not an \.npz"):
         read_weights(tmp_path / "text.npz", 256)

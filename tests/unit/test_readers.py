@@ -84,6 +84,7 @@ def test_long_cells_are_read(tmp_path: Path) -> None:
         ("text,label\n", "has no rows"),
         ("text,label\n\n\n", "has no rows"),
         ("text\na\n   \nb\n", "row 2: two csv readers understand it differently"),
+        ("text\na\n   \n", "one csv reader finds 2 rows, another 1"),
     ],
 )
 def test_bad_csv_is_refused_by_row_and_line(tmp_path: Path, content: str | bytes, problem: str) -> None:
