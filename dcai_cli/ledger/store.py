@@ -371,22 +371,20 @@ def _unplan(connection: Connection, transaction: StoredTransaction) -> None:
 def _record_payment(
     connection: Connection, transaction: StoredTransaction, batch_id: int, paid: int, amount_wei: int
 ) -> None:
-    connection.execute(
-        update(claims)
-        .where(claims.c.transaction_id == transaction.id, claims.c.batch_id == batch_id)
-        .values(paid=paid, amount_wei=amount_wei)
-    )
-    if transaction.kind != "refund":
-        return
-    row = connection.execute(
+    claim = claims.c.transaction_id == transaction.id, claims.c.batch_id == batch_id
+    if transaction.kind == "sweep":  # it takes what is left of every sample that was open
+        paid = connection.execute(select(claims.c.mask).where(*claim)).scalar_one()
+    connection.execute(update(claims).where(*claim).values(paid=paid, amount_wei=amount_wei))
+    own = connection.execute(
         select(batches).where(
             batches.c.chain == transaction.chain,
             batches.c.model == transaction.model,
             batches.c.account == transaction.account,
             batches.c.batch_id == batch_id,
         )
-    ).one()
-    _settle(connection, row, settled=row.settled | paid, refunded_wei=row.refunded_wei + amount_wei)
+    ).one_or_none()
+    if own is not None:  # others' batches are not in this account's books
+        _settle(connection, own, settled=own.settled | paid, refunded_wei=own.refunded_wei + amount_wei)
 
 
 def _settle(

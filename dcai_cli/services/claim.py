@@ -41,7 +41,9 @@ class ClaimItem:
         amount_wei: of one's own, all that is left; of others', what claiming now would pay.
         due_at: from when it can be claimed.
         expires_at: from when others can take it, too.
-        state: waiting, due, disputed (nothing that is open can be claimed now) or at-risk (others can take it).
+        state: waiting, due, at-risk (due, and others can take it, too), disputed (the model rejects all that
+            is open), agreed (others' samples that the model agrees with, or that would pay nothing), or
+            sweepable (all that is left, whatever the model says).
         claimable: bitmap of the samples that claiming now would settle or draw on.
         sweep: whether it is claimed by a sweep instead of sample by sample.
     """
@@ -180,8 +182,13 @@ def _claim(
     return Claimed(
         items=tuple(items),
         amount_wei=sum(amount_wei for _, amount_wei in paid),
-        samples=sum(bitmap.bit_count() for bitmap, _ in paid),
-        disagreed=sum((item.open & ~item.claimable).bit_count() for item in items if item.due_at <= now),
+        samples=sum(bitmap.bit_count() for bitmap, _ in paid)
+        + sum(item.samples for item in chosen if item.sweep),
+        disagreed=sum(
+            (item.open & ~item.claimable).bit_count()
+            for item in items
+            if item.due_at <= now and not item.sweep
+        ),
         gas_used=sum(transaction.gas_used for transaction in sent),
         fee_wei=sum(transaction.fee_wei for transaction in sent),
         transactions=tuple(transaction.hash for transaction in sent),
@@ -208,7 +215,8 @@ def _refund_items(workspace: Workspace, address: str, models: Sequence[HostedMod
                 continue
             if now >= item.due_at:
                 replica = replica or snapshot(workspace.chain, model)
-                item = _judged(item, replica.agree(item.payload) & item.open, now)
+                sweep = now >= item.batch.added_at + _sweep_wait_s(model, address)
+                item = _judged(item, replica.agree(item.payload) & item.open, now, sweep=sweep)
             items.append(item)
     return sorted(items, key=lambda item: (item.due_at, item.batch.id))
 
@@ -238,7 +246,16 @@ def _open_refund(workspace: Workspace, model: HostedModel, stored: StoredBatch) 
     )
 
 
-def _judged(item: ClaimItem, agreed: int, now: int) -> ClaimItem:
+def _sweep_wait_s(model: HostedModel, address: str) -> int:
+    """After how long an address may sweep what is left of a batch."""
+    owns = address.lower() == model.owner.lower()
+    return model.terms.owner_wait_s if owns else model.terms.public_wait_s
+
+
+def _judged(item: ClaimItem, agreed: int, now: int, *, sweep: bool) -> ClaimItem:
+    if sweep:
+        # Everything that is left, whatever the model says; others may be faster.
+        return replace(item, agreed=agreed, state="sweepable", sweep=True)
     if not agreed:
         state = "disputed"
     elif now >= item.expires_at:
@@ -258,8 +275,12 @@ def _send_refunds(
     workspace: Workspace, key: LocalAccount, items: Sequence[ClaimItem]
 ) -> Iterator[tuple[int, Sent]]:
     done = 0
+    for item in items:
+        if item.sweep:
+            done += 1
+            yield done, _sweep(workspace, key, item)
     for model in {item.model.address: item.model for item in items}.values():
-        queue = [item for item in items if item.model.address == model.address]
+        queue = [item for item in items if item.model.address == model.address and not item.sweep]
         while queue:
             group = _fit_bytes(queue)
             sent = _refund_group(workspace, key, model, group)
@@ -337,6 +358,12 @@ def _submit(
     )
 
 
+def _sweep(workspace: Workspace, key: LocalAccount, item: ClaimItem) -> Sent:
+    data = workspace.chain.encode("CollaborativeTrainer", "sweep", item.batch.as_tuple())
+    gas = _gas(workspace, key, item.model, data)
+    return _submit(workspace, key, item.model, "sweep", data, gas, [Claim("sweep", item.batch.id, item.open)])
+
+
 # --- others' ---------------------------------------------------------------------------------------------
 
 
@@ -393,10 +420,7 @@ def _open_report(
         return None
     open_mask = (1 << batch.count) - 1 & ~settled
     agreed = replica.agree(payload) & open_mask
-    sweep_wait_s = (
-        model.terms.owner_wait_s if address.lower() == model.owner.lower() else model.terms.public_wait_s
-    )
-    sweep = now >= batch.added_at + sweep_wait_s
+    sweep = now >= batch.added_at + _sweep_wait_s(model, address)
     due_at = batch.added_at + model.terms.report_wait_s
     rewards = {}
     if now >= due_at and not sweep:
@@ -449,10 +473,7 @@ def _send_reports(
 ) -> Iterator[tuple[int, Sent]]:
     for done, item in enumerate(items, start=1):
         if item.sweep:
-            data = workspace.chain.encode("CollaborativeTrainer", "sweep", item.batch.as_tuple())
-            gas = _gas(workspace, key, item.model, data)
-            asked = [Claim("sweep", item.batch.id, item.open)]
-            yield done, _submit(workspace, key, item.model, "sweep", data, gas, asked)
+            yield done, _sweep(workspace, key, item)
             continue
         positions = bits(item.claimable)
         while positions:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dcai_cli.chain import Event, NonceTaken, Receipt
+from dcai_cli.chain import Event, FeeTooLow, NonceTaken, Receipt
 from dcai_cli.domain import MAX_TRANSACTION_GAS
 from dcai_cli.errors import InsufficientFunds
 from dcai_cli.ledger.store import UNSETTLED, Outcome
@@ -105,8 +105,9 @@ def submit(
     )
     try:
         chain.send(stored.raw)
-    except (InsufficientFunds, NonceTaken):
-        ledger.drop(stored)  # the node refused it: it can never be mined
+    except (InsufficientFunds, NonceTaken, FeeTooLow):
+        # Refused before anybody else saw it. After any other answer it may be on its way: `recover` finds out.
+        ledger.drop(stored)
         raise
     ledger.mark_sent(stored)
     receipt = chain.wait(stored.hash)
@@ -125,6 +126,10 @@ def recover(workspace: Workspace, address: str) -> list[StoredTransaction]:
 
     Returns:
         The transactions that are on-chain now and were not settled before.
+
+    Raises:
+        InsufficientFunds: one cannot be sent again; it may still be on its way elsewhere, so it is not given up.
+        FeeTooLow: likewise.
     """
     chain, ledger = workspace.chain, workspace.ledger
     settled = []
@@ -146,8 +151,6 @@ def _send_again(workspace: Workspace, stored: StoredTransaction) -> Receipt | No
         chain.send(stored.raw)
     except NonceTaken:
         return chain.receipt(stored.hash)
-    except InsufficientFunds:
-        return None  # whatever takes its nonce next keeps it from ever being mined
     workspace.ledger.mark_sent(stored)
     return chain.wait(stored.hash)
 

@@ -1,0 +1,68 @@
+# `make demo` and `make test` are all that a newcomer needs; each sets up what it uses.
+# Needs python 3.11 or newer, make and git. Node is taken from PyPI where there is none.
+
+PYTHON ?= python3
+WORKERS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+# The environment's node (from PyPI) serves where the machine has none.
+export PATH := $(PATH):$(CURDIR)/$(BIN)
+
+FORGE = $(firstword $(wildcard node_modules/@foundry-rs/forge-*-*/bin/forge) forge)
+
+.PHONY: help demo test test-python test-contracts check format artifacts bench gas clean
+
+help:  ## List the targets.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
+
+$(VENV)/.user: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dcai needs python 3.11 or newer: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.user
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
+	@touch $@
+
+node_modules/.installed: package-lock.json $(VENV)/.dev
+	npm ci --silent
+	@touch $@
+
+demo: $(VENV)/.user  ## The whole story in a minute, on a chain in this process.
+	$(BIN)/dcai demo
+
+test: test-contracts test-python  ## All tests: contracts (forge) and Python (pytest).
+
+test-contracts: node_modules/.installed
+	$(FORGE) test
+
+test-python: node_modules/.installed
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+check: node_modules/.installed  ## Format, lint, types, floors, artifacts and generated docs.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(FORGE) fmt --check
+	$(BIN)/python tools/build_artifacts.py --check
+	$(BIN)/python tools/cli_reference.py --check
+
+format: node_modules/.installed  ## Format Python and Solidity.
+	$(BIN)/ruff check --fix --exit-zero
+	$(BIN)/ruff format
+	$(FORGE) fmt
+
+artifacts: node_modules/.installed  ## Compile the contracts into the Python package.
+	$(BIN)/python tools/build_artifacts.py
+
+bench: $(VENV)/.dev  ## Measure start-up against a bare typer + rich program.
+	$(BIN)/python benchmarks/startup.py
+
+gas: node_modules/.installed  ## Measure gas per sample on anvil, by receipts.
+	$(BIN)/python benchmarks/gas_contribution.py
+
+clean:  ## Remove what the other targets made.
+	rm -rf $(VENV) node_modules out cache build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
