@@ -273,13 +273,15 @@ def _fault(content: Mapping[str, Any]) -> str:
     numbers = [limits.get(name) for name in (("n", "r", "p") if kdf == "scrypt" else ("c",))]
     if not all(type(number) is int and number > 0 for number in [*numbers, limits.get("dklen")]):
         return f"the numbers of its {kdf} are not positive whole numbers"
-    return _too_costly(kdf, [int(str(number)) for number in numbers], limits)
+    return _kdf_fault(kdf, [int(str(number)) for number in numbers], limits)
 
 
-def _too_costly(kdf: str, numbers: list[int], limits: Mapping[str, Any]) -> str:
+def _kdf_fault(kdf: str, numbers: list[int], limits: Mapping[str, Any]) -> str:
     if limits["dklen"] != 32:
         return f"its derived key has {limits['dklen']} bytes, not 32"
     if kdf == "pbkdf2":
+        if limits.get("prf") != "hmac-sha256":
+            return "its pbkdf2 is not with hmac-sha256"
         return "its pbkdf2 takes too many rounds" if numbers[0] > _PBKDF2_ROUNDS else ""
     n, r, p = numbers
     return "its scrypt takes too much memory" if 128 * n * r * p > _SCRYPT_BYTES else ""

@@ -494,8 +494,10 @@ class Chain:
         """Let time pass and mine a block.
 
         Raises:
-            UsageError: the node is not one for development.
+            UsageError: the node is not one for development, or the time is negative.
         """
+        if seconds < 0:
+            raise UsageError(f"Time moves forwards only, not by {seconds} s.", hint="Write for instance 25h.")
         try:
             self._node.request("evm_increaseTime", seconds)
             self._node.request("evm_mine")

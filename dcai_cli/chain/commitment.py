@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _ZERO = bytes(32)
 _BATCH = [
     {"type": name}
-    for name in ("uint256", "address", "uint64", "uint128", "uint16", "uint32", "uint256", "bytes32")
+    for name in ("address", "uint64", "uint128", "uint16", "uint32", "uint256", "bytes32")
 ]
 
 
@@ -49,10 +49,10 @@ def sample_proof(samples: Sequence[bytes], index: int) -> list[bytes]:
 
 
 def batch_hash(batch: Batch) -> bytes:
-    """The one word that the data handler stores of a batch: keccak256 of its ABI-encoded meta-data."""
+    """The one word that the data handler stores of a batch, under its id: the hash of its other meta-data."""
     from eth_utils.crypto import keccak
 
-    return keccak(abi.encode(_BATCH, batch.as_tuple()))
+    return keccak(abi.encode(_BATCH, batch.as_tuple()[1:]))
 
 
 # Proofs are asked for one sample after the other, of the same batch.
