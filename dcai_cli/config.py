@@ -92,13 +92,13 @@ def load_settings(environ: Mapping[str, str] = os.environ, **flags: object) -> S
     values: dict[str, object] = _read_file(config_dir / "config.toml")
     values |= _read_environment(environ)
     values |= {name: value for name, value in flags.items() if value is not None}
-    keystore = environ.get("ETH_KEYSTORE")
+    keystore = _keystore(environ.get("ETH_KEYSTORE"), values)
     password_file = values.get("password_file")
     headers = values.get("rpc_headers")
     return Settings(
         config_dir=config_dir,
         data_dir=data_dir,
-        keystore_dir=Path(keystore).expanduser() if keystore else data_dir / "keystore",
+        keystore_dir=keystore or data_dir / "keystore",
         # An explicit "embedded" goes back to the chain in the process, whatever the environment says.
         rpc_url=None if values.get("rpc_url") in (None, "", EMBEDDED) else str(values["rpc_url"]),
         chain_id=_number("chain_id", values.get("chain_id")),
@@ -108,6 +108,17 @@ def load_settings(environ: Mapping[str, str] = os.environ, **flags: object) -> S
         priority_fee_wei=_number("priority_fee_wei", values.get("priority_fee_wei")),
         rpc_headers=headers if isinstance(headers, dict) else {},
     )
+
+
+def _keystore(text: str | None, values: dict[str, object]) -> Path | None:
+    """The folder that ETH_KEYSTORE names; as for cast it may be one key file, which then is the account."""
+    if not text:
+        return None
+    path = Path(text).expanduser()
+    if not path.is_file():
+        return path
+    values.setdefault("account", path.name.removesuffix(".json"))
+    return path.parent
 
 
 def describe_settings(settings: Settings) -> dict[str, str | int | None]:

@@ -106,7 +106,8 @@ def submit(
     try:
         chain.send(stored.raw)
     except (InsufficientFunds, NonceTaken, FeeTooLow):
-        # Refused before anybody else saw it. After any other answer it may be on its way: `recover` finds out.
+        # Refused before anybody else saw it. After any other answer it may be on its way, and
+        # `recover` finds out.
         ledger.drop(stored)
         raise
     ledger.mark_sent(stored)
@@ -128,7 +129,7 @@ def recover(workspace: Workspace, address: str) -> list[StoredTransaction]:
         The transactions that are on-chain now and were not settled before.
 
     Raises:
-        InsufficientFunds: one cannot be sent again; it may still be on its way elsewhere, so it is not given up.
+        InsufficientFunds: one cannot be sent again; it may be on its way elsewhere, so it is not given up.
         FeeTooLow: likewise.
     """
     chain, ledger = workspace.chain, workspace.ledger
