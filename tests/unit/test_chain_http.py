@@ -1,0 +1,437 @@
+"""The client against a real HTTP server that answers badly: each fault is one of ours, no secret shows."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dcai_cli.chain import Chain, Fees, FeeTooLow, GasTooHigh, NonceTaken, NotMined, RpcError, open_chain
+from dcai_cli.chain.http import HttpNode, host_of
+from dcai_cli.config import Settings
+from dcai_cli.errors import DcaiError, InsufficientFunds, Reverted, RpcUnreachable, UsageError, WrongChain
+
+NO_METHOD = {"error": {"code": -32601, "message": "the method does not exist"}}
+SECRET = "s3cr3t"
+ADDRESS = "0x" + "22" * 20
+
+
+class Server(ThreadingHTTPServer):
+    """Answers each JSON-RPC method with what a test wrote down for it.
+
+    `answers` maps a method to a result, to an error object under "error", to (status, headers, body), or to a
+    function of the parameters that returns any of these. `requests` are the methods that were asked for.
+    """
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers: dict[str, Any] = {"eth_chainId": "0x7"}
+        self.requests: list[str] = []
+        self.headers: list[dict[str, str]] = []
+
+    @property
+    def url(self) -> str:
+        """Where it listens, with secrets in every part of the URL."""
+        return f"http://user:{SECRET}@127.0.0.1:{self.server_port}/{SECRET}?key={SECRET}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves one request."""
+
+    server: Server
+    protocol_version = "HTTP/1.1"
+    wbufsize = 65_536  # head and body in one packet
+
+    def do_POST(self) -> None:
+        """Answer as the server's `answers` say."""
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.requests.append(request["method"])
+        self.server.headers.append(dict(self.headers))
+        answer = self.server.answers.get(request["method"], NO_METHOD)
+        if callable(answer):
+            answer = answer(*request["params"])
+        if isinstance(answer, tuple):
+            status, headers, body = answer
+        else:
+            member = answer if isinstance(answer, dict) and "error" in answer else {"result": answer}
+            status, headers, body = (
+                200,
+                {},
+                json.dumps({"jsonrpc": "2.0", "id": request["id"], **member}).encode(),
+            )
+        if status == 0:
+            self.close_connection = True
+            return
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Stay silent."""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server on a free loopback port."""
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def waits() -> list[float]:
+    """How long the client would have slept."""
+    return []
+
+
+@pytest.fixture
+def chain(server: Server, waits: list[float], tmp_path: Path) -> Iterator[Chain]:
+    """A client of the server that does not really sleep."""
+    node = HttpNode(server.url, {"X-Key": SECRET}, sleep=waits.append)
+    yield Chain(node, Settings(tmp_path, tmp_path, tmp_path), sleep=waits.append)
+    node.close()
+
+
+def in_turn(*answers: Any) -> Callable[..., Any]:
+    """An answer for each request in turn; the last one for all that follow."""
+    left = list(answers)
+    return lambda *_: left.pop(0) if len(left) > 1 else left[0]
+
+
+def refusal(message: str, code: int = -32_000) -> dict[str, Any]:
+    """An error as a node answers it."""
+    return {"error": {"code": code, "message": message}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ((404, {}, b"not here"), "HTTP 404"),
+        ((401, {}, b"{}"), "HTTP 401"),
+        ((500, {}, b"<html>"), "HTTP 500"),
+        ((200, {}, b"<html>hello</html>"), "not JSON"),
+        ((200, {}, b"\xff\xfe\x00"), "not JSON"),
+        ((200, {}, b"[]"), "not JSON-RPC"),
+        ((200, {}, b"null"), "not JSON-RPC"),
+        ((200, {}, b'{"jsonrpc": "2.0", "id": 1}'), "not JSON-RPC"),
+        ((429, {}, b""), "HTTP 429"),
+        ((503, {}, b""), "HTTP 503"),
+        ((0, {}, b""), "cut"),
+    ],
+)
+def test_what_is_no_answer_is_unreachable_and_shows_the_host_only(
+    server: Server, tmp_path: Path, answer: tuple[int, dict[str, str], bytes], why: str
+) -> None:
+    """Bad statuses, pages, broken JSON and cut connections name host and cause, and no secret."""
+    server.answers["eth_chainId"] = answer
+    node = HttpNode(server.url, {"X-Key": SECRET}, sleep=lambda _: None)
+    with pytest.raises(RpcUnreachable, match=why) as failed:
+        Chain(node, Settings(tmp_path, tmp_path, tmp_path))
+    node.close()
+    assert f"127.0.0.1:{server.server_port}" in failed.value.message
+    assert SECRET not in "".join(traceback.format_exception(failed.value))
+    assert SECRET not in failed.value.hint + repr(node)
+
+
+def test_a_refused_connection_is_reported_at_once(tmp_path: Path) -> None:
+    """Nobody listens: that will not change by asking again."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://user:{SECRET}@127.0.0.1:{free.getsockname()[1]}/{SECRET}"
+    waits: list[float] = []
+    node = HttpNode(url, {}, sleep=waits.append)
+    with pytest.raises(RpcUnreachable) as failed:
+        Chain(node, Settings(tmp_path, tmp_path, tmp_path))
+    node.close()
+    assert waits == []
+    assert SECRET not in "".join(traceback.format_exception(failed.value))
+
+
+def test_a_node_that_never_answers_is_given_up(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A silent node costs the time-out, not for ever."""
+    monkeypatch.setattr("dcai_cli.chain.http.TIMEOUT_S", 0.05)
+    release = threading.Event()
+    server.answers["eth_chainId"] = lambda: release.wait(5) and "0x1"
+    node = HttpNode(server.url, {})
+    with pytest.raises(RpcUnreachable, match="no answer within"):
+        Chain(node, Settings(tmp_path, tmp_path, tmp_path))
+    release.set()
+    node.close()
+
+
+def test_a_busy_node_is_asked_again_as_late_as_it_says(
+    chain: Chain, server: Server, waits: list[float]
+) -> None:
+    """429 with and without Retry-After, a gateway error and a cut connection pass with patience."""
+    server.answers["eth_blockNumber"] = in_turn(
+        (429, {"Retry-After": "7"}, b""), (429, {}, b""), (502, {}, b""), (0, {}, b""), "0x10"
+    )
+    assert chain.block_number() == 16
+    assert waits[0] == 7
+    assert len(waits) == 4
+
+
+def test_headers_are_sent_and_secrets_stay_out_of_logs(
+    chain: Chain, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The node gets the user's headers; our own loggers write nothing of them."""
+    with caplog.at_level(logging.DEBUG, logger="dcai_cli"):
+        assert chain.chain_id == 7
+    assert server.headers[-1]["X-Key"] == SECRET
+    assert server.headers[-1]["Content-Type"] == "application/json"
+    assert SECRET not in caplog.text + repr(chain) + chain.url_label
+
+
+def test_an_error_with_an_http_status_is_still_the_nodes_answer(chain: Chain, server: Server) -> None:
+    """Some nodes answer a JSON-RPC error with status 400 or 500."""
+    body = json.dumps(refusal("header not found")).encode()
+    server.answers["eth_blockNumber"] = (500, {}, body)
+    with pytest.raises(RpcError, match="header not found"):
+        chain.block_number()
+
+
+@pytest.mark.parametrize(
+    "url", ["", "node", "ftp://node", "ws://node", "http://", f"http://[{SECRET}", "http://a:b"]
+)
+def test_what_is_no_http_url_is_refused_without_showing_it(url: str) -> None:
+    """A URL may hold a key, so even a wrong one is not repeated."""
+    with pytest.raises(UsageError) as refused:
+        host_of(url)
+    assert SECRET not in refused.value.message
+    assert "http://127.0.0.1:8545" in refused.value.hint
+
+
+def test_an_ipv6_host_keeps_its_brackets() -> None:
+    """The label can be told from the port."""
+    assert host_of("http://[::1]:8545/path") == "[::1]:8545"
+
+
+def test_the_chain_id_is_pinned(server: Server, tmp_path: Path) -> None:
+    """A node on another chain than the settings say is refused; on the same one it is used."""
+    good = Settings(tmp_path, tmp_path, tmp_path, rpc_url=server.url, chain_id=7)
+    with open_chain(good) as opened:
+        assert opened.chain_id == 7
+    bad = Settings(tmp_path, tmp_path, tmp_path, rpc_url=server.url, chain_id=1)
+    with pytest.raises(WrongChain, match="on chain 7, not on chain 1"), open_chain(bad):
+        pass
+
+
+@pytest.mark.parametrize("answer", [None, "text", [], {"a": 1}, 7])
+def test_a_number_that_is_none_is_an_error_of_the_node(chain: Chain, server: Server, answer: object) -> None:
+    """A node that answers nonsense is named with what it said."""
+    server.answers["eth_blockNumber"] = answer
+    with pytest.raises(RpcError, match="answers eth_blockNumber with"):
+        chain.block_number()
+
+
+# Fees
+
+
+def settings_with(folder: Path, **values: int) -> Settings:
+    """Settings with fixed prices."""
+    return Settings(folder, folder, folder, **values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("fixed", "answers", "expected"),
+    [
+        ({}, {"eth_maxPriorityFeePerGas": "0x5"}, Fees(205, 5)),
+        ({}, {}, Fees(10**9 + 200, 10**9)),
+        ({"priority_fee_wei": 3}, {"eth_maxPriorityFeePerGas": "0x5"}, Fees(203, 3)),
+        ({"gas_price_wei": 150}, {"eth_maxPriorityFeePerGas": "0x5"}, Fees(150, 5)),
+        ({"gas_price_wei": 2, "priority_fee_wei": 3}, {}, Fees(2, 2)),
+    ],
+)
+def test_fees_cover_two_base_fees_unless_the_settings_fix_them(
+    server: Server, tmp_path: Path, fixed: dict[str, int], answers: dict[str, str], expected: Fees
+) -> None:
+    """Base fee 100: twice that and the suggested tip, or 1 gwei; the prices of the user win."""
+    server.answers |= {"eth_getBlockByNumber": {"baseFeePerGas": "0x64"}, **answers}
+    node = HttpNode(server.url, {})
+    assert Chain(node, settings_with(tmp_path, **fixed)).fees() == expected
+    node.close()
+
+
+def test_chains_without_a_base_fee_get_a_gas_price(chain: Chain, server: Server) -> None:
+    """Before EIP-1559 there is one price, and the transaction has the old type."""
+    from eth_account import Account
+
+    server.answers |= {"eth_getBlockByNumber": {"number": "0x1"}, "eth_gasPrice": "0x9"}
+    fees = chain.fees()
+    assert fees == Fees(9, None)
+    signed = chain.sign(Account.create(), to=ADDRESS, data=b"", value_wei=0, nonce=0, gas=21_000, fees=fees)
+    assert signed.raw[0] >= 0xC0  # a list, not a type byte
+    assert signed.max_fee_wei == 9 * 21_000
+
+
+# Sending and waiting
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("insufficient funds for gas * price + value", InsufficientFunds),
+        ("Insufficient funds for gas * price + value", InsufficientFunds),
+        ("nonce too low: next nonce 5, tx nonce 4", NonceTaken),
+        ("replacement transaction underpriced", FeeTooLow),
+        ("max fee per gas less than block base fee", FeeTooLow),
+        ("something else", RpcError),
+    ],
+)
+def test_refusals_of_the_pool_have_their_own_errors(
+    chain: Chain, server: Server, message: str, expected: type[DcaiError]
+) -> None:
+    """What the caller can do something about can be told apart."""
+    server.answers |= {"eth_sendRawTransaction": refusal(message), "eth_getTransactionByHash": None}
+    with pytest.raises(DcaiError, match=message.split("*", maxsplit=1)[0]) as refused:
+        chain.send(b"\x02raw")
+    assert type(refused.value) is expected
+
+
+@pytest.mark.parametrize(
+    "message", ["already known", "nonce too low", "transaction already imported", "ALREADY_EXISTS"]
+)
+def test_what_the_node_has_already_was_sent(chain: Chain, server: Server, message: str) -> None:
+    """However a node words it, a transaction that it knows is no error."""
+    server.answers |= {"eth_sendRawTransaction": refusal(message), "eth_getTransactionByHash": {"hash": "0x"}}
+    assert chain.send(b"\x02raw").startswith("0x")
+
+
+def test_waiting_ends(chain: Chain, server: Server, waits: list[float]) -> None:
+    """Without a receipt the wait lasts as long as it may, and says what to do."""
+    server.answers["eth_getTransactionReceipt"] = None
+    with pytest.raises(NotMined, match="within 10 seconds"):
+        chain.wait("0xab", timeout_s=10)
+    assert sum(waits) == pytest.approx(10)
+    assert max(waits) <= 1
+
+
+def test_a_receipt_is_waited_for(chain: Chain, server: Server, waits: list[float]) -> None:
+    """A receipt that is null, or pending, at first is asked for again."""
+    form: dict[str, Any] = {
+        "transactionHash": "0xab",
+        "status": "0x1",
+        "blockNumber": "0x5",
+        "blockHash": "0xcd",
+        "gasUsed": "0x5208",
+        "effectiveGasPrice": "0x2",
+        "contractAddress": None,
+        "logs": [],
+    }
+    server.answers["eth_getTransactionReceipt"] = in_turn(None, {**form, "blockNumber": None}, form)
+    receipt = chain.wait("0xab")
+    assert (receipt.block_number, receipt.fee_wei, receipt.status) == (5, 42_000, True)
+    assert len(waits) == 2
+
+
+# Estimates
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (refusal("gas required exceeds allowance (16777216)"), GasTooHigh),
+        (refusal("Out of gas: gas required exceeds allowance: 16777216"), GasTooHigh),
+        (refusal("EVM error OutOfGas"), GasTooHigh),
+        ("0x1000001", GasTooHigh),
+        ({"error": {"code": 3, "message": "execution reverted", "data": "0x"}}, GasTooHigh),
+        (refusal("execution reverted"), GasTooHigh),
+        ({"error": {"code": 3, "message": "execution reverted", "data": "0x12345678"}}, Reverted),
+        (refusal("insufficient funds for transfer"), InsufficientFunds),
+        (refusal("internal error", -32_603), RpcError),
+    ],
+)
+def test_estimates_tell_too_much_gas_from_a_refusal(
+    chain: Chain, server: Server, answer: Any, expected: type[DcaiError]
+) -> None:
+    """Our contracts name every refusal, so a nameless revert at the cap is an inner call out of gas."""
+    server.answers["eth_estimateGas"] = answer
+    with pytest.raises(DcaiError) as failed:
+        chain.estimate_gas(ADDRESS, ADDRESS, b"data")
+    assert type(failed.value) is expected
+
+
+# Logs
+
+
+def test_a_refused_range_of_logs_is_asked_for_in_halves(chain: Chain, server: Server) -> None:
+    """Providers cap ranges; all events come, once each and in order."""
+    from dcai_cli.chain import abi
+    from dcai_cli.chain.artifacts import artifact
+
+    topic = f"0x{abi.topic(artifact('CollaborativeTrainer').events['Sealed']).hex()}"
+
+    def logs(query: dict[str, Any]) -> Any:
+        first, last = int(query["fromBlock"], 16), int(query["toBlock"], 16)
+        if last - first >= 10:
+            return refusal("query exceeds max block range 10")
+        return [
+            {
+                "address": ADDRESS,
+                "topics": [topic],
+                "data": f"0x{number:064x}",
+                "blockNumber": hex(number),
+                "transactionHash": "0xab",
+                "logIndex": "0x0",
+            }
+            for number in range(last, first - 1, -1)
+        ]
+
+    server.answers |= {"eth_getLogs": logs, "eth_blockNumber": "0x63"}
+    events = chain.logs("CollaborativeTrainer", ADDRESS, "Sealed", 0)
+    assert [event.args["sealedAt"] for event in events] == list(range(100))
+    with pytest.raises(TypeError, match="no indexed argument owner"):
+        chain.logs("CollaborativeTrainer", ADDRESS, "Sealed", 0, owner=ADDRESS)
+
+
+def test_a_range_that_is_refused_down_to_one_block_is_an_error(chain: Chain, server: Server) -> None:
+    """Halving ends."""
+    server.answers |= {"eth_getLogs": refusal("no logs here"), "eth_blockNumber": "0x8"}
+    with pytest.raises(RpcError, match="no logs here"):
+        chain.logs("CollaborativeTrainer", ADDRESS, "Sealed", 0)
+    assert server.requests.count("eth_getLogs") == 5  # 9, 5, 3, 2 and 1 blocks
+
+
+def test_logs_that_were_reorganised_away_are_left_out(chain: Chain) -> None:
+    """A log marked as removed never happened."""
+    from dcai_cli.chain import abi
+    from dcai_cli.chain.artifacts import artifact
+
+    topic = f"0x{abi.topic(artifact('CollaborativeTrainer').events['Sealed']).hex()}"
+    log = {
+        "address": ADDRESS,
+        "topics": [topic],
+        "data": "0x" + "00" * 32,
+        "blockNumber": "0x1",
+        "transactionHash": "0xab",
+        "logIndex": "0x0",
+    }
+    foreign = {**log, "topics": ["0x" + "77" * 32]}
+    anonymous = {**log, "topics": []}
+    found = chain.events("CollaborativeTrainer", [log, {**log, "removed": True}, foreign, anonymous])
+    assert [event.name for event in found] == ["Sealed"]
+
+
+def test_time_cannot_be_advanced_on_other_nodes(chain: Chain) -> None:
+    """A real network has no such method; the hint says where there is."""
+    with pytest.raises(UsageError, match="does not let time be advanced") as refused:
+        chain.advance(5)
+    assert "anvil" in refused.value.hint
