@@ -60,7 +60,7 @@ def deploy(
     ] = "1d",
     max_idle: Annotated[str, typer.Option(help="Idle time counts up to here in the price.")] = "1h",
     cost_weight: Annotated[
-        int, typer.Option(min=0, help="Price of a sample; in wei, times 3600 a unit.")
+        int, typer.Option(min=1, help="Price of a sample; in wei, times 3600 a unit.")
     ] = 10**11,
     pretrain: Annotated[
         Path | None, typer.Option(help="Weights (.npz), or labelled rows to train on before sealing.")
