@@ -1,7 +1,7 @@
 """Compile the contracts and write what ships in the Python package.
 
-`python tools/build_artifacts.py [--check]`: with --check nothing is written, and the exit status is 1 if what is
-shipped differs from what the sources compile to.
+`python tools/build_artifacts.py [--check]`: with --check nothing is written, and the exit status is 1 if what
+is shipped differs from what the sources compile to.
 """
 
 from __future__ import annotations

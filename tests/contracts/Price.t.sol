@@ -29,14 +29,18 @@ contract PriceTest is Test {
     /// One unit after three seconds or more costs what the reference implementation's rule says, up to its rounding.
     function testFuzz_OneUnitCostsWhatTheReferenceAsks(uint256 root) public pure {
         root = bound(root, 2, 1000);
-        assertEq(PriceMath.depositPerUnit(COST_WEIGHT_WEI, 1, root * root), ceilDiv(COST_WEIGHT_WEI * 3600, root));
+        assertEq(
+            PriceMath.depositPerUnit(COST_WEIGHT_WEI, 1, root * root), ceilDiv(COST_WEIGHT_WEI * 3600, root)
+        );
     }
 
     /// Cutting a batch in two, at whatever moment, is never cheaper than sending it at once, but for rounding.
-    function testFuzz_SplittingABatchIsNeverCheaper(uint256 units, uint256 first, uint256 idleS, uint256 firstIdleS)
-        public
-        pure
-    {
+    function testFuzz_SplittingABatchIsNeverCheaper(
+        uint256 units,
+        uint256 first,
+        uint256 idleS,
+        uint256 firstIdleS
+    ) public pure {
         units = bound(units, 2, 20_000);
         first = bound(first, 1, units - 1);
         idleS = bound(idleS, 0, 100_000);

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {ModelParams} from "../../contracts/interfaces/IModel.sol";
+import {TrainerTest} from "./support/TrainerTest.sol";
+
+/// The model against golden vectors that an independent Python program made.
+contract PerceptronTest is TrainerTest {
+    struct History {
+        string name;
+        uint256 n_features;
+        uint256 max_features;
+        uint256 margin;
+        bool valued;
+        Words first;
+        Training[] batches;
+        Words last;
+    }
+
+    struct Training {
+        bytes payload;
+        uint256 informative;
+        bytes probe;
+        bytes probe_labels;
+    }
+
+    struct Words {
+        uint256[] numbers;
+        uint256[] words;
+    }
+
+    string private constant HISTORY =
+        "History(string name,uint256 n_features,uint256 max_features,uint256 margin,bool valued,Words first,Training[] batches,Words last)Training(bytes payload,uint256 informative,bytes probe,bytes probe_labels)Words(uint256[] numbers,uint256[] words)";
+
+    /// Every golden history trains to the same informative bits, predictions and weights, whatever its shape.
+    function test_GoldenHistoriesAreReproduced() public {
+        string memory json = vm.readFile("tests/golden/perceptron.json");
+        History[] memory histories = abi.decode(vm.parseJsonTypeArray(json, "$", HISTORY), (History[]));
+        assertGe(histories.length, 20);
+        for (uint256 i = 0; i < histories.length; i++) {
+            _repeat(histories[i], string.concat("history-", vm.toString(i)));
+        }
+    }
+
+    function _repeat(History memory history, string memory modelName) private {
+        useModel(
+            modelName,
+            ModelParams({
+                nFeatures: uint32(history.n_features),
+                maxFeatures: uint16(history.max_features),
+                valued: history.valued,
+                margin: uint16(history.margin)
+            })
+        );
+        vm.startPrank(address(trainer));
+        _write(history.first);
+        for (uint256 i = 0; i < history.batches.length; i++) {
+            Training memory batch = history.batches[i];
+            (uint256 informative,) = model.train(batch.payload);
+            assertEq(informative, batch.informative, history.name);
+            assertEq(model.predict(batch.probe), batch.probe_labels, history.name);
+        }
+        vm.stopPrank();
+        _compare(history.last, history.name);
+    }
+
+    function _write(Words memory words) private {
+        uint256[] memory word = new uint256[](1);
+        for (uint256 i = 0; i < words.numbers.length; i++) {
+            word[0] = words.words[i];
+            model.writeWeights(words.numbers[i], word);
+        }
+    }
+
+    function _compare(Words memory expected, string memory name) private view {
+        uint256[] memory actual = model.weights(0, model.totalWords());
+        uint256 next;
+        for (uint256 word = 0; word < actual.length; word++) {
+            bool listed = next < expected.numbers.length && expected.numbers[next] == word;
+            assertEq(actual[word], listed ? expected.words[next++] : 0, name);
+        }
+        assertEq(next, expected.numbers.length, name);
+    }
+
+    /// Weights read in bulk, one word at a time and straight from storage train alike, from any start: a model with values,
+    /// which goes the general way, is given the same samples with the value 1.
+    function testFuzz_TheFastWayIsTheGeneralWay(uint256 seed, uint256 scale, bool many) public {
+        scale = bound(scale, 0, 15);
+        ModelParams memory shape = ModelParams({nFeatures: 300, maxFeatures: 300, valued: false, margin: 1});
+        uint256[] memory start = _randomWords(seed, scale);
+        uint256[] memory sizes = new uint256[](many ? 8 : 1);
+        for (uint256 i = 0; i < sizes.length; i++) {
+            sizes[i] = bound(uint256(keccak256(abi.encode(seed, "size", i))), 1, many ? 300 : 60);
+        }
+        uint256[2][2] memory results;
+        for (uint256 way = 0; way < 2; way++) {
+            shape.valued = way == 1;
+            useModel(way == 0 ? "fast" : "general", shape);
+            bytes memory payload = _randomPayload(seed, sizes, shape.valued);
+            vm.startPrank(address(trainer));
+            model.writeWeights(0, start);
+            (results[way][0],) = model.train(payload);
+            vm.stopPrank();
+            (, uint256 agreed,) = model.assess(payload, type(uint256).max);
+            bytes memory labels = model.predict(payload);
+            results[way][1] = uint256(keccak256(abi.encode(model.weights(0, 20), agreed, labels)));
+        }
+        assertEq(results[0][0], results[1][0]);
+        assertEq(results[0][1], results[1][1]);
+    }
+
+    /// Every assessment of part of a batch says about that part what an assessment of the whole says.
+    function testFuzz_AMaskDoesNotChangeVerdicts(uint256 seed, uint256 mask) public {
+        uint256[] memory sizes = new uint256[](20);
+        for (uint256 i = 0; i < sizes.length; i++) {
+            sizes[i] = 1 + i * 3;
+        }
+        useModel("masked", ModelParams({nFeatures: 300, maxFeatures: 300, valued: false, margin: 1}));
+        vm.prank(address(trainer));
+        model.writeWeights(0, _randomWords(seed, 9));
+        bytes memory payload = _randomPayload(seed, sizes, false);
+        (bytes32 root, uint256 all, bytes memory units) = model.assess(payload, type(uint256).max);
+        (bytes32 sameRoot, uint256 some, bytes memory sameUnits) = model.assess(payload, mask);
+        assertEq(some, all & mask);
+        assertEq(sameRoot, root);
+        assertEq(sameUnits, units);
+        assertEq(units.length, 4 * 20);
+    }
+
+    /// A batch of one sample on a model that nobody trained reads and writes only the words of the sample.
+    function test_ASmallBatchTouchesItsWordsOnly() public {
+        useModel("wide", ModelParams({nFeatures: 65_536, maxFeatures: 9, valued: false, margin: 0}));
+        bytes memory payload = hex"0100030000000f8000";
+        vm.record();
+        vm.prank(address(trainer));
+        model.train(payload);
+        (, bytes32[] memory writes) = vm.accesses(address(model));
+        // Words 0 and 2048, and the bias.
+        assertEq(writes.length, 3);
+    }
+
+    /// Words for 300 features and the bias, with weights of at most 2^scale.
+    function _randomWords(uint256 seed, uint256 scale) private pure returns (uint256[] memory words) {
+        words = new uint256[](20);
+        for (uint256 index = 0; index <= 300; index++) {
+            int256 limit = int256(1 << scale) - (scale == 15 ? int256(1) : int256(0));
+            uint256 draw = uint256(keccak256(abi.encode(seed, "weight", index)));
+            int256 weight = int256(draw % uint256(2 * limit + 1)) - limit;
+            // Some at the very ends, where saturation begins.
+            if (draw >> 250 == 0) weight = limit;
+            uint256 place = index == 300 ? 19 * 16 : index;
+            words[place / 16] |= uint256(uint16(int16(weight))) << (240 - 16 * (place % 16));
+        }
+    }
+
+    function _randomPayload(uint256 seed, uint256[] memory sizes, bool valued)
+        private
+        pure
+        returns (bytes memory payload)
+    {
+        for (uint256 i = 0; i < sizes.length; i++) {
+            uint256 draw = uint256(keccak256(abi.encode(seed, "sample", i)));
+            payload = abi.encodePacked(payload, uint8(draw % 2), uint16(sizes[i]));
+            uint256 index;
+            for (uint256 left = sizes[i]; left > 0; left--) {
+                // Skips as many as may be skipped without running out of features.
+                uint256 room = 300 - index - left;
+                draw = uint256(keccak256(abi.encode(draw)));
+                index += draw % (2 * room / left + 1);
+                if (index > 300 - left) index = 300 - left;
+                payload = valued
+                    ? abi.encodePacked(payload, uint16(index), int8(1))
+                    : abi.encodePacked(payload, uint16(index));
+                index++;
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {IIncentiveMechanism, Terms} from "../../contracts/interfaces/IIncentiveMechanism.sol";
+import {IModel, ModelParams} from "../../contracts/interfaces/IModel.sol";
+import {CreateParams, IModelRegistry} from "../../contracts/interfaces/IModelRegistry.sol";
+import {CodeStorage} from "../../contracts/libraries/CodeStorage.sol";
+import {TrainerTest} from "./support/TrainerTest.sol";
+
+contract RegistryTest is TrainerTest {
+    function _params(string memory name) private pure returns (CreateParams memory) {
+        return CreateParams({
+            name: name,
+            featureSpec: '{"kind":"text","n_features":256}',
+            model: defaultShape(),
+            terms: defaultTerms()
+        });
+    }
+
+    /// A created model is listed, owned by who created it, and has what it was created with.
+    function test_AModelHasWhatItWasCreatedWith() public {
+        CreateParams memory params = _params("sms-spam-2");
+        vm.prank(alice);
+        address created = registry.create(params);
+        assertTrue(registry.isModel(created));
+        assertEq(registry.modelOf(alice, "sms-spam-2"), created);
+        useTrainer(created);
+        assertEq(trainer.owner(), alice);
+        assertEq(trainer.sealedAt(), 0);
+        assertEq(trainer.featureSpec(), params.featureSpec);
+        assertEq(abi.encode(trainer.params()), abi.encode(params.model));
+        assertEq(abi.encode(trainer.terms()), abi.encode(params.terms));
+        assertEq(model.classes(), 2);
+        assertEq(model.totalWords(), 17);
+    }
+
+    /// The event tells the parts of a new model.
+    function test_CreationIsTold() public {
+        vm.expectEmit(false, true, false, false, address(registry));
+        emit IModelRegistry.ModelCreated(address(0), bob, "m", address(0), address(0), address(0), "");
+        vm.prank(bob);
+        registry.create(_params("m"));
+    }
+
+    /// Each clone runs its implementation's code, which is how clients recognise it.
+    function test_PartsAreMinimalProxies() public view {
+        assertEq(address(trainer).code, _proxyOf(registry.trainerImplementation()));
+        assertEq(address(model).code, _proxyOf(registry.modelImplementation()));
+        assertEq(address(incentive).code, _proxyOf(registry.incentiveImplementation()));
+        assertEq(address(dataHandler).code, _proxyOf(registry.dataHandlerImplementation()));
+    }
+
+    /// A name is unique among its owner's models, and only there.
+    function test_NamesAreUniquePerOwner() public {
+        vm.prank(alice);
+        address first = registry.create(_params("m"));
+        vm.expectRevert(abi.encodeWithSelector(IModelRegistry.NameTaken.selector, alice, "m", first));
+        vm.prank(alice);
+        registry.create(_params("m"));
+        vm.prank(bob);
+        assertTrue(registry.create(_params("m")) != first);
+    }
+
+    /// Names have 1 to 32 letters, digits and hyphens.
+    function test_OtherNamesAreRefused() public {
+        string[8] memory names =
+            ["", "Upper", "a b", "a_b", "a/b", unicode"ä", "a123456789012345678901234567890123", "a\x00"];
+        for (uint256 i = 0; i < names.length; i++) {
+            vm.expectRevert(abi.encodeWithSelector(IModelRegistry.InvalidName.selector, names[i]));
+            registry.create(_params(names[i]));
+        }
+        registry.create(_params("-09az-90123456789012345678901234"));
+    }
+
+    /// The list comes in pages, and ends where it ends.
+    function test_ModelsAreListedInPages() public {
+        address second = registry.create(_params("b"));
+        address third = registry.create(_params("c"));
+        assertEq(registry.modelCount(), 3);
+        address[] memory page = registry.models(1, 5);
+        assertEq(page.length, 2);
+        assertEq(page[0], second);
+        assertEq(page[1], third);
+        assertEq(registry.models(0, 1)[0], address(trainer));
+        assertEq(registry.models(3, 1).length, 0);
+        assertEq(registry.models(ALL, ALL).length, 0);
+    }
+
+    /// Models have 2 to 2^24 features, and samples at least one.
+    function test_ShapesOutOfRangeAreRefused() public {
+        ModelParams[3] memory shapes = [defaultShape(), defaultShape(), defaultShape()];
+        shapes[0].nFeatures = 1;
+        shapes[1].nFeatures = 2 ** 24 + 1;
+        shapes[2].maxFeatures = 0;
+        for (uint256 i = 0; i < shapes.length; i++) {
+            CreateParams memory params = _params("m");
+            params.model = shapes[i];
+            vm.expectRevert(abi.encodeWithSelector(IModel.InvalidModelParams.selector, shapes[i]));
+            registry.create(params);
+        }
+        useModel("largest", ModelParams({nFeatures: 2 ** 24, maxFeatures: 1, valued: true, margin: 65_535}));
+        assertEq(model.totalWords(), 2 ** 20 + 1);
+        assertEq(model.weights(2 ** 20, 1)[0], 0);
+    }
+
+    function _expectInvalid(Terms memory terms) private {
+        CreateParams memory params = _params("m");
+        params.terms = terms;
+        vm.expectRevert(abi.encodeWithSelector(IIncentiveMechanism.InvalidTerms.selector, terms));
+        registry.create(params);
+    }
+
+    /// Waits come in their order, with at least the gap between them, and a sample costs something.
+    function test_TermsOutOfOrderAreRefused() public {
+        Terms memory terms = defaultTerms();
+        terms.refundWaitS = 0;
+        _expectInvalid(terms);
+        terms = defaultTerms();
+        terms.minGapS = 1 days + 1;
+        _expectInvalid(terms);
+        terms = defaultTerms();
+        (terms.minGapS, terms.reportWaitS) = (0, terms.refundWaitS);
+        _expectInvalid(terms);
+        terms = defaultTerms();
+        (terms.minGapS, terms.ownerWaitS) = (0, terms.reportWaitS);
+        _expectInvalid(terms);
+        terms = defaultTerms();
+        terms.ownerWaitS = terms.reportWaitS + 1 days - 1;
+        _expectInvalid(terms);
+        terms = defaultTerms();
+        terms.publicWaitS = terms.ownerWaitS - 1;
+        _expectInvalid(terms);
+        terms = defaultTerms();
+        terms.costWeightWei = 0;
+        _expectInvalid(terms);
+    }
+
+    /// Terms so large that a sum of times or a price could overflow are refused.
+    function test_TermsBeyondACenturyAreRefused() public {
+        Terms memory terms = defaultTerms();
+        terms.publicWaitS = type(uint64).max;
+        _expectInvalid(terms);
+        terms = defaultTerms();
+        terms.minGapS = type(uint64).max;
+        _expectInvalid(terms);
+        terms = defaultTerms();
+        terms.maxIdleS = 36_525 days + 1;
+        _expectInvalid(terms);
+        terms = defaultTerms();
+        terms.costWeightWei = 1e24 + 1;
+        _expectInvalid(terms);
+    }
+
+    /// Equal owner and public waits, and gaps of exactly the least, are in order.
+    function test_TermsAtTheLimitsAreAccepted() public {
+        CreateParams memory params = _params("m");
+        params.terms = Terms(1, 2, 3, 3, 1, 0, 1);
+        assertTrue(registry.isModel(registry.create(params)));
+    }
+
+    /// A feature spec is neither empty nor larger than a contract.
+    function test_SpecsThatCannotBeStoredAreRefused() public {
+        CreateParams memory params = _params("m");
+        params.featureSpec = "";
+        vm.expectRevert(abi.encodeWithSelector(CodeStorage.InvalidSize.selector, 0, 24_575));
+        registry.create(params);
+        params.featureSpec = string(new bytes(24_576));
+        vm.expectRevert(abi.encodeWithSelector(CodeStorage.InvalidSize.selector, 24_576, 24_575));
+        registry.create(params);
+        params.featureSpec = string(new bytes(24_575));
+        useTrainer(registry.create(params));
+        assertEq(bytes(trainer.featureSpec()).length, 24_575);
+    }
+
+    /// A registry of implementations that are no contracts is not made.
+    function test_ImplementationsMustBeContracts() public {
+        bytes memory arguments = abi.encode(address(this), address(this), alice, address(this));
+        vm.expectRevert(abi.encodeWithSelector(IModelRegistry.NoCode.selector, alice));
+        this.deployRegistry(arguments);
+    }
+
+    function deployRegistry(bytes memory arguments) external {
+        vm.deployCode("out/ModelRegistry.sol/ModelRegistry.json", arguments);
+    }
+
+    function _proxyOf(address implementation) private pure returns (bytes memory) {
+        return
+            abi.encodePacked(hex"363d3d373d3d3d363d73", implementation, hex"5af43d82803e903d91602b57fd5bf3");
+    }
+}
