@@ -1,13 +1,32 @@
-"""Fixtures that every test may use."""
+"""Fixtures that every test may use: real data, real nodes, and the program as its users run it."""
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import pytest
 
+from dcai_cli.chain.http import HttpNode
+from dcai_cli.config import load_settings
+from dcai_cli.keystore import Keystore
+from dcai_cli.services.workspace import Workspace
+
 PROJECT = Path(__file__).resolve().parent.parent
+PASSWORD = "correct horse"
+LIGHT_SCRYPT = 1 << 12
+RICH_WEI = 1_000 * 10**18
 
 
 def data_folder() -> Path:
@@ -24,3 +43,192 @@ def shared_data() -> Path:
             pytest.fail(f"the data sets are not at {folder}")
         pytest.skip(f"the data sets are not at {folder}")
     return folder
+
+
+# --- nodes -----------------------------------------------------------------------------------------------
+
+
+def tool(name: str) -> str:
+    """The path of a program of foundry; the test fails, and says what to do, where there is none."""
+    # npm's package for this platform is the only one that npm installs.
+    packaged = sorted((PROJECT / "node_modules" / "@foundry-rs").glob(f"{name}-*/bin/{name}*"))
+    found = str(packaged[0]) if packaged else shutil.which(name)
+    if found is None:
+        pytest.fail(f"{name} is neither in node_modules nor on the PATH: run `npm ci`")
+    return found
+
+
+@pytest.fixture(scope="session")
+def cast() -> str:
+    """The path of `cast`."""
+    return tool("cast")
+
+
+class Anvil:
+    """A running anvil.
+
+    Args:
+        port: its loopback port.
+        process: its process.
+    """
+
+    def __init__(self, port: int, process: subprocess.Popen[bytes]) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self._process = process
+
+    def rpc(self, method: str, *params: Any) -> Any:
+        """Ask it something."""
+        with closing(HttpNode(self.url, {})) as node:
+            return node.request(method, *params)
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.terminate()
+        self._process.wait()
+
+
+def start_anvil(*options: str) -> Anvil:
+    """Start an anvil on a free loopback port; return when it listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [tool("anvil"), "--host", "127.0.0.1", "--port", str(port), "--silent", *options]
+    )
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except ConnectionRefusedError:
+            time.sleep(0.02)  # the operating system tells no earlier
+        else:
+            return Anvil(port, process)
+    process.kill()
+    process.wait()
+    pytest.fail("anvil does not start")
+
+
+class StartAnvil(Protocol):
+    """Starts an anvil with options; it ends with the test."""
+
+    def __call__(self, *options: str) -> Anvil:
+        """Start it."""
+
+
+@pytest.fixture
+def anvil() -> Iterator[StartAnvil]:
+    """Starts anvils that end with the test."""
+    with ExitStack() as stack:
+
+        def start(*options: str) -> Anvil:
+            node = start_anvil(*options)
+            stack.callback(node.stop)
+            return node
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def anvil_url() -> Iterator[str]:
+    """The URL of one anvil that serves the whole session."""
+    node = start_anvil()
+    yield node.url
+    node.stop()
+
+
+# --- the program -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Dcai:
+    """The program with a home of its own and one account, `me`.
+
+    Args:
+        home: its folder.
+        rpc_url: its node, or None for the embedded chain.
+        address: the address of `me`.
+    """
+
+    home: Path
+    rpc_url: str | None
+    address: str
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What is set when it runs: nothing of this machine's but where its programs stand."""
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+        own = {
+            "DCAI_HOME": str(self.home),
+            "ETH_PASSWORD": str(self.home / "password"),
+            "HOME": str(self.home),
+        }
+        return {**kept, **own, **({"ETH_RPC_URL": self.rpc_url} if self.rpc_url else {})}
+
+    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
+        """Start a command with `--json`."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "dcai_cli", *map(str, arguments), "--json"],
+            cwd=PROJECT,
+            env=self.environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self, *arguments: str | Path, code: int = 0) -> Any:
+        """Run a command with `--json`; it must end with an exit code.
+
+        Returns:
+            The data, or the error, of its document.
+        """
+        process = self.start(*arguments)
+        out, talk = process.communicate()
+        assert process.returncode == code, f"{arguments} ended with {process.returncode}: {out}{talk}"
+        document = json.loads(out)
+        return document["error"] if code else document["data"]
+
+    def deploy(self, name: str, *, labels: str, n_features: int) -> str:
+        """Deploy and seal a text model with the waits that the acceptance lines name.
+
+        Returns:
+            Its address.
+        """
+        what = ("--name", name, "--kind", "text", "--labels", labels, "--n-features", str(n_features))
+        waits = ("--refund-wait", "1d", "--report-wait", "2d", "--owner-wait", "7d", "--public-wait", "9d")
+        return str(self("model", "deploy", *what, *waits, "--yes")["address"])
+
+    def query(self, sql: str, *values: object) -> list[Any]:
+        """Rows of the ledger, read beside the program."""
+        with closing(
+            sqlite3.connect(f"file:{self.home}/ledger.sqlite?mode=ro", uri=True, timeout=10)
+        ) as ledger:
+            return ledger.execute(sql, values).fetchall()
+
+    def workspace(self) -> Workspace:
+        """The same home, opened in this process."""
+        return Workspace(load_settings(self.environ))
+
+
+MakeDcai = Callable[[Anvil | None], Dcai]
+
+
+@pytest.fixture
+def make_dcai(tmp_path: Path) -> MakeDcai:
+    """Makes a home whose account is rich on a node, or on the embedded chain."""
+
+    def make(node: Anvil | None) -> Dcai:
+        home = tmp_path / "home"
+        stored = Keystore(home / "keystore", work_factor=LIGHT_SCRYPT).new("me", PASSWORD)
+        assert stored.address is not None
+        (home / "password").write_text(PASSWORD)
+        if node is not None:
+            node.rpc("anvil_setBalance", stored.address, hex(RICH_WEI))
+        return Dcai(home, node.url if node else None, stored.address)
+
+    return make
+
+
+@pytest.fixture(params=["embedded", "anvil"])
+def dcai(request: pytest.FixtureRequest, make_dcai: MakeDcai) -> Dcai:
+    """The program on the embedded chain, and again on anvil through `ETH_RPC_URL`."""
+    return make_dcai(request.getfixturevalue("anvil")() if request.param == "anvil" else None)
