@@ -20,6 +20,9 @@ MAX_TRANSACTION_GAS = 16_777_216
 MAX_TRANSACTION_BYTES = 128 * 1024
 """Bytes of one signed transaction at most, in the pools of most nodes."""
 
+CLASSES = 2
+"""Labels of a model: the perceptron tells two apart."""
+
 WORD_LANES = 16
 """Weights (int16) in one 32-byte word of storage."""
 
@@ -37,7 +40,7 @@ class Wire:
 
     n_features: int
     max_features: int
-    classes: int = 2
+    classes: int = CLASSES
     valued: bool = False
 
     @property

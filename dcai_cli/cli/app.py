@@ -8,15 +8,15 @@ import typer
 from typer.exceptions import TyperException
 
 from dcai_cli.cli import account, claims, contribute, data, demo, devnet, model, predict, settings
-from dcai_cli.cli.output import print_error, stderr
+from dcai_cli.cli.output import describe_error, print_document, print_error, stderr
 from dcai_cli.errors import DcaiError, Interrupted, UsageError
 
 app = typer.Typer(
     name="dcai",
     help="Contribute data to machine-learning models that live in Ethereum smart contracts.",
     epilog="Exit codes: 0 ok, 1 failed, 2 usage, 3 partly done, 10 no account, 11 wrong password, "
-    "12 insufficient funds, 13 RPC unreachable, 14 reverted, 15 bad input, 16 limit, 17 wrong chain or contract, 18 locked, "
-    "130 interrupted.",
+    "12 insufficient funds, 13 RPC unreachable, 14 reverted, 15 bad input, 16 limit, 17 wrong chain or "
+    "contract, 18 locked, 130 interrupted.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -82,6 +82,11 @@ def run(arguments: Sequence[str]) -> int:
         code = Interrupted.exit_code
     except BrokenPipeError:
         return 1
+    except Exception as error:
+        # A fault of ours keeps its traceback, but whoever asked for JSON gets the document, too.
+        if as_json:
+            print_document(name, error=describe_error(DcaiError(f"{type(error).__name__}: {error}")))
+        raise
     if code == Interrupted.exit_code:
         print_error(
             Interrupted("Interrupted.", hint="The same command again goes on where this one stopped."),

@@ -25,7 +25,8 @@ def register(app: typer.Typer) -> None:
     app.command(
         "contribute",
         epilog="Example: dcai contribute reviews.csv --model reviews --dry-run. Exit codes: 0, 2, 3 "
-        "(broke off; the same command again goes on), 10, 11, 12, 13, 14, 15 (bad file), 16 (--max-deposit), 17, 18, 130.",
+        "(broke off; the same command again goes on), 10, 11, 12, 13, 14, 15 (bad file), 16 (--max-deposit), "
+        "17, 18, 130.",
     )(contribute)
 
 

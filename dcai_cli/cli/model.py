@@ -9,8 +9,8 @@ import typer
 
 from dcai_cli.cli import options
 from dcai_cli.cli.output import Output
-from dcai_cli.domain import Terms, format_duration, format_ether, iso_time, parse_duration
-from dcai_cli.errors import UsageError
+from dcai_cli.domain import CLASSES, Terms, format_duration, format_ether, iso_time, parse_duration
+from dcai_cli.errors import BadInput, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,9 +40,11 @@ def deploy(
     schema: Annotated[
         Path | None, typer.Option(help="TOML file with the columns of a tabular model.")
     ] = None,
-    n_features: Annotated[int, typer.Option(help="Size of the hash space, 256 to 16777216.")] = 16_384,
+    n_features: Annotated[
+        int, typer.Option(min=256, max=16_777_216, help="Size of the hash space, 256 to 16777216.")
+    ] = 16_384,
     max_features: Annotated[
-        int | None, typer.Option(help="Features of one sample at most; 1024 if left out.")
+        int | None, typer.Option(min=1, max=65_535, help="Features of one sample at most; 1024 if left out.")
     ] = None,
     text_column: Annotated[str, typer.Option(help="Column of the text.")] = "text",
     label_column: Annotated[str, typer.Option(help="Column of the label.")] = "label",
@@ -132,6 +134,11 @@ def _spec(
     from dcai_cli.features.spec import FeatureSpec, tabular_spec_from_schema
 
     names = None if labels is None else labels.split(",")
+    if names is not None and len(names) != CLASSES:
+        raise UsageError(
+            f"--labels {labels} names {len(names)} of {CLASSES} labels.",
+            hint="Write for instance --labels ham,spam.",
+        )
     if kind == "tabular":
         if schema is None:
             raise UsageError("A tabular model needs its columns.", hint="Add --schema SCHEMA.toml.")
@@ -144,15 +151,18 @@ def _spec(
         raise UsageError("--schema is for tabular models.", hint="Leave it out, or add --kind tabular.")
     if names is None:
         raise UsageError("A text model needs its labels.", hint="Add for instance --labels ham,spam.")
-    return FeatureSpec.text(
-        labels=names,
-        n_features=n_features,
-        max_features=max_features,
-        valued=counts,
-        text_column=text_column,
-        label_column=label_column,
-        ngram_range=_ngram_range(ngrams),
-    )
+    try:
+        return FeatureSpec.text(
+            labels=names,
+            n_features=n_features,
+            max_features=max_features,
+            valued=counts,
+            text_column=text_column,
+            label_column=label_column,
+            ngram_range=_ngram_range(ngrams),
+        )
+    except BadInput as error:  # all of it was typed
+        raise UsageError(error.message, hint=error.hint) from None
 
 
 def _ngram_range(text: str) -> tuple[int, int]:
@@ -250,7 +260,8 @@ def list_(
 
     def human(console: Console) -> None:
         for model in models:
-            console.print(f"{model.name}  {model.address}  {model.spec.kind}, {', '.join(model.spec.labels)}")
+            labels = ", ".join(model.spec.labels)
+            console.print(f"{model.name}  {model.address}  {model.spec.kind}, {labels}", markup=False)
         if not models:
             console.print("No model is known on this chain. Deploy one: dcai model deploy --help")
 
@@ -282,14 +293,16 @@ def show(
 
 def _show_status(console: Console, status: ModelStatus) -> None:
     model, terms = status.model, status.model.terms
+    labels = " or ".join(model.spec.labels)
     console.print(f"{model.name}  {model.address}")
     console.print(f"owner     {model.owner}")
     console.print(
-        f"predicts  {' or '.join(model.spec.labels)} from {model.spec.kind}, {model.spec.n_features:,} features"
+        f"predicts  {labels} from {model.spec.kind}, {model.spec.n_features:,} features", markup=False
     )
     console.print(
         f"waits     refund {format_duration(terms.refund_wait_s)},"
-        f" report {format_duration(terms.report_wait_s)}, owner {format_duration(terms.owner_wait_s)}, public {format_duration(terms.public_wait_s)}"
+        f" report {format_duration(terms.report_wait_s)}, owner {format_duration(terms.owner_wait_s)},"
+        f" public {format_duration(terms.public_wait_s)}"
     )
     console.print(f"batches   {status.batches}, deposits held {format_ether(status.balance_wei)}")
     if status.unit_price_wei is None:

@@ -17,7 +17,7 @@ RpcUrl = Annotated[
     str | None,
     typer.Option(
         "--rpc-url",
-        help="Node to talk to; 'embedded' is the chain in this process. [env: ETH_RPC_URL]",
+        help="Node to talk to; 'embedded' is the chain in this process. (env: ETH_RPC_URL)",
         rich_help_panel=_NETWORK,
     ),
 ]
@@ -25,21 +25,21 @@ ChainId = Annotated[
     int | None,
     typer.Option(
         "--chain-id",
-        help="Refuse a node with another chain id. [env: DCAI_CHAIN_ID]",
+        help="Refuse a node with another chain id. (env: DCAI_CHAIN_ID)",
         rich_help_panel=_NETWORK,
     ),
 ]
 Account = Annotated[
     str | None,
     typer.Option(
-        "--account", help="Account to act with, name or address. [env: ETH_FROM]", rich_help_panel=_NETWORK
+        "--account", help="Account to act with, name or address. (env: ETH_FROM)", rich_help_panel=_NETWORK
     ),
 ]
 PasswordFile = Annotated[
     Path | None,
     typer.Option(
         "--password-file",
-        help="File that holds the account's password. [env: ETH_PASSWORD]",
+        help="File that holds the account's password. (env: ETH_PASSWORD)",
         rich_help_panel=_NETWORK,
     ),
 ]

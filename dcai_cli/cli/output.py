@@ -20,21 +20,25 @@ if TYPE_CHECKING:
 VERSION = 1
 """Version of the JSON documents."""
 
+WIDE = 1000
+"""Columns of a line that no terminal shows: no cell of a table is cut short there."""
+
 Progress = Callable[[int, int], None]
 
 
 def stdout() -> Console:
-    """The console for data."""
+    """The console for data: what is no terminal gets whole lines, and every text as it is."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=True)
+    width = None if sys.stdout.isatty() else WIDE
+    return Console(highlight=False, emoji=False, soft_wrap=True, width=width)
 
 
 def stderr() -> Console:
     """The console for talk."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,11 @@ class Output:
                 f"{question} Nobody is there to answer.", hint="Add --yes to go on without being asked."
             )
         stderr().print(f"{question} [y/N] ", end="", markup=False)
-        if input().strip().lower() not in {"y", "yes"}:
+        try:
+            answer = input()
+        except EOFError:
+            answer = ""
+        if answer.strip().lower() not in {"y", "yes"}:
             raise DcaiError("Stopped; nothing was sent.")
 
     def password(self, settings: Settings) -> Callable[[StoredAccount], str]:
@@ -138,7 +146,10 @@ def read_secret(prompt: str, *, hint: str) -> str:
         raise UsageError(f"{prompt.rstrip(': ')}: nobody is there to type it.", hint=hint)
     from getpass import getpass
 
-    return getpass(prompt, stream=sys.stderr)
+    try:
+        return getpass(prompt, stream=sys.stderr)
+    except EOFError:
+        raise UsageError(f"{prompt.rstrip(': ')}: nothing was typed.", hint=hint) from None
 
 
 def print_document(command: str, *, data: Any = None, error: dict[str, Any] | None = None) -> None:  # noqa: ANN401
@@ -152,18 +163,15 @@ def print_document(command: str, *, data: Any = None, error: dict[str, Any] | No
     sys.stdout.flush()
 
 
+def describe_error(error: DcaiError) -> dict[str, Any]:
+    """The member `error` of a document."""
+    return {"code": error.code, "exit_code": error.exit_code, "message": error.message, "hint": error.hint}
+
+
 def print_error(error: DcaiError, *, command: str, as_json: bool) -> None:
     """Say what went wrong and what to type next."""
     if as_json:
-        print_document(
-            command,
-            error={
-                "code": error.code,
-                "exit_code": error.exit_code,
-                "message": error.message,
-                "hint": error.hint,
-            },
-        )
+        print_document(command, error=describe_error(error))
     console = stderr()
     console.print(f"[bold red]error:[/] {_escaped(error.message)}")
     if error.hint:

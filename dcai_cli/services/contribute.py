@@ -11,7 +11,7 @@ from dcai_cli.chain import GasTooHigh
 from dcai_cli.chain.commitment import samples_root
 from dcai_cli.chain.verification import is_ours
 from dcai_cli.domain import MAX_BATCH_SAMPLES, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_GAS
-from dcai_cli.errors import DcaiError, InsufficientFunds, LimitExceeded, PartlyDone, UsageError
+from dcai_cli.errors import BadInput, DcaiError, InsufficientFunds, LimitExceeded, PartlyDone, UsageError
 from dcai_cli.features.featurize import FeaturizedRow, Skipped, featurize
 from dcai_cli.features.readers import read_rows
 from dcai_cli.ledger.records import PlannedSample
@@ -228,6 +228,12 @@ def _plan(
     )
     usable = [row for row in featurized if isinstance(row, FeaturizedRow)]
     unusable = [row for row in featurized if isinstance(row, Skipped)]
+    if not usable:
+        first = unusable[0]
+        raise BadInput(
+            f"There is no row in {request.file} that can be sent; row {first.row}: {first.reason}.",
+            hint="Check the columns and the labels; see the model's with: dcai model show",
+        )
     known = workspace.ledger.contributed_keys(chain.key, account.address, model.address)
     candidates, already, repeated = _choose(usable, known, allow_duplicates=request.allow_duplicates)
     skipped = tuple(sorted((*unusable, *repeated), key=lambda skip: skip.row))

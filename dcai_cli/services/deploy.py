@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcai_cli.chain.artifacts import artifact
-from dcai_cli.domain import Terms, format_duration
+from dcai_cli.domain import CLASSES, Terms, format_duration
 from dcai_cli.errors import BadInput, DcaiError, UsageError
 from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.services.accounts import Password, acting_account, unlock
@@ -70,6 +71,19 @@ def check_terms(terms: Terms) -> None:
             )
 
 
+def check_name(name: str) -> None:
+    """Refuse a name that the registry would refuse.
+
+    Raises:
+        UsageError: the name has other characters, or too many.
+    """
+    if re.fullmatch(r"[a-z0-9-]{1,32}", name) is None:
+        raise UsageError(
+            f"{name!r} cannot be the name of a model.",
+            hint="Use 1 to 32 lower-case letters, digits and dashes.",
+        )
+
+
 def deploy_model(
     workspace: Workspace,
     *,
@@ -101,8 +115,14 @@ def deploy_model(
 
     Raises:
         BadInput: a sealed model has this name already, or another spec.
-        UsageError: the time-outs contradict each other.
+        UsageError: the registry would refuse the name, or the time-outs contradict each other.
     """
+    check_name(name)
+    if len(spec.labels) != CLASSES:
+        raise BadInput(
+            f"The labels are {', '.join(spec.labels)}; a model tells {CLASSES} apart.",
+            hint="Name two labels.",
+        )
     check_terms(terms)
     stored = acting_account(workspace, account)
     confirm(f"Deploy model {name} from {stored.name} ({stored.address}).")

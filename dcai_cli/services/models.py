@@ -77,7 +77,7 @@ def describe(chain: Chain, address: str, *, name: str = "", from_block: int = 0)
 
     spec = FeatureSpec.from_json(str(read("featureSpec")))
     n_features, max_features, valued, margin = read("params")
-    declared = Wire(n_features=n_features, max_features=max_features, classes=len(spec.labels), valued=valued)
+    declared = Wire(n_features=n_features, max_features=max_features, valued=valued)
     if spec.wire != declared:
         raise BadInput(
             f"The feature spec of {address} asks for {spec.wire}, its contract for {declared}.",

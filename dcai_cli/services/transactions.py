@@ -90,6 +90,13 @@ def submit(
         gas=min(gas_estimate * (100 + GAS_MARGIN_PERCENT) // 100, MAX_TRANSACTION_GAS),
         fees=chain.fees(),
     )
+    balance_wei = chain.balance_wei(key.address)
+    if balance_wei < value_wei + signed.max_fee_wei:
+        raise InsufficientFunds(
+            f"This transaction ({kind}{f' {detail}' if detail else ''}) can take "
+            f"{value_wei + signed.max_fee_wei} wei; {key.address} has {balance_wei} wei.",
+            hint="Send ether to the account.",
+        )
     stored = ledger.add_transaction(
         chain=chain.key,
         account=key.address,

@@ -1,0 +1,220 @@
+"""The command line in this process, in a home that was prepared once and is copied for each test."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import socket
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from eth_account import Account
+
+from dcai_cli.chain import Chain, Receipt, open_chain
+from dcai_cli.cli.app import run
+from dcai_cli.config import Settings, load_settings
+from dcai_cli.keystore import Keystore
+from dcai_cli.services.accounts import import_account
+from dcai_cli.services.workspace import Workspace
+
+PASSWORD = "open sesame"
+KEYS = {"alice": "0x" + "a1" * 32, "bob": "0x" + "b0" * 32}
+ADDRESSES = {name: Account.from_key(key).address for name, key in KEYS.items()}
+
+HONEST = [
+    ("a wonderful warm film with a great heart", "positive"),
+    ("great acting and a wonderful story", "positive"),
+    ("the story is warm and the acting great", "positive"),
+    ("a dull cold mess without any point", "negative"),
+    ("cold acting and a dull plot", "negative"),
+    ("the plot is a mess and has no point", "negative"),
+]
+"""Rows that a small model learns at once."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one command did: its exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The one JSON document on stdout."""
+        document = json.loads(self.out)
+        assert isinstance(document, dict)
+        return document
+
+
+def invoke(arguments: Sequence[str], environment: Mapping[str, str], folder: Path, typed: str = "") -> Result:
+    """Run the command line here, without what this process's environment says about it."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        for name in os.environ:
+            if name.startswith(("ETH_", "DCAI_")) or name in {"NO_COLOR", "FORCE_COLOR", "COLUMNS"}:
+                patch.delenv(name)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        patch.chdir(folder)
+        patch.setattr("sys.stdin", io.StringIO(typed))
+        code = run(arguments)
+    return Result(code, out.getvalue(), err.getvalue())
+
+
+class Dcai:
+    """`dcai` with a home and a working folder of its own.
+
+    Args:
+        folder: the working folder; the home is `home` in it, the password stands in `password`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = folder / "home"
+        self.environment = {
+            "DCAI_HOME": str(self.home),
+            "ETH_PASSWORD": str(folder / "password"),
+        }
+        (folder / "password").write_text(f"{PASSWORD}\n")
+
+    def __call__(self, *arguments: str | Path, typed: str = "", **environment: str) -> Result:
+        """Run a command; keyword arguments are environment variables."""
+        words = [str(argument) for argument in arguments]
+        return invoke(words, self.environment | environment, self.folder, typed)
+
+    def data(self, *arguments: str | Path, **environment: str) -> dict[str, Any]:
+        """Run a command with --json that must succeed, and return its data."""
+        result = self(*arguments, "--json", **environment)
+        assert result.code == 0, result.err
+        data = result.document["data"]
+        assert isinstance(data, dict)
+        return data
+
+    def error(self, *arguments: str | Path, **environment: str) -> dict[str, Any]:
+        """Run a command with --json that must fail, and return its error object."""
+        result = self(*arguments, "--json", **environment)
+        error = result.document["error"]
+        assert isinstance(error, dict)
+        assert result.code == error["exit_code"] != 0
+        return error
+
+    def write(
+        self, name: str, rows: Sequence[tuple[str, ...]], header: Sequence[str] = ("text", "label")
+    ) -> Path:
+        """Write a csv file into the working folder."""
+        path = self.folder / name
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([header, *rows])
+        return path
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of this home on the embedded chain."""
+        return load_settings(self.environment)
+
+    @contextmanager
+    def chain(self) -> Iterator[Chain]:
+        """The embedded chain of this home."""
+        with open_chain(self.settings) as chain:
+            yield chain
+
+    def balance_wei(self, address: str) -> int:
+        """What an address has on the embedded chain."""
+        with self.chain() as chain:
+            return chain.balance_wei(address)
+
+    def send(self, name: str, to: str | None, data: bytes = b"", value_wei: int = 0) -> Receipt:
+        """Send a transaction past dcai, as another program would."""
+        key = Account.from_key(KEYS[name])
+        with self.chain() as chain:
+            gas = chain.estimate_gas(key.address, to, data, value_wei)
+            nonce = chain.next_nonce(key.address)
+            signed = chain.sign(
+                key, to=to, data=data, value_wei=value_wei, nonce=nonce, gas=gas, fees=chain.fees()
+            )
+            receipt = chain.wait(chain.send(signed.raw))
+        assert receipt.status
+        return receipt
+
+    def ledger_rows(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Every row of every table of the ledger."""
+        with sqlite3.connect(self.home / "ledger.sqlite") as database:
+            names = database.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
+            ).fetchall()
+            rows = {name: database.execute(f"SELECT * FROM {name}").fetchall() for (name,) in names}  # noqa: S608
+        database.close()
+        return rows
+
+    def state(self) -> dict[str, Any]:
+        """All that a refused command must leave as it was: chain, money, ledger and keys."""
+        with self.chain() as chain:
+            accounts = {
+                name: (chain.balance_wei(address), chain.next_nonce(address))
+                for name, address in ADDRESSES.items()
+            }
+            height = chain.block_number()
+        keys = {path.name: path.read_bytes() for path in (self.home / "keystore").iterdir()}
+        return {"height": height, "accounts": accounts, "ledger": self.ledger_rows(), "keys": keys}
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Whatever is run in here leaves chain, money, ledger and keys as they were."""
+        before = self.state()
+        yield
+        assert self.state() == before
+
+
+def add_account(dcai: Dcai, name: str) -> None:
+    """Import a fixed key into a home; its file opens quickly."""
+    keystore = Keystore(dcai.home / "keystore", work_factor=2)
+    with Workspace(dcai.settings, keystore=keystore) as workspace:
+        import_account(workspace, name, private_key=KEYS[name], password=PASSWORD)
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a home: two accounts (alice is in use) and a sealed text model, `films`, of alice's."""
+    dcai = Dcai(tmp_path_factory.mktemp("prepared"))
+    for name in KEYS:
+        add_account(dcai, name)
+    deploy = ("model", "deploy", "--name", "films", "--labels", "negative,positive", "--n-features", "256")
+    dcai.data(*deploy, "--yes")
+    return dcai.folder
+
+
+@pytest.fixture
+def dcai(prepared: Path, tmp_path: Path) -> Dcai:
+    """The command line in a copy of the prepared home."""
+    shutil.copytree(prepared / "home", tmp_path / "home")
+    return Dcai(tmp_path)
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Dcai:
+    """The command line of somebody who has nothing yet."""
+    return Dcai(tmp_path)
+
+
+@pytest.fixture
+def films(dcai: Dcai) -> Path:
+    """Six honest rows for the prepared model."""
+    return dcai.write("films.csv", HONEST)
+
+
+@pytest.fixture
+def closed_url() -> Iterator[str]:
+    """The URL of a loopback port at which nobody listens."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
