@@ -16,6 +16,8 @@ from eth.vm.forks.prague.computation import PragueComputation
 from eth.vm.forks.prague.state import PragueState
 from eth.vm.spoof import SpoofTransaction
 
+from dcai_cli.chain.fastops import accelerate
+
 EMBEDDED_CHAIN_ID = 131_337
 """The chain id of every embedded chain; they differ in their genesis hash."""
 
@@ -39,15 +41,19 @@ def least_gas(data: bytes, intrinsic_gas: int) -> int:
 class MeasuringComputation(PragueComputation):  # type: ignore[misc]
     """Adds up the least gas with which a call would have gone the same way."""
 
+    opcodes = accelerate(PragueComputation.opcodes)
     _needed_by_calls = 0
 
     def apply_child_computation(self, child_msg: Any) -> Any:  # noqa: ANN401 - py-evm's own type is an ABC of ABCs
         """Run a nested call and note what it takes to be offered enough gas for it."""
-        with_value = child_msg.should_transfer_value and child_msg.value > 0
-        offered = self.get_gas_remaining() + child_msg.gas - (_CALL_STIPEND if with_value else 0)
+        pays = child_msg.should_transfer_value and child_msg.value > 0 and not child_msg.is_create
+        gift = _CALL_STIPEND if pays else 0
+        before = self.msg.gas - (self.get_gas_remaining() + child_msg.gas - gift)
         child = super().apply_child_computation(child_msg)
-        before = self.msg.gas - offered
-        self._needed_by_calls = max(self._needed_by_calls, before + -(-child.gas_needed * 64 // 63))
+        charged = max(child.gas_needed - gift, 0)
+        # The least a for which a - a // 64 >= charged.
+        offered = charged + max(charged - 1, 0) // 63
+        self._needed_by_calls = max(self._needed_by_calls, before + offered)
         return child
 
     @property

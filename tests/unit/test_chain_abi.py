@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +12,9 @@ from web3 import Web3
 
 from dcai_cli.chain import abi
 from dcai_cli.chain.artifacts import all_errors, artifact, names
-from dcai_cli.chain.reverts import decode_revert, revert_data
+from dcai_cli.chain.reverts import _HINTS, decode_revert, revert_data
 
+PROJECT = Path(__file__).resolve().parent.parent.parent
 ADDRESS = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
 BATCH = (3, ADDRESS, 1_700_000_000, 10**12, 2, 5, 0b11, bytes(range(32)))
 
@@ -176,3 +180,32 @@ def test_revert_data_is_found_in_every_clients_shape(error: dict[str, Any]) -> N
 def test_an_error_without_revert_data_has_none(data: object) -> None:
     """What is not hex data is not taken for it."""
     assert revert_data({"code": -32000, "message": "nonce too low", "data": data}) is None
+
+
+def test_every_hint_belongs_to_an_error_that_ships() -> None:
+    """A renamed error would silently lose its hint."""
+    assert set(_HINTS) <= {entry["name"] for entry in all_errors().values()}
+
+
+@pytest.mark.parametrize("module", ["dcai_cli.chain", "dcai_cli.keystore"])
+def test_importing_the_floor_loads_nothing_heavy(module: str) -> None:
+    """Commands that read the ledger only import these modules without paying for what they may use."""
+    heavy = "{'web3', 'eth', 'eth_account', 'eth_abi', 'eth_utils', 'eth_keyfile', 'requests', 'sqlite3'}"
+    code = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
+    shown = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=PROJECT
+    )
+    assert shown.stdout.strip() == "[]"
+
+
+def test_the_embedded_chain_needs_no_web3(tmp_path: Path) -> None:
+    """The default network starts without the largest import of all."""
+    code = (
+        "import sys; from pathlib import Path; from dcai_cli.chain import open_chain;"
+        "from dcai_cli.config import Settings; folder = Path(sys.argv[1])\n"
+        "with open_chain(Settings(folder, folder, folder)) as chain: chain.timestamp()\n"
+        "print('web3' in sys.modules, 'eth_account' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True, cwd=PROJECT)
+    assert shown.stdout.strip() == "False False"

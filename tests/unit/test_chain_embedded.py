@@ -22,6 +22,7 @@ from dcai_cli.config import Settings
 from dcai_cli.domain import MAX_TRANSACTION_BYTES, MAX_TRANSACTION_GAS
 from dcai_cli.errors import BadInput, InsufficientFunds, Locked, Reverted, UsageError, WrongChain
 
+PROJECT = Path(__file__).resolve().parent.parent.parent
 KEY: LocalAccount = Account.from_key("0x" + "11" * 32)
 OTHER = "0x" + "22" * 20
 NOW = 1_800_000_000
@@ -428,7 +429,10 @@ def test_a_killed_process_leaves_whole_blocks(settings: Settings) -> None:
     answered: list[str] = []
     for lines in (1, 4, 9):
         with subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(settings.data_dir)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", WRITER, str(settings.data_dir)],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=PROJECT,
         ) as writer:
             assert writer.stdout is not None
             answered += [writer.stdout.readline().strip() for _ in range(lines)]
