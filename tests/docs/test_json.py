@@ -1,0 +1,160 @@
+"""The tables of docs/json.md against what the commands print."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from dcai_cli.cli.app import app, run
+from dcai_cli.cli.demo import _story
+from dcai_cli.keystore import Keystore
+from dcai_cli.services.demo import Moment, Story
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "json.md"
+PASSWORD = "open sesame"
+ROWS = [
+    ("a wonderful warm film", "positive"),
+    ("great acting and a wonderful story", "positive"),
+    ("a dull cold mess", "negative"),
+    ("cold acting and a dull plot", "negative"),
+    ("nobody knows", "undecided"),
+]
+
+
+def documented() -> dict[tuple[str, ...], set[str]]:
+    """The fields of each section, under the commands that it is about."""
+    sections = {}
+    for section in PAGE.read_text(encoding="utf-8").split("\n## ")[1:]:
+        title, _, text = section.partition("\n")
+        table = text.partition("| field | value |")[2].partition("\n\n")[0]
+        fields = {
+            name for line in table.splitlines()[2:] for name in re.findall(r"`([^`]+)`", line.split("|")[1])
+        }
+        sections[tuple(title.split(", "))] = fields
+    model = sections["model use",]
+    for commands in ("model verify",), ("model show",), ("model deploy",):
+        sections[commands] |= model
+    sections["model list",] |= {f"models[].{name}" for name in model}
+    return sections
+
+
+def paths(data: Any, prefix: str = "") -> Iterator[str]:
+    """The fields of a document, as the page writes them."""
+    if isinstance(data, dict):
+        for name, value in data.items():
+            yield prefix + name
+            yield from paths(value, f"{prefix}{name}.")
+    elif isinstance(data, list):
+        for element in data:
+            yield from paths(element, f"{prefix.removesuffix('.')}[].")
+
+
+class Printed:
+    """Runs commands in this process and collects the fields that they print."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self._capsys = capsys
+        self._monkeypatch = monkeypatch
+        self.fields: dict[str, set[str]] = defaultdict(set)
+
+    def __call__(self, title: str, *arguments: str, typed: str = "") -> None:
+        """Run a command; its fields go to the section that names it by this title."""
+        self._monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        code = run([*title.split(), *arguments, "--json"])
+        printed = self._capsys.readouterr()
+        assert code == 0, printed.out + printed.err
+        document = json.loads(printed.out)
+        assert title.startswith(document["command"])
+        self.fields[title] |= set(paths(document["data"]))
+
+
+@pytest.fixture
+def printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Printed:
+    """A home with one account, `alice`, and three files of rows."""
+    for name in ("ETH_RPC_URL", "ETH_FROM", "ETH_KEYSTORE", "ETH_KEYSTORE_ACCOUNT", "DCAI_CHAIN_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DCAI_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("ETH_PASSWORD", str(tmp_path / "password"))
+    monkeypatch.chdir(tmp_path)
+    Path("password").write_text(PASSWORD)
+    Path("rows.csv").write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in ROWS))
+    Path("texts.csv").write_text("text,note\nwarm and great,\n?,no word\n")
+    Keystore(tmp_path / "home" / "keystore", work_factor=1 << 12).new("alice", PASSWORD)
+    return Printed(capsys, monkeypatch)
+
+
+def test_the_tables_name_exactly_the_fields_that_are_printed(printed: Printed) -> None:
+    """Over a whole story, the fields of all documents are those of the tables, no more and no less."""
+    printed("account use", "alice")
+    printed("account import", "--name", "bob", typed="0x" + "b0" * 32)
+    printed("account new", "--name", "carol")
+    printed("account list")
+    printed("account show")
+    words = ("--labels", "negative,positive", "--n-features", "256", "--no-seal", "--yes")
+    printed("model deploy", "--name", "films", *words)
+    printed("model seal", "--yes")
+    for command in ("use films", "verify", "list", "show"):
+        title, *arguments = command.split()
+        printed(f"model {title}", *arguments)
+    printed("contribute", "rows.csv", "--yes")
+    printed("model evaluate", "rows.csv")
+    printed("predict", "--file", "texts.csv")
+    printed("predict", "--file", "texts.csv", "--output", "predicted.csv")
+    printed("refunds")
+    printed("reports", "--account", "bob")
+    printed("devnet status")
+    printed("devnet advance", "25h")
+    printed("refunds --claim", "--yes")
+    printed("reports --claim", "--yes", "--account", "bob")
+    printed("data export", "--output", "data.csv")
+    printed("config show")
+    printed("config path")
+    printed("devnet reset", "--yes")
+    moment = Moment("start", 0, 0)
+    printed.fields["demo"] = set(paths({"stories": [_story(Story("title", 1, 0.5, 0.9, 1, (moment,)))]}))
+    for commands, fields in documented().items():
+        assert set().union(*(printed.fields[command] for command in commands)) == fields, commands
+
+
+def test_an_error_document_has_the_fields_of_the_page(
+    printed: Printed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A command that fails prints the error's code, exit code, message and hint, as the page shows them."""
+    assert printed.fields == {}
+    code = run(["contribute", "absent.csv", "--json"])
+    document = json.loads(capsys.readouterr().out)
+    (example,) = re.findall(r'^    (\{.*"error".*\})$', PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    shown = json.loads(example)
+    assert set(paths(document)) == set(paths(shown))
+    assert (document["command"], document["error"]["code"], code) == ("contribute", "bad-input", 15)
+    assert (shown["command"], shown["error"]["code"], shown["error"]["exit_code"]) == (
+        "contribute",
+        "bad-input",
+        15,
+    )
+
+
+def test_every_command_with_json_has_a_section() -> None:
+    """Whatever takes --json is described."""
+
+    def walk(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+        for name, found in getattr(command, "commands", {}).items():
+            yield from walk(found, (*words, name))
+        if not hasattr(command, "commands"):
+            yield " ".join(words), command
+
+    with_json = {
+        words
+        for words, command in walk(typer.main.get_command(app), ())
+        if any("--json" in option.opts for option in command.params)
+    }
+    sections = {command.removesuffix(" --claim") for commands in documented() for command in commands}
+    assert sections == with_json
