@@ -10,7 +10,29 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from dcai_cli.errors import Locked
+from dcai_cli.errors import DcaiError, Locked
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder that only its owner can enter (0700), if it is not there yet.
+
+    Raises:
+        DcaiError: it cannot be made.
+    """
+    with _told(path, "made"):
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+@contextmanager
+def _told(path: Path, done: str) -> Iterator[None]:
+    """Say of a file or folder what the operating system refused."""
+    try:
+        yield
+    except OSError as error:
+        raise DcaiError(
+            f"{path} cannot be {done}: {error.strerror or error}.",
+            hint="Check the name, the permissions and the free space.",
+        ) from error
 
 
 def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
@@ -20,8 +42,16 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
         path: where the file shall stand; its folder is made (0700) if need be.
         content: all of its bytes.
         mode: permission bits of the file.
+
+    Raises:
+        DcaiError: it cannot be written; what stood there stays.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(path.parent)
+    with _told(path, "written"):
+        _write_atomically(path, content, mode)
+
+
+def _write_atomically(path: Path, content: bytes, mode: int) -> None:
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -57,8 +87,9 @@ def lock(path: Path, *, what: str, wait_s: float = 0) -> Iterator[None]:
 
     Raises:
         Locked: another process holds it.
+        DcaiError: its file cannot be made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(path.parent)
     # The holder's pid stands in a file of its own: opening a lock file truncates it.
     holder = path.with_suffix(".pid")
     guard = FileLock(path)

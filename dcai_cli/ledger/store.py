@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, Row, Table, create_engine, delete, ev
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from dcai_cli.errors import BadInput, DcaiError, Locked
+from dcai_cli.files import make_folder
 from dcai_cli.ledger.records import Claim, ModelRecord, PlannedSample, StoredBatch, StoredTransaction
 from dcai_cli.ledger.schema import batches, choices, claims, migrate, models, samples, transactions
 
@@ -319,7 +320,7 @@ def open_ledger(path: Path) -> Ledger:
     Raises:
         BadInput: the file is no ledger, or a newer one.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(path.parent)
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 10})
     event.listen(engine, "connect", _set_pragmas)
     with _mapped_errors(path):

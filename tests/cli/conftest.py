@@ -218,3 +218,20 @@ def closed_url() -> Iterator[str]:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+
+
+@pytest.fixture(scope="session")
+def after_contribution(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The prepared home after a contribution of three rows."""
+    folder = tmp_path_factory.mktemp("contributed")
+    shutil.copytree(prepared, folder, dirs_exist_ok=True)
+    dcai = Dcai(folder)
+    dcai.data("contribute", dcai.write("films.csv", HONEST), "--limit", "3", "--yes")
+    return folder
+
+
+@pytest.fixture
+def contributed(after_contribution: Path, tmp_path: Path) -> Dcai:
+    """The command line in a copy of the home after a contribution."""
+    shutil.copytree(after_contribution, tmp_path, dirs_exist_ok=True)
+    return Dcai(tmp_path)

@@ -1,0 +1,358 @@
+"""The JSON documents that other tools depend on, field by field; and nothing else on stdout."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dcai_cli.cli.app import run
+from dcai_cli.errors import DcaiError
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Dcai
+
+Check = Callable[[Any], bool]
+
+
+def matching(pattern: str) -> Check:
+    """A string of this form."""
+    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
+AMOUNT = matching(r"0|[1-9][0-9]*")
+TIME = matching(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+ADDRESS = matching(r"0x[0-9a-fA-F]{40}")
+HASH = matching(r"0x[0-9a-f]{64}")
+WORDS = matching(r".+")
+
+
+def count(value: Any) -> bool:
+    """A whole number, and no boolean."""
+    return type(value) is int and value >= 0
+
+
+def share(value: Any) -> bool:
+    """A number from 0 to 1, or null where it is not defined."""
+    return value is None or (isinstance(value, float) and 0 <= value <= 1)
+
+
+def flag(value: Any) -> bool:
+    """A boolean."""
+    return isinstance(value, bool)
+
+
+def fits(value: Any, shape: Any) -> bool:
+    """Whether a value has exactly the fields of a shape; a list of one stands for any number."""
+    if isinstance(shape, dict):
+        return (
+            isinstance(value, dict)
+            and value.keys() == shape.keys()
+            and all(fits(value[name], shape[name]) for name in shape)
+        )
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(fits(item, shape[0]) for item in value)
+    return bool(shape(value))
+
+
+SKIPPED = [{"row": count, "reason": WORDS}]
+MODEL = {
+    "name": WORDS,
+    "address": ADDRESS,
+    "owner": ADDRESS,
+    "model": ADDRESS,
+    "incentive": ADDRESS,
+    "data_handler": ADDRESS,
+    "kind": matching("text|tabular"),
+    "labels": [WORDS],
+    "n_features": count,
+    "margin": count,
+    "refund_wait_s": count,
+    "report_wait_s": count,
+    "owner_wait_s": count,
+    "public_wait_s": count,
+    "min_gap_s": count,
+    "max_idle_s": count,
+    "cost_weight_wei": AMOUNT,
+}
+ACCOUNT = {"name": WORDS, "address": ADDRESS, "in_use": flag}
+ITEM = {
+    "batch_id": count,
+    "model": ADDRESS,
+    "contributor": ADDRESS,
+    "samples": count,
+    "claimable_samples": count,
+    "amount_wei": AMOUNT,
+    "added_at": TIME,
+    "due_at": TIME,
+    "expires_at": TIME,
+    "state": WORDS,
+}
+BATCH = {
+    "batch_id": count,
+    "samples": count,
+    "informative": count,
+    "deposit_wei": AMOUNT,
+    "added_at": TIME,
+    "gas_used": count,
+    "fee_wei": AMOUNT,
+    "transaction": HASH,
+}
+PLAN = {
+    "samples": count,
+    "batches": count,
+    "deposit_at_most_wei": AMOUNT,
+    "fee_estimate_wei": AMOUNT,
+    "balance_wei": AMOUNT,
+    "rejected": count,
+    "at_risk_wei": AMOUNT,
+}
+CONTRIBUTION = {
+    "model": ADDRESS,
+    "account": ADDRESS,
+    "dry_run": flag,
+    "rows": count,
+    "contributed": count,
+    "already_contributed": count,
+    "skipped": SKIPPED,
+    "plan": PLAN,
+    "batches": [BATCH],
+    "deposit_wei": AMOUNT,
+    "gas_used": count,
+    "fee_wei": AMOUNT,
+}
+CLAIMED = {
+    "claimed_samples": count,
+    "disagreed_samples": count,
+    "gas_used": count,
+    "fee_wei": AMOUNT,
+    "transactions": [HASH],
+}
+CHAIN = {"network": WORDS, "chain_id": count, "block_number": count, "time": TIME, "path": WORDS}
+SENT = {"gas_used": count, "fee_wei": AMOUNT}
+
+CASES: dict[str, tuple[list[str], Any]] = {
+    "contribute": (["films.csv", "--yes"], CONTRIBUTION),
+    "predict": (["a great film"], {"model": ADDRESS, "predictions": [{"row": count, "label": WORDS}]}),
+    "model evaluate": (
+        ["films.csv"],
+        {
+            "model": ADDRESS,
+            "rows": count,
+            "correct": count,
+            "accuracy": share,
+            "classes": [{"label": WORDS, "rows": count, "precision": share, "recall": share}],
+            "skipped": SKIPPED,
+        },
+    ),
+    "refunds": ([], {"items": [ITEM]}),
+    "reports": (["--model", "films"], {"items": [ITEM]}),
+    "model deploy": (
+        ["--name", "x", "--labels", "a,b", "--n-features", "256", "--yes"],
+        MODEL | {"sealed": flag, "transactions": [HASH]} | SENT,
+    ),
+    "model list": ([], {"models": [MODEL]}),
+    "model show": (
+        [],
+        MODEL
+        | {
+            "sealed_at": TIME,
+            "batches": count,
+            "unit_price_wei": AMOUNT,
+            "balance_wei": AMOUNT,
+            "spec": WORDS,
+        },
+    ),
+    "model use": (["films"], MODEL),
+    "model verify": (["films"], MODEL | {"verified": flag}),
+    "data export": (
+        ["--output", "out.csv"],
+        {"model": ADDRESS, "output": WORDS, "batches": count, "samples": count},
+    ),
+    "devnet status": ([], CHAIN),
+    "devnet advance": (["25h"], CHAIN),
+    "devnet reset": (["--yes"], {"removed": flag}),
+    "account list": ([], {"accounts": [ACCOUNT]}),
+    "account show": (["bob"], ACCOUNT | {"balance_wei": AMOUNT}),
+    "account use": (["bob"], ACCOUNT),
+    "account new": (["--name", "carol"], ACCOUNT),
+    "config path": ([], {"path": WORDS}),
+    "config show": (
+        [],
+        {
+            "network": WORDS,
+            "chain_id": lambda value: value is None,
+            "account": lambda value: value is None,
+            "password_file": WORDS,
+            "gas_price_wei": lambda value: value is None,
+            "priority_fee_wei": lambda value: value is None,
+            "config_file": WORDS,
+            "data_folder": WORDS,
+            "keystore": WORDS,
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("command", CASES)
+def test_each_command_prints_the_fields_that_are_promised(contributed: Dcai, command: str) -> None:
+    """One document with version, command and data; amounts are decimal strings, times ISO 8601 with Z."""
+    arguments, shape = CASES[command]
+    result = contributed(*command.split(), *arguments, "--json")
+    assert result.code == 0, result.err
+    document = result.document
+    assert document.keys() == {"version", "command", "data"}
+    assert (document["version"], document["command"]) == (1, command)
+    assert fits(document["data"], shape), document["data"]
+
+
+def test_a_claim_prints_the_fields_that_are_promised(contributed: Dcai) -> None:
+    """Refunded wei, samples, gas; an empty claim has the same fields."""
+    for wait, verb in (("0s", "refunded"), ("25h", "refunded")):
+        contributed.data("devnet", "advance", wait)
+        data = contributed.data("refunds", "--claim", "--yes")
+        assert fits(data, CLAIMED | {f"{verb}_wei": AMOUNT}), data
+    assert data["claimed_samples"] == 3
+    data = contributed.data("reports", "--claim", "--yes")
+    assert fits(data, CLAIMED | {"reported_wei": AMOUNT}), data
+
+
+def test_sealing_prints_its_transaction(dcai: Dcai) -> None:
+    """`model seal` names address, transaction, gas and fee."""
+    dcai.data(
+        "model", "deploy", "--name", "x", "--labels", "a,b", "--n-features", "256", "--no-seal", "--yes"
+    )
+    data = dcai.data("model", "seal", "x", "--yes")
+    assert fits(data, {"address": ADDRESS, "transaction": HASH} | SENT), data
+
+
+def test_predictions_of_a_file_that_cannot_be_made_say_why(contributed: Dcai) -> None:
+    """A row without features has a null label and a reason; the others have neither."""
+    contributed.write("texts.csv", [("a great film",), ("",)], header=["text"])
+    data = contributed.data("predict", "--file", "texts.csv")
+    assert data["predictions"] == [
+        {"row": 1, "label": "positive"},
+        {"row": 2, "label": None, "reason": "the text is empty"},
+    ]
+
+
+def test_the_figures_of_a_contribution_agree_with_each_other(dcai: Dcai, films: Path) -> None:
+    """Sums over the batches are the totals, and the balance fell by deposits and fees, to the wei."""
+    address = dcai.data("account", "show")["address"]
+    before_wei = dcai.balance_wei(address)
+    data = dcai.data("contribute", films, "--batch-size", "2", "--yes")
+    batches = data["batches"]
+    assert [batch["samples"] for batch in batches] == [2, 2, 2]
+    assert data["contributed"] == data["rows"] == 6
+    assert int(data["deposit_wei"]) == sum(int(batch["deposit_wei"]) for batch in batches)
+    assert int(data["fee_wei"]) == sum(int(batch["fee_wei"]) for batch in batches)
+    assert data["gas_used"] == sum(batch["gas_used"] for batch in batches)
+    assert dcai.balance_wei(address) == before_wei - int(data["deposit_wei"]) - int(data["fee_wei"])
+    assert int(dcai.data("model", "show")["balance_wei"]) == int(data["deposit_wei"])
+
+
+def test_the_figures_of_an_evaluation_agree_with_each_other(dcai: Dcai, films: Path) -> None:
+    """Rows, correct ones, accuracy and the classes tell the same story; --skip leaves rows out."""
+    dcai.data("contribute", films, "--yes")
+    data = dcai.data("model", "evaluate", films, "--text-column", "text", "--label-column", "label")
+    assert (data["rows"], data["correct"], data["accuracy"]) == (6, 6, 1.0)
+    assert [figures["label"] for figures in data["classes"]] == ["negative", "positive"]
+    assert [figures["rows"] for figures in data["classes"]] == [3, 3]
+    assert dcai.data("model", "evaluate", films, "--skip", "4")["rows"] == 2
+
+
+def test_a_failure_is_one_document_too(dcai: Dcai) -> None:
+    """An error has code, exit code, message and hint, in place of data; stderr says the same for people."""
+    result = dcai("contribute", "nowhere.csv", "--yes", "--json")
+    assert result.document == {
+        "version": 1,
+        "command": "contribute",
+        "error": {
+            "code": "bad-input",
+            "exit_code": 15,
+            "message": "There is no file nowhere.csv.",
+            "hint": "Check the name and the folder.",
+        },
+    }
+    assert "error: There is no file nowhere.csv.\n" in result.err
+
+
+def test_a_fault_of_ours_is_a_document_too_and_keeps_its_traceback(
+    dcai: Dcai, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An exception that nobody foresaw is told in JSON and raised on, so that Python exits with 1."""
+
+    def fail(_workspace: object) -> None:
+        raise ZeroDivisionError("nobody foresaw this")
+
+    monkeypatch.setattr("dcai_cli.services.models.known_models", fail)
+    for name, value in dcai.environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ZeroDivisionError):
+        run(["model", "list", "--json"])
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert (error["exit_code"], error["message"]) == (1, "ZeroDivisionError: nobody foresaw this")
+
+
+def test_talk_goes_to_stderr_and_quiet_silences_it(dcai: Dcai, films: Path) -> None:
+    """The plan is talk; with --quiet stderr is empty, and stdout is the same."""
+    loud = dcai("contribute", films, "--limit", "2", "--yes")
+    assert "deposits  at most" in loud.err
+    assert "public for ever" in loud.err
+    assert "deposits  at most" not in loud.out
+    quiet = dcai("contribute", films, "--yes", "--quiet")
+    assert (quiet.code, quiet.err) == (0, "")
+    assert quiet.out.startswith("4 samples in 1 batches are on-chain")
+
+
+def test_what_is_public_for_ever_is_said_once(dcai: Dcai, films: Path) -> None:
+    """The warning comes with the first contribution to a model, and not with the second."""
+    dcai("contribute", films, "--limit", "2", "--yes")
+    assert "public for ever" not in dcai("contribute", films, "--yes").err
+
+
+@pytest.mark.parametrize("environment", [{}, {"NO_COLOR": "1"}, {"FORCE_COLOR": "1", "NO_COLOR": "1"}])
+def test_no_escape_codes_where_no_terminal_is(dcai: Dcai, films: Path, environment: dict[str, str]) -> None:
+    """Results, errors and tables are plain text in a pipe, and under NO_COLOR everywhere."""
+    dcai.data("contribute", films, "--yes")
+    for command in (["refunds"], ["model", "show"], ["predict", ""], ["nosuch"], ["--help"]):
+        result = dcai(*command, **environment)
+        assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", result.out + result.err)
+        assert environment or "\x1b" not in result.out + result.err
+
+
+def test_a_table_in_a_pipe_is_not_cut_short(dcai: Dcai, films: Path) -> None:
+    """Every column of `refunds` is whole, however long its name and times are."""
+    dcai.data("contribute", films, "--yes")
+    (item,) = dcai.data("refunds")["items"]
+    result = dcai("refunds")
+    assert item["due_at"] in result.out
+    assert item["expires_at"] in result.out
+    assert "…" not in result.out
+
+
+def test_labels_that_look_like_markup_are_printed_as_they_are(dcai: Dcai) -> None:
+    """Brackets and colons of labels are neither styles nor emoji."""
+    labels = "[red],:heart:"
+    dcai.data("model", "deploy", "--name", "odd", "--labels", labels, "--n-features", "256", "--yes")
+    file = dcai.write("odd.csv", [("love", ":heart:"), ("anger", "[red]")])
+    dcai.data("contribute", file, "--model", "odd", "--yes")
+    assert dcai("predict", "love", "--model", "odd").out == ":heart:\n"
+    assert dcai("predict", "anger", "--model", "odd").out == "[red]\n"
+    assert "[red] or :heart:" in dcai("model", "show", "odd").out
+    assert "[red], :heart:" in dcai("model", "list").out
+    assert "[red]: 1 rows" in dcai("model", "evaluate", file, "--model", "odd").out
+
+
+def test_error_documents_have_a_code_for_each_exit_code() -> None:
+    """Codes and exit codes are pairs: neither stands twice."""
+    classes = [DcaiError, *DcaiError.__subclasses__()]
+    ours = [cls for cls in classes if cls.__module__ == "dcai_cli.errors"]
+    assert len({cls.code for cls in ours}) == len({cls.exit_code for cls in ours}) == len(ours)
+    assert json.loads(json.dumps([cls.exit_code for cls in ours])) == [
+        1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 18, 130,
+    ]  # fmt: skip

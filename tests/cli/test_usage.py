@@ -1,0 +1,153 @@
+"""What is typed wrong: exit code 2, what was wrong and what to type instead, and nothing sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Dcai
+
+DEPLOY = ["model", "deploy", "--yes", "--name"]
+DEPLOY_X = [*DEPLOY, "x", "--labels", "a,b"]
+
+WRONG = {
+    "unknown command": (["nosuch"], ["nosuch"]),
+    "unknown subcommand": (["model", "nosuch"], ["nosuch"]),
+    "unknown option": (["refunds", "--nosuch"], ["--nosuch"]),
+    "missing argument": (["contribute"], ["file"]),
+    "missing option": (["model", "deploy"], ["--name"]),
+    "extra argument": (["refunds", "now"], ["now"]),
+    "no number": (["contribute", "films.csv", "--limit", "ten"], ["--limit"]),
+    "number out of range": (["contribute", "films.csv", "--limit", "0"], ["--limit", "1"]),
+    "bad duration to advance": (["devnet", "advance", "soon"], ["'soon'", "25h"]),
+    "negative duration": (["devnet", "advance", "-1h"], ["-1"]),
+    "bad duration of a wait": ([*DEPLOY_X, "--refund-wait", "1 day"], ["'1 day'"]),
+    "waits in disorder": ([*DEPLOY_X, "--refund-wait", "3d"], ["report wait", "3 d", "2 d"]),
+    "waits too close": ([*DEPLOY_X, "--report-wait", "25h"], ["report wait", "1 d 1 h"]),
+    "no refund wait": ([*DEPLOY_X, "--refund-wait", "0s"], ["refund wait", "0 s"]),
+    "bad amount": (["contribute", "films.csv", "--max-deposit", "much"], ["'much'", "0.5ether"]),
+    "amount below a wei": (["contribute", "films.csv", "--max-deposit", "0.5"], ["'0.5'"]),
+    "bad kind": ([*DEPLOY_X, "--kind", "image"], ["'image'", "tabular"]),
+    "a table without its schema": ([*DEPLOY_X, "--kind", "tabular"], ["--schema"]),
+    "a schema for a text": ([*DEPLOY_X, "--schema", "schema.toml"], ["--schema", "tabular"]),
+    "no labels": ([*DEPLOY, "x"], ["--labels ham,spam"]),
+    "labels of one name": ([*DEPLOY, "x", "--labels", "spam"], ["spam", "1 of 2"]),
+    "three labels": ([*DEPLOY, "x", "--labels", "a,b,c"], ["a,b,c", "3 of 2"]),
+    "the same label twice": ([*DEPLOY, "x", "--labels", "a,a"], ["'a'"]),
+    "an empty label": ([*DEPLOY, "x", "--labels", "a,"], ["label"]),
+    "a name with capitals": ([*DEPLOY, "Films", "--labels", "a,b"], ["'Films'", "lower-case"]),
+    "an empty name": ([*DEPLOY, "", "--labels", "a,b"], ["''"]),
+    "a long name": ([*DEPLOY, "x" * 33, "--labels", "a,b"], ["x" * 33, "32"]),
+    "too few features": ([*DEPLOY_X, "--n-features", "255"], ["--n-features", "256"]),
+    "too many features": ([*DEPLOY_X, "--n-features", "16777217"], ["--n-features", "16777216"]),
+    "no n-grams": ([*DEPLOY_X, "--ngrams", "few"], ["'few'", "1-2"]),
+    "n-grams upside down": ([*DEPLOY_X, "--ngrams", "2-1"], ["ngram_range"]),
+    "a free model": ([*DEPLOY_X, "--cost-weight", "0"], ["--cost-weight"]),
+    "text and file": (["predict", "good", "--file", "films.csv"], ["a text or a file"]),
+    "neither text nor file": (["predict"], ["a text or a file"]),
+    "output without a file": (["predict", "good", "--output", "out.csv"], ["--output", "--file"]),
+    "no such model": (["predict", "good", "--model", "fims"], ["'fims'", "films"]),
+    "bad chain id": (["model", "list", "--chain-id", "main"], ["--chain-id"]),
+    "bad URL": (["model", "list", "--rpc-url", "nonsense"], ["--rpc-url", "http://"]),
+    "no such scheme": (["model", "list", "--rpc-url", "ftp://127.0.0.1"], ["http://"]),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+@pytest.mark.usefixtures("films")
+def test_what_is_typed_wrong_is_named(dcai: Dcai, case: str) -> None:
+    """Exit code 2 with a message, in words and as JSON; chain, money, ledger and keys stay as they were."""
+    arguments, phrases = WRONG[case]
+    with dcai.unchanged():
+        result = dcai(*arguments)
+        error = dcai.error(*arguments)
+    assert result.code == 2
+    assert result.out == ""
+    assert (error["code"], error["exit_code"]) == ("usage", 2)
+    said = f"{error['message']} {error['hint']}"
+    for phrase in phrases:
+        assert phrase.lower() in said.lower()
+
+
+ASKING = {
+    "contribute": ["films.csv"],
+    "model deploy": ["--name", "x", "--labels", "a,b", "--n-features", "256"],
+    "model seal": ["films"],
+    "refunds": ["--claim"],
+    "devnet reset": [],
+    "account export": ["alice"],
+}
+
+
+@pytest.mark.parametrize("command", ASKING)
+def test_where_nobody_can_answer_the_command_stops_and_names_yes(contributed: Dcai, command: str) -> None:
+    """No terminal and no --yes: exit code 2, the question, the way on, and nothing is sent."""
+    contributed.data("devnet", "advance", "25h")
+    with contributed.unchanged():
+        result = contributed(*command.split(), *ASKING[command])
+    assert (result.code, result.out) == (2, "")
+    assert "Nobody is there to answer" in result.err
+    assert "--yes" in result.err
+
+
+def test_where_nobody_can_type_a_password_the_command_names_the_option(dcai: Dcai, films: Path) -> None:
+    """No terminal and no password file: exit code 2 and --password-file, before anything is planned."""
+    with dcai.unchanged():
+        error = dcai.error("contribute", films, "--yes", ETH_PASSWORD="")
+    assert error["exit_code"] == 2
+    assert "Password of alice" in error["message"]
+    assert "--password-file" in error["hint"]
+
+
+def test_several_models_ask_for_a_name_until_one_is_in_use(dcai: Dcai) -> None:
+    """With two models a command without --model is a usage error that lists them; `model use` ends it."""
+    dcai.data("model", "deploy", "--name", "second", "--labels", "a,b", "--n-features", "256", "--yes")
+    with dcai.unchanged():
+        error = dcai.error("predict", "good")
+    assert error["exit_code"] == 2
+    assert "films, second" in error["message"]
+    dcai.data("model", "use", "second")
+    assert dcai.data("predict", "good")["model"] == dcai.data("model", "show", "second")["address"]
+
+
+def test_several_accounts_ask_for_a_name_until_one_is_in_use(dcai: Dcai, films: Path) -> None:
+    """The account in use is the default; --account and ETH_FROM go over it."""
+    bob = dcai.data("account", "show", "bob")["address"]
+    for environment, option in (({}, ["--account", "bob"]), ({"ETH_FROM": bob}, [])):
+        data = dcai.data("contribute", films, *option, "--dry-run", **environment)
+        assert data["account"] == bob
+    dcai.data("account", "use", "bob")
+    assert dcai.data("contribute", films, "--dry-run")["account"] == bob
+
+
+@pytest.mark.parametrize("command", [["data", "export", "-o"], ["predict", "--file", "films.csv", "-o"]])
+@pytest.mark.usefixtures("films")
+def test_an_output_that_cannot_be_written_is_named(dcai: Dcai, command: list[str]) -> None:
+    """A folder in place of the output file is an error that names it; nothing is left behind."""
+    (dcai.folder / "taken").mkdir()
+    before = sorted(path.name for path in dcai.folder.iterdir())
+    error = dcai.error(*command, "taken")
+    assert error["exit_code"] == 1
+    assert "taken cannot be written" in error["message"]
+    assert sorted(path.name for path in dcai.folder.iterdir()) == before
+
+
+def test_a_home_that_is_no_folder_is_named(empty: Dcai) -> None:
+    """DCAI_HOME on a file is an error that names it, without a traceback."""
+    file = empty.folder / "file"
+    file.write_text("")
+    for command in (["account", "list"], ["devnet", "status"], ["account", "new", "--name", "x"]):
+        error = empty.error(*command, DCAI_HOME=str(file))
+        assert error["exit_code"] == 1
+        assert str(file) in error["message"]
+
+
+def test_a_bare_group_shows_what_it_can_do(dcai: Dcai) -> None:
+    """`dcai` and `dcai model` alone list their commands, with exit code 2."""
+    for words, command in (([], "contribute"), (["model"], "deploy")):
+        result = dcai(*words)
+        assert result.code == 2
+        assert command in result.out + result.err
