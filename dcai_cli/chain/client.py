@@ -8,12 +8,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dcai_cli.chain import abi
+from dcai_cli.chain.answers import to_data, to_event, to_form, to_list, to_number, to_receipt
 from dcai_cli.chain.artifacts import artifact
-from dcai_cli.chain.errors import FeeTooLow, GasTooHigh, NonceTaken, NotMined, RpcError
+from dcai_cli.chain.errors import NotMined, RpcError
 from dcai_cli.chain.records import Event, Fees, Receipt, SignedTransaction
-from dcai_cli.chain.reverts import decode_revert
-from dcai_cli.domain import MAX_TRANSACTION_BYTES, MAX_TRANSACTION_GAS
-from dcai_cli.errors import DcaiError, InsufficientFunds, Reverted, UsageError, WrongChain
+from dcai_cli.chain.refusals import execution_error, is_revert, refusal, too_much_gas
+from dcai_cli.chain.signing import sign
+from dcai_cli.domain import MAX_TRANSACTION_GAS
+from dcai_cli.errors import DcaiError, Reverted, UsageError, WrongChain
 from dcai_cli.files import lock
 
 if TYPE_CHECKING:
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 _LOCK_WAIT_S = 10.0
 _DEFAULT_PRIORITY_FEE_WEI = 10**9
 _POLLS_S = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-_REVERTED = 3
 
 
 class Node(Protocol):
@@ -129,7 +130,7 @@ class Chain:
     @cached_property
     def key(self) -> str:
         """What tells this chain from all others: chain id and the beginning of its genesis hash."""
-        return f"{self.chain_id}-{self._node.request('eth_getBlockByNumber', '0x0', False)['hash'][2:10]}"
+        return f"{self.chain_id}-{to_data(self._block(0).get('hash'))[:4].hex()}"
 
     @property
     def is_embedded(self) -> bool:
@@ -159,7 +160,7 @@ class Chain:
         Raises:
             DcaiError: the node does not have it.
         """
-        return int(self._block(number)["timestamp"], 16)
+        return to_number(self._block(number).get("timestamp"))
 
     def balance_wei(self, address: str) -> int:
         """The balance of an account."""
@@ -175,7 +176,7 @@ class Chain:
 
     def code(self, address: str) -> bytes:
         """The code at an address; empty if there is none."""
-        return _bytes(self._node.request("eth_getCode", address, "latest"))
+        return to_data(self._node.request("eth_getCode", address, "latest"))
 
     def fund_if_new(self, address: str) -> None:
         """On the embedded chain, give a new account 1,000 ether; elsewhere, do nothing."""
@@ -231,11 +232,11 @@ class Chain:
             Reverted: the contract refused.
         """
         try:
-            return _bytes(
+            return to_data(
                 self._node.request("eth_call", _call(sender, to, data, value_wei), _block_tag(block))
             )
         except RpcError as error:
-            raise self._failed(error) from None
+            raise execution_error(error, self.url_label) from None
 
     def estimate_gas(self, sender: str, to: str | None, data: bytes, value_wei: int = 0) -> int:
         """The gas that a transaction needs, without any margin.
@@ -250,21 +251,12 @@ class Chain:
             gas = self._number("eth_estimateGas", call)
         except RpcError as error:
             # Our contracts name every refusal: a revert without data is an inner call that ran out of gas.
-            if data and _is_revert(error) and not error.data:
-                raise _too_much_gas() from None
-            raise self._failed(error) from None
+            if data and is_revert(error) and not error.data:
+                raise too_much_gas() from None
+            raise execution_error(error, self.url_label) from None
         if gas > MAX_TRANSACTION_GAS:
-            raise _too_much_gas()
+            raise too_much_gas()
         return gas
-
-    def _failed(self, error: RpcError) -> DcaiError:
-        """What a failed execution tells."""
-        words = error.message.lower()
-        if "out of gas" in words or "outofgas" in words or "gas required exceeds" in words:
-            return _too_much_gas()
-        if _is_revert(error):
-            return decode_revert(error.data or b"")
-        return self._refused(error)
 
     # Transactions
 
@@ -302,33 +294,16 @@ class Chain:
         Raises:
             GasTooHigh: more gas or bytes than one transaction may have.
         """
-        if gas > MAX_TRANSACTION_GAS:
-            raise _too_much_gas()
-        fields: dict[str, Any] = {
-            "chainId": self.chain_id,
-            "nonce": nonce,
-            "gas": gas,
-            "value": value_wei,
-            "data": data,
-        }
-        if to is not None:
-            fields["to"] = _checksum(to)
-        if fees.priority_fee_wei is None:
-            fields["gasPrice"] = fees.max_fee_per_gas_wei
-        else:
-            fields |= {
-                "type": 2,
-                "maxFeePerGas": fees.max_fee_per_gas_wei,
-                "maxPriorityFeePerGas": fees.priority_fee_wei,
-            }
-        signed = key.sign_transaction(fields)
-        raw = bytes(signed.raw_transaction)
-        if len(raw) > MAX_TRANSACTION_BYTES:
-            raise GasTooHigh(
-                f"The signed transaction has {len(raw):,} bytes; most nodes take {MAX_TRANSACTION_BYTES:,}.",
-                hint="Send fewer samples in one batch (--batch-size).",
-            )
-        return SignedTransaction(f"0x{signed.hash.hex()}", raw, nonce, gas, gas * fees.max_fee_per_gas_wei)
+        return sign(
+            key,
+            chain_id=self.chain_id,
+            to=to,
+            data=data,
+            value_wei=value_wei,
+            nonce=nonce,
+            gas=gas,
+            fees=fees,
+        )
 
     def send(self, raw: bytes) -> str:
         """Send a signed transaction; sending the same one again is no error.
@@ -350,7 +325,7 @@ class Chain:
         except RpcError as error:
             # Whatever the node says of a transaction that it has, the aim is reached.
             if not self.knows(transaction_hash):
-                raise self._refused(error) from None
+                raise refusal(error, self.url_label) from None
         return transaction_hash
 
     def knows(self, transaction_hash: str) -> bool:
@@ -360,19 +335,10 @@ class Chain:
     def receipt(self, transaction_hash: str) -> Receipt | None:
         """The receipt of a mined transaction; None if it is not mined."""
         form = self._node.request("eth_getTransactionReceipt", transaction_hash)
-        if form is None or form.get("blockNumber") is None:
+        # Some nodes answer with a form without a block while the transaction waits.
+        if form is None or to_form(form).get("blockNumber") is None:
             return None
-        created = form.get("contractAddress")
-        return Receipt(
-            hash=form["transactionHash"],
-            status=int(form["status"], 16) == 1,
-            block_number=int(form["blockNumber"], 16),
-            block_hash=form["blockHash"],
-            gas_used=int(form["gasUsed"], 16),
-            effective_gas_price_wei=int(form.get("effectiveGasPrice") or "0x0", 16),
-            contract_address=None if created is None else _checksum(created),
-            logs=tuple(form["logs"]),
-        )
+        return to_receipt(form)
 
     def wait(self, transaction_hash: str, timeout_s: float = 180) -> Receipt:
         """Wait until a transaction is mined.
@@ -398,20 +364,20 @@ class Chain:
 
     def revert_reason(self, receipt: Receipt) -> Reverted:
         """Why a mined transaction failed, by executing it again on the state before its block."""
-        form = self._node.request("eth_getTransactionByHash", receipt.hash)
+        form = to_form(self._node.request("eth_getTransactionByHash", receipt.hash), "value", "gas")
         try:
             self.call(
-                form["to"],
-                _bytes(form["input"]),
-                sender=form["from"],
-                value_wei=int(form["value"], 16),
+                form.get("to"),
+                to_data(form.get("input")),
+                sender=form.get("from"),
+                value_wei=form["value"],
                 block=receipt.block_number - 1,
             )
         except Reverted as error:
             return error
         except DcaiError as error:
             return Reverted(f"Transaction {receipt.hash} failed: {error.message}")
-        if receipt.gas_used == int(form["gas"], 16):
+        if receipt.gas_used == form["gas"]:
             return Reverted(f"Transaction {receipt.hash} failed: it ran out of its {receipt.gas_used:,} gas.")
         return Reverted(f"Transaction {receipt.hash} failed, but the same call now succeeds.")
 
@@ -420,23 +386,8 @@ class Chain:
     def events(self, contract_name: str, logs: Receipt | Iterable[dict[str, Any]]) -> list[Event]:
         """Decode the logs that are events of a contract; others are left out."""
         known = artifact(contract_name).events_by_topic
-        found = []
-        for log in logs.logs if isinstance(logs, Receipt) else logs:
-            topics = [_bytes(topic) for topic in log["topics"]]
-            entry = known.get(topics[0]) if topics else None
-            if entry is None or log.get("removed"):
-                continue
-            found.append(
-                Event(
-                    name=entry["name"],
-                    address=_checksum(log["address"]),
-                    args=abi.decode_event(entry, topics, _bytes(log["data"])),
-                    block_number=int(log["blockNumber"], 16),
-                    transaction_hash=log["transactionHash"],
-                    log_index=int(log["logIndex"], 16),
-                )
-            )
-        return found
+        found = (to_event(log, known) for log in (logs.logs if isinstance(logs, Receipt) else logs))
+        return [event for event in found if event is not None]
 
     def logs(
         self,
@@ -470,23 +421,22 @@ class Chain:
         while topics[-1] is None:
             topics.pop()
         last = self.block_number() if to_block is None else to_block
-        return self.events(
+        found = self.events(
             contract_name, self._logs({"address": address, "topics": topics}, from_block, last)
         )
+        return sorted(found, key=lambda event: (event.block_number, event.log_index))
 
     def _logs(self, query: dict[str, Any], first: int, last: int) -> list[dict[str, Any]]:
         if first > last:
             return []
         try:
-            found = self._node.request(
-                "eth_getLogs", {**query, "fromBlock": hex(first), "toBlock": hex(last)}
-            )
+            limits = {"fromBlock": hex(first), "toBlock": hex(last)}
+            return to_list(self._node.request("eth_getLogs", {**query, **limits}))
         except RpcError as error:
             if first == last:
-                raise self._refused(error) from None
+                raise refusal(error, self.url_label) from None
             middle = (first + last) // 2
             return self._logs(query, first, middle) + self._logs(query, middle + 1, last)
-        return sorted(found, key=lambda log: (int(log["blockNumber"], 16), int(log["logIndex"], 16)))
 
     # Time, on chains for development
 
@@ -510,32 +460,13 @@ class Chain:
     # The rest
 
     def _number(self, method: str, *params: object) -> int:
-        answer = self._node.request(method, *params)
-        try:
-            return int(answer, 16)
-        except (TypeError, ValueError):
-            raise RpcError(f"The node at {self.url_label} answers {method} with {answer!r:.80}.") from None
+        return to_number(self._node.request(method, *params))
 
     def _block(self, number: int | str) -> dict[str, Any]:
         form = self._node.request("eth_getBlockByNumber", _block_tag(number), False)
         if form is None:
             raise RpcError(f"The node at {self.url_label} does not have block {number}.")
-        return dict(form)
-
-    def _refused(self, error: RpcError) -> DcaiError:
-        words = error.message.lower()
-        if "insufficient funds" in words or "insufficient balance" in words:
-            return _too_poor(error)
-        message = f"The node at {self.url_label} answers: {error.message}"
-        if "nonce too low" in words:
-            return NonceTaken(message, hint="Another program uses this account; type the same command again.")
-        if "underpriced" in words or "less than block base fee" in words or "fee too low" in words:
-            return FeeTooLow(message, hint="Offer more: set ETH_GAS_PRICE or ETH_PRIORITY_GAS_PRICE.")
-        return RpcError(message, rpc_code=error.rpc_code, data=error.data)
-
-
-def _is_revert(error: RpcError) -> bool:
-    return error.data is not None or error.rpc_code == _REVERTED or "revert" in error.message.lower()
+        return to_form(form)
 
 
 def _call(sender: str | None, to: str | None, data: bytes, value_wei: int) -> dict[str, str]:
@@ -549,27 +480,3 @@ def _call(sender: str | None, to: str | None, data: bytes, value_wei: int) -> di
 
 def _block_tag(block: int | str) -> str:
     return hex(block) if isinstance(block, int) else block
-
-
-def _bytes(text: str) -> bytes:
-    return bytes.fromhex(text.removeprefix("0x"))
-
-
-def _checksum(address: str) -> str:
-    from eth_utils.address import to_checksum_address
-
-    return to_checksum_address(address)
-
-
-def _too_much_gas() -> GasTooHigh:
-    return GasTooHigh(
-        f"This does not fit into one transaction: it needs more than {MAX_TRANSACTION_GAS:,} gas.",
-        hint="Send fewer samples in one batch (--batch-size).",
-    )
-
-
-def _too_poor(error: RpcError) -> InsufficientFunds:
-    return InsufficientFunds(
-        f"The balance does not cover the transaction: {error.message}",
-        hint="Fund the account, or send less at a time.",
-    )

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 _ZERO = bytes(32)
 _BATCH = [
-    {"type": name}
-    for name in ("address", "uint64", "uint128", "uint16", "uint32", "uint256", "bytes32")
+    {"type": name} for name in ("address", "uint64", "uint128", "uint16", "uint32", "uint256", "bytes32")
 ]
 
 

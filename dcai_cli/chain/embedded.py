@@ -94,7 +94,10 @@ class EmbeddedNode:
         handler = self._methods.get(method)
         if handler is None:
             raise RpcError(f"the embedded chain has no method {method}", rpc_code=-32_601)
-        return handler(*params)
+        try:
+            return handler(*params)
+        except (ValueError, ValidationError) as error:
+            raise RpcError(f"invalid argument: {error}", rpc_code=-32_602) from None
 
     def next_timestamp(self) -> int:
         """The time of a block mined now: the clock plus what was advanced, but later than the last block."""

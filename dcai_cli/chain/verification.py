@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dcai_cli.chain.artifacts import artifact
-from dcai_cli.errors import WrongChain
+from dcai_cli.errors import UsageError, WrongChain
 
 if TYPE_CHECKING:
     from dcai_cli.chain.client import Chain
@@ -28,9 +28,15 @@ def is_ours(chain: Chain, trainer_address: str) -> None:
 
     Raises:
         WrongChain: there is no code, or some part differs; the message names it.
+        UsageError: it is not an address, or its checksum is wrong.
     """
-    from eth_utils.address import is_same_address
+    from eth_utils.address import is_address, is_same_address
 
+    if not is_address(trainer_address):
+        raise UsageError(
+            f"{trainer_address!r} is not an address.",
+            hint="An address is 0x and 40 hex digits; check for typos.",
+        )
     if not chain.code(trainer_address):
         raise WrongChain(
             f"There is no contract at {trainer_address} on {chain.url_label} (chain {chain.chain_id}).",

@@ -207,6 +207,8 @@ def test_an_estimate_is_enough_and_no_more_than_a_twentieth_above_the_gas_used(w
 def test_addresses_without_our_code_are_refused_by_name(world: World) -> None:
     """No code, other code, and an implementation itself are each told apart."""
     chain = world.chain
+    with pytest.raises(UsageError, match="'0x123' is not an address"):
+        is_ours(chain, "0x123")
     with pytest.raises(WrongChain, match="no contract at"):
         is_ours(chain, OWNER.address)
     with pytest.raises(

@@ -339,6 +339,13 @@ def test_an_unknown_method_is_refused(settings: Settings) -> None:
     assert refused.value.rpc_code == -32_601
 
 
+@pytest.mark.parametrize("address", ["", "0x", "0x12", "0xzz", "0x" + "11" * 21])
+def test_what_is_no_address_is_refused(settings: Settings, address: str) -> None:
+    """A malformed argument is an error of the node, as elsewhere."""
+    with chain_at(settings) as chain, pytest.raises(RpcError, match="invalid argument"):
+        chain.code(address)
+
+
 def test_a_legacy_transaction_is_mined(settings: Settings) -> None:
     """Fees of chains without EIP-1559 are signed as the old type and taken."""
     with chain_at(settings) as chain:

@@ -14,7 +14,17 @@ from typing import Any
 
 import pytest
 
-from dcai_cli.chain import Chain, Fees, FeeTooLow, GasTooHigh, NonceTaken, NotMined, RpcError, open_chain
+from dcai_cli.chain import (
+    Chain,
+    Fees,
+    FeeTooLow,
+    GasTooHigh,
+    NonceTaken,
+    NotMined,
+    Receipt,
+    RpcError,
+    open_chain,
+)
 from dcai_cli.chain.http import HttpNode, host_of
 from dcai_cli.config import Settings
 from dcai_cli.errors import DcaiError, InsufficientFunds, Reverted, RpcUnreachable, UsageError, WrongChain
@@ -234,12 +244,50 @@ def test_the_chain_id_is_pinned(server: Server, tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("answer", [None, "text", [], {"a": 1}, 7])
-def test_a_number_that_is_none_is_an_error_of_the_node(chain: Chain, server: Server, answer: object) -> None:
-    """A node that answers nonsense is named with what it said."""
-    server.answers["eth_blockNumber"] = answer
-    with pytest.raises(RpcError, match="answers eth_blockNumber with"):
-        chain.block_number()
+JUNK = [
+    None,
+    "text",
+    "0x",
+    "0xzz",
+    7,
+    True,
+    [],
+    [7],
+    [{"a": 1}],
+    {},
+    {"a": 1},
+    {"blockNumber": 7},
+    {"blockNumber": "0x1"},
+]
+READS: dict[str, Callable[[Chain], object]] = {
+    "balance": lambda chain: chain.balance_wei(ADDRESS),
+    "nonce": lambda chain: chain.next_nonce(ADDRESS),
+    "code": lambda chain: chain.code(ADDRESS),
+    "key": lambda chain: chain.key,
+    "time": lambda chain: chain.timestamp(),
+    "fees": lambda chain: chain.fees(),
+    "call": lambda chain: chain.call(ADDRESS, b"data"),
+    "view": lambda chain: chain.view("CollaborativeTrainer", ADDRESS, "terms"),
+    "estimate": lambda chain: chain.estimate_gas(ADDRESS, ADDRESS, b"data"),
+    "receipt": lambda chain: chain.receipt("0xab"),
+    "logs": lambda chain: chain.logs("CollaborativeTrainer", ADDRESS, "Sealed", 0, 5),
+    "reason": lambda chain: chain.revert_reason(Receipt("0xab", False, 5, "0xcd", 6, 7, None, ())),
+}
+
+
+@pytest.mark.parametrize("read", READS)
+def test_nonsense_is_an_error_of_the_node_or_no_answer(chain: Chain, server: Server, read: str) -> None:
+    """Whatever JSON a node answers, what comes out is a value or one of our errors."""
+    methods = ["eth_getBalance", "eth_getTransactionCount", "eth_getCode", "eth_getBlockByNumber", "eth_call"]
+    methods += ["eth_estimateGas", "eth_getTransactionReceipt", "eth_getLogs", "eth_getTransactionByHash"]
+    failed = 0
+    for junk in JUNK:
+        server.answers |= dict.fromkeys([*methods, "eth_gasPrice", "eth_maxPriorityFeePerGas"], junk)
+        try:
+            READS[read](chain)
+        except DcaiError:
+            failed += 1
+    assert failed > 4
 
 
 # Fees
