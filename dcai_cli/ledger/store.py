@@ -97,9 +97,16 @@ class Ledger:
     # --- contributions -------------------------------------------------------------------------------
 
     def contributed_keys(self, chain: str, account: str, model: str) -> set[tuple[bytes, int]]:
-        """The rows that are on-chain or on their way: (identity, occurrence)."""
-        query = select(samples.c.key, samples.c.occurrence).where(
-            samples.c.chain == chain, samples.c.account == account, samples.c.model == model
+        """The rows that are on-chain or on their way: (identity, occurrence); a mere plan is neither."""
+        query = (
+            select(samples.c.key, samples.c.occurrence)
+            .join(batches)
+            .where(
+                samples.c.chain == chain,
+                samples.c.account == account,
+                samples.c.model == model,
+                batches.c.state != "planned",
+            )
         )
         with self._begin() as connection:
             return {(bytes(key), occurrence) for key, occurrence in connection.execute(query)}

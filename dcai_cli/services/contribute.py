@@ -176,7 +176,8 @@ def contribute(
     if not request.unverified:
         is_ours(workspace.chain, model.address)
     with workspace.sending(account.address):
-        recovered = _recover(workspace, account.address, model)
+        # A dry run sends nothing, not even what an earlier run signed.
+        recovered = [] if request.dry_run else _recover(workspace, account.address, model)
         sender = _Sender(workspace, request, account.address, model)
         plan, candidates = _plan(workspace, request, account, model, rows, sender)
         if candidates and not request.dry_run:
