@@ -1,0 +1,119 @@
+"""Help for every command, and what may not be imported to give it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import typer
+
+from dcai_cli.cli.app import app
+from dcai_cli.errors import DcaiError
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Dcai
+
+HEAVY = {"web3", "datasets", "sklearn", "numpy", "pandas", "pyarrow", "eth_tester", "eth", "eth_account"}
+"""What takes long to import."""
+
+
+def walk(group: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command and group below a group, with what is typed for it."""
+    for name, command in group.commands.items():
+        yield (*words, name), command
+        if hasattr(command, "commands"):
+            yield from walk(command, (*words, name))
+
+
+EVERYTHING = dict(walk(typer.main.get_command(app)))
+COMMANDS = {words: command for words, command in EVERYTHING.items() if not hasattr(command, "commands")}
+
+
+def test_the_walk_finds_the_commands() -> None:
+    """The commands that every user types are among those that are tested here."""
+    assert {("contribute",), ("predict",), ("refunds",), ("reports",), ("model", "deploy")} <= COMMANDS.keys()
+    assert len(COMMANDS) >= 20
+
+
+@pytest.mark.parametrize("words", EVERYTHING, ids=" ".join)
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_every_command_and_group_has_help(empty: Dcai, words: tuple[str, ...], option: str) -> None:
+    """--help and -h exit with 0, print the help to stdout, and make no file."""
+    result = empty(*words, option)
+    assert (result.code, result.err) == (0, "")
+    assert f"Usage: dcai {' '.join(words)}" in result.out
+    assert not empty.home.exists()
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_shows_an_example_and_its_exit_codes(empty: Dcai, words: tuple[str, ...]) -> None:
+    """The example begins with the command itself; the codes are codes that exist, 0 among them."""
+    said = " ".join(empty(*words, "--help").out.split())
+    assert f"Example: dcai {' '.join(words)}" in said
+    listed = said.split("Exit codes: ")[1].split(".")[0]
+    codes = {int(part.split(" ")[0]) for part in listed.split(", ") if part.split(" ")[0].isdecimal()}
+    known = {0} | {cls.exit_code for cls in [DcaiError, *DcaiError.__subclasses__()]}
+    assert 0 in codes
+    assert codes <= known
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_option_is_explained(words: tuple[str, ...]) -> None:
+    """No option and no argument of any command is without help."""
+    for parameter in COMMANDS[words].params:
+        assert parameter.help, f"{' '.join(words)}: {parameter.name}"
+
+
+def test_the_help_names_the_variables_of_the_environment(empty: Dcai) -> None:
+    """What is in brackets is not taken for markup: the variables stand in the help."""
+    said = empty("contribute", "--help").out
+    for name in ("ETH_RPC_URL", "DCAI_CHAIN_ID", "ETH_FROM", "ETH_PASSWORD"):
+        assert name in said
+
+
+def test_the_top_lists_all_exit_codes(empty: Dcai) -> None:
+    """`dcai --help` explains every exit code that an error can have."""
+    listed = " ".join(empty("--help").out.split()).split("Exit codes: ")[1]
+    for cls in [DcaiError, *DcaiError.__subclasses__()]:
+        if cls.__module__ == "dcai_cli.errors":
+            assert f"{cls.exit_code} " in listed
+
+
+def test_the_version_is_printed(empty: Dcai) -> None:
+    """`dcai --version` names program and version."""
+    from dcai_cli import __version__
+
+    assert empty("--version").out == f"dcai {__version__}\n"
+
+
+def imported_by(dcai: Dcai, *arguments: str) -> set[str]:
+    """The top-level modules that a fresh process has imported when a command ends."""
+    program = (
+        "import sys; from dcai_cli.cli.app import run; code = run(sys.argv[1:]);"
+        "print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        env={**dcai.environment, "PYTHONPATH": ":".join(sys.path)},
+        cwd=dcai.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["contribute", "--help"], ["--version"]])
+def test_help_imports_nothing_heavy(empty: Dcai, arguments: list[str]) -> None:
+    """Neither the chain's nor the data's libraries, nor the ledger's, are there when help is printed."""
+    assert not imported_by(empty, *arguments) & (HEAVY | {"sqlalchemy"})
+
+
+@pytest.mark.parametrize("arguments", [["account", "list"], ["config", "show"], ["account", "use", "bob"]])
+def test_what_only_reads_ledger_and_keys_imports_nothing_heavy(dcai: Dcai, arguments: list[str]) -> None:
+    """A command that asks no chain loads none of its libraries."""
+    assert not imported_by(dcai, *arguments) & HEAVY
