@@ -198,9 +198,9 @@ class Dcai:
         return str(self("model", "deploy", *what, *waits, "--yes")["address"])
 
     def query(self, sql: str, *values: object) -> list[Any]:
-        """Rows of the ledger, read beside the program."""
+        """Rows of the ledger, read beside the program, or after it died."""
         with closing(
-            sqlite3.connect(f"file:{self.home}/ledger.sqlite?mode=ro", uri=True, timeout=10)
+            sqlite3.connect(f"file:{self.home}/ledger.sqlite?mode=rw", uri=True, timeout=10)
         ) as ledger:
             return ledger.execute(sql, values).fetchall()
 

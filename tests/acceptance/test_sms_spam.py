@@ -32,7 +32,7 @@ def wei(items: list[dict[str, Any]], field: str) -> int:
 def test_messages_train_a_model_and_every_wei_of_their_deposits_is_accounted_for(
     dcai: Dcai, shared_data: Path, tmp_path: Path
 ) -> None:
-    """4,000 messages give an accuracy of 0.975; their deposits are refunded, or open and held by the trainer."""
+    """4,000 messages give an accuracy of 0.975; deposits are refunded, or open and held by the trainer."""
     data = shared_data / "sms_spam" / "data.csv"
     address = dcai.deploy("sms", labels="ham,spam", n_features=4096)
 
