@@ -10,7 +10,7 @@ import shutil
 import socket
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,13 +148,13 @@ class Dcai:
 
     def ledger_rows(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of every table of the ledger."""
-        with sqlite3.connect(self.home / "ledger.sqlite") as database:
-            names = database.execute(
-                "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
-            ).fetchall()
-            rows = {name: database.execute(f"SELECT * FROM {name}").fetchall() for (name,) in names}  # noqa: S608
-        database.close()
-        return rows
+        names = self.query("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+        return {name: self.query(f"SELECT * FROM {name}") for (name,) in names}  # noqa: S608
+
+    def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """Rows of the ledger."""
+        with closing(sqlite3.connect(self.home / "ledger.sqlite")) as database:
+            return database.execute(sql, values).fetchall()
 
     def state(self) -> dict[str, Any]:
         """All that a refused command must leave as it was: chain, money, ledger and keys."""

@@ -1,0 +1,210 @@
+"""Refunds, reports and sweeps: who gets what and when, and books that agree with the chain to the wei."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Dcai
+
+FLIPPED = [
+    ("a wonderful story with a great heart", "negative"),
+    ("great and warm acting", "negative"),
+    ("a cold dull mess", "positive"),
+]
+
+
+class Books:
+    """What each account has, and what a command did to it.
+
+    Args:
+        dcai: the command line.
+    """
+
+    def __init__(self, dcai: Dcai) -> None:
+        self.dcai = dcai
+        self.model = dcai.data("model", "show")["address"]
+        accounts = dcai.data("account", "list")["accounts"]
+        self.addresses = {account["name"]: account["address"] for account in accounts}
+
+    def change(self, who: str, *command: str | Path) -> tuple[dict[str, Any], int]:
+        """Run a command as somebody; returns its data, and what it changed in the balance."""
+        before_wei = self.dcai.balance_wei(self.addresses[who])
+        data = self.dcai.data(*command, "--account", who, "--yes")
+        return data, self.dcai.balance_wei(self.addresses[who]) - before_wei
+
+    @property
+    def held_wei(self) -> int:
+        """What the contract holds."""
+        return self.dcai.balance_wei(self.model)
+
+    def of(self, who: str) -> dict[str, int]:
+        """An account's batches in the ledger, summed up."""
+        rows = self.dcai.query(
+            "SELECT deposit_per_unit_wei, units, refunded_wei, lost_wei FROM batches WHERE account = ?",
+            self.addresses[who],
+        )
+        return {
+            "deposit_wei": sum(int(row[0]) * row[1] for row in rows),
+            "refunded_wei": sum(int(row[2]) for row in rows),
+            "lost_wei": sum(int(row[3]) for row in rows),
+        }
+
+
+@pytest.fixture
+def books(dcai: Dcai, films: Path) -> Books:
+    """Alice sent six honest rows, bob three with flipped labels, alice twelve more: the model keeps to her."""
+    books = Books(dcai)
+    dcai.data("contribute", films, "--yes")
+    dcai.data("contribute", dcai.write("flipped.csv", FLIPPED), "--account", "bob", "--yes")
+    more = [(f"{text} indeed {number}", label) for number in range(2) for text, label in honest(films)]
+    dcai.data("contribute", dcai.write("more.csv", more), "--yes")
+    return books
+
+
+def honest(films: Path) -> list[tuple[str, str]]:
+    """The rows of a file."""
+    lines = films.read_text().splitlines()[1:]
+    return [(text, label) for text, _, label in (line.rpartition(",") for line in lines)]
+
+
+def test_nothing_is_due_before_its_wait(books: Books) -> None:
+    """Everything waits at first; a claim then sends nothing and needs no password."""
+    items = books.dcai.data("refunds")["items"]
+    assert [(item["samples"], item["state"]) for item in items] == [(6, "waiting"), (12, "waiting")]
+    with books.dcai.unchanged():
+        data = books.dcai.data("refunds", "--claim", "--yes", ETH_PASSWORD="")
+        assert books.dcai("refunds", "--claim").out == "Nothing can be claimed now.\n"
+    assert (data["refunded_wei"], data["claimed_samples"], data["transactions"]) == ("0", 0, [])
+
+
+def test_due_deposits_come_back_to_the_wei(books: Books) -> None:
+    """After the refund wait balance, contract, ledger and report of the command agree."""
+    dcai = books.dcai
+    held_wei, deposit_wei = books.held_wei, books.of("alice")["deposit_wei"]
+    dcai.data("devnet", "advance", "25h")
+    assert {item["state"] for item in dcai.data("refunds")["items"]} == {"due"}
+    data, change_wei = books.change("alice", "refunds", "--claim")
+    refunded_wei = int(data["refunded_wei"])
+    assert (data["claimed_samples"], data["disagreed_samples"], refunded_wei) == (18, 0, deposit_wei)
+    assert change_wei == refunded_wei - int(data["fee_wei"])
+    assert books.held_wei == held_wei - refunded_wei
+    assert books.of("alice") == {"deposit_wei": deposit_wei, "refunded_wei": deposit_wei, "lost_wei": 0}
+    assert dcai.data("refunds")["items"] == []
+    assert dcai("refunds").out == "Nothing is pending.\n"
+
+
+def test_what_the_model_rejects_stays_out_and_is_counted(books: Books) -> None:
+    """The flipped samples are disputed: nothing is claimed, and the command says why."""
+    dcai = books.dcai
+    dcai.data("devnet", "advance", "25h")
+    (item,) = dcai.data("refunds", "--account", "bob")["items"]
+    assert (item["state"], item["samples"], item["claimable_samples"]) == ("disputed", 3, 0)
+    with dcai.unchanged():
+        data = dcai.data("refunds", "--claim", "--account", "bob", "--yes")
+        said = dcai("refunds", "--claim", "--account", "bob", "--yes").out
+    assert (data["claimed_samples"], data["disagreed_samples"]) == (0, 3)
+    assert "3 samples are due" in said
+
+
+def test_a_rejected_deposit_goes_to_the_validated_reporter(books: Books) -> None:
+    """Alice, the only validated contributor, takes all of it; bob's books show the loss."""
+    dcai = books.dcai
+    dcai.data("devnet", "advance", "25h")
+    books.change("alice", "refunds", "--claim")
+    dcai.data("devnet", "advance", "24h")
+    (item,) = dcai.data("reports")["items"]
+    assert (item["contributor"], item["samples"], item["state"]) == (books.addresses["bob"], 3, "due")
+    at_stake_wei = books.held_wei
+    assert int(item["amount_wei"]) == at_stake_wei == books.of("bob")["deposit_wei"]
+
+    data, change_wei = books.change("alice", "reports", "--claim")
+    assert (data["claimed_samples"], int(data["reported_wei"])) == (3, at_stake_wei)
+    assert change_wei == at_stake_wei - int(data["fee_wei"])
+    assert books.held_wei == 0
+    assert dcai.data("reports")["items"] == []
+
+    # Bob learns of it when he looks.
+    assert dcai.data("refunds", "--account", "bob")["items"] == []
+    assert books.of("bob") == {"deposit_wei": at_stake_wei, "refunded_wei": 0, "lost_wei": at_stake_wei}
+
+
+def test_whoever_earned_no_standing_gets_nothing_for_a_report(books: Books) -> None:
+    """Bob never had a refund: he is shown nothing to take, and a claim sends nothing."""
+    dcai = books.dcai
+    dcai.data("devnet", "advance", "49h")
+    items = dcai.data("reports", "--account", "bob")["items"]
+    assert {item["amount_wei"] for item in items} == {"0"}
+    with dcai.unchanged():
+        data = dcai.data("reports", "--claim", "--account", "bob", "--yes")
+    assert (data["reported_wei"], data["transactions"]) == ("0", [])
+
+
+def test_what_everybody_left_goes_to_the_models_owner_after_the_owner_wait(books: Books) -> None:
+    """Alice owns the model: after seven days she sweeps bob's leftovers."""
+    dcai = books.dcai
+    left_wei = books.of("bob")["deposit_wei"]
+    dcai.data("devnet", "advance", "169h")
+    books.change("alice", "refunds", "--claim")
+    assert books.held_wei == left_wei
+    (item,) = dcai.data("reports")["items"]
+    assert (item["state"], int(item["amount_wei"])) == ("sweepable", left_wei)
+    data, change_wei = books.change("alice", "reports", "--claim")
+    assert int(data["reported_wei"]) == left_wei
+    assert change_wei == left_wei - int(data["fee_wei"])
+    assert books.held_wei == 0
+
+
+def test_ones_own_leftovers_come_back_after_the_public_wait(books: Books) -> None:
+    """Anybody may sweep then, so bob takes his own rejected deposit back before another does."""
+    dcai = books.dcai
+    deposit_wei = books.of("bob")["deposit_wei"]
+    dcai.data("devnet", "advance", "217h")
+    (item,) = dcai.data("refunds", "--account", "bob")["items"]
+    assert (item["state"], int(item["amount_wei"]), item["claimable_samples"]) == (
+        "sweepable",
+        deposit_wei,
+        3,
+    )
+    data, change_wei = books.change("bob", "refunds", "--claim")
+    assert int(data["refunded_wei"]) == deposit_wei
+    assert data["disagreed_samples"] == 0
+    assert change_wei == deposit_wei - int(data["fee_wei"])
+    assert books.of("bob") == {"deposit_wei": deposit_wei, "refunded_wei": deposit_wei, "lost_wei": 0}
+
+
+def test_the_export_says_what_became_of_every_sample(books: Books) -> None:
+    """One csv row per sample: open at first, then refunded, reported; labels are the model's words."""
+    dcai = books.dcai
+
+    def states() -> list[str]:
+        dcai.data("data", "export", "--output", "out.csv")
+        header, *lines = (dcai.folder / "out.csv").read_text().splitlines()
+        assert header == "batch,index,contributor,label,features,added_at,state"
+        return [line.rsplit(",", 1)[1] for line in lines]
+
+    assert states() == ["open"] * 21
+    dcai.data("devnet", "advance", "25h")
+    books.change("alice", "refunds", "--claim")
+    dcai.data("devnet", "advance", "24h")
+    books.change("alice", "reports", "--claim")
+    assert states() == ["refunded"] * 6 + ["reported"] * 3 + ["refunded"] * 12
+    first = (dcai.folder / "out.csv").read_text().splitlines()[1].split(",")
+    assert first[:4] == ["0", "0", books.addresses["alice"], "positive"]
+    assert all(pair.endswith(":1") for pair in first[4].split(" "))
+
+
+def test_claims_can_be_of_one_model_only(books: Books) -> None:
+    """--model leaves other models' batches alone."""
+    dcai = books.dcai
+    dcai.data(
+        "model", "deploy", "--name", "second", "--labels", "negative,positive", "--n-features", "256", "--yes"
+    )
+    dcai.data("contribute", "films.csv", "--model", "second", "--yes")
+    dcai.data("devnet", "advance", "25h")
+    data = dcai.data("refunds", "--claim", "--model", "second", "--yes")
+    assert data["claimed_samples"] == 6
+    assert sum(item["samples"] for item in dcai.data("refunds")["items"]) == 18
