@@ -114,7 +114,7 @@ def deploy_model(
         progress: gets a line per step.
 
     Raises:
-        BadInput: a sealed model has this name already, or another spec.
+        BadInput: a model has this name already that is sealed, or differs in spec, margin or terms.
         UsageError: the registry would refuse the name, or the time-outs contradict each other.
     """
     check_name(name)
@@ -130,7 +130,7 @@ def deploy_model(
     with workspace.sending(key.address):
         recover(workspace, key.address)
         steps: list[Sent] = []
-        model = _unfinished(workspace, key.address, name, spec)
+        model = _unfinished(workspace, key.address, name, spec, margin, terms)
         if model is None:
             registry = _registry(workspace, key, steps, progress)
             progress(f"creating {name}")
@@ -163,15 +163,21 @@ def _send(
     return submit(workspace, key, kind=kind, to=model.address, data=data, model=model.address)
 
 
-def _unfinished(workspace: Workspace, owner: str, name: str, spec: FeatureSpec) -> HostedModel | None:
+def _unfinished(
+    workspace: Workspace, owner: str, name: str, spec: FeatureSpec, margin: int, terms: Terms
+) -> HostedModel | None:
+    """The model that an earlier run of the same command created and did not seal."""
     _learn_created(workspace, owner)
     for model in known_models(workspace):
         if model.name != name:
             continue
         sealed_at = workspace.chain.view("CollaborativeTrainer", model.address, "sealedAt")
-        if sealed_at or model.spec != spec or model.owner.lower() != owner.lower():
+        same = (model.spec, model.margin, model.terms) == (spec, margin, terms)
+        if sealed_at or not same or model.owner.lower() != owner.lower():
+            is_what = "" if sealed_at or same else ", with another spec, margin or terms"
             raise BadInput(
-                f"A model called {name} exists already, at {model.address}.", hint="Choose another --name."
+                f"A model called {name} exists already, at {model.address}{is_what}.",
+                hint="Choose another --name.",
             )
         return model
     return None
@@ -287,9 +293,9 @@ def pretrained_words(file: Path, spec: FeatureSpec, margin: int) -> list[int]:
         margin: the perceptron's margin per active feature.
 
     Raises:
-        BadInput: the file is neither.
+        BadInput: the file is neither, or no row of it can be used.
     """
-    from dcai_cli.features.featurize import FeaturizedRow, featurize
+    from dcai_cli.features.featurize import FeaturizedRow, Skipped, featurize
     from dcai_cli.features.readers import read_rows
     from dcai_cli.models.perceptron import Perceptron
     from dcai_cli.models.pretrain import read_weights
@@ -297,7 +303,11 @@ def pretrained_words(file: Path, spec: FeatureSpec, margin: int) -> list[int]:
     if file.suffix == ".npz":
         return read_weights(file, spec.n_features)
     replica = Perceptron(spec.n_features, margin, spec.valued)
-    for row in featurize(read_rows(file), spec):
-        if isinstance(row, FeaturizedRow):
-            replica.train(row.sample)
+    rows = list(featurize(read_rows(file), spec))
+    usable = [row for row in rows if isinstance(row, FeaturizedRow)]
+    if not usable:
+        reason = next(row.reason for row in rows if isinstance(row, Skipped))
+        raise BadInput(f"No row of {file} can be trained on; row 1: {reason}.", hint="Check --labels.")
+    for row in usable:
+        replica.train(row.sample)
     return replica.words()

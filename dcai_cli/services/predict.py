@@ -190,7 +190,8 @@ def evaluate_file(
     )
     classes = _classes(workspace, hosted, featurized)
     if not classes:
-        raise BadInput(f"No row of {file} can be predicted.", hint="Check the columns and the labels.")
+        first = next((f"; row {row.row}: {row.reason}" for row in featurized if isinstance(row, Skipped)), "")
+        raise BadInput(f"No row of {file} can be predicted{first}.", hint="Check the columns and the labels.")
     pairs = Counter((row.label, classes[row.number]) for row in featurized if isinstance(row, FeaturizedRow))
     return Evaluation(
         model=hosted,

@@ -56,7 +56,7 @@ class Books:
 
 @pytest.fixture
 def books(dcai: Dcai, films: Path) -> Books:
-    """Alice sent six honest rows, bob three with flipped labels, alice twelve more: the model keeps to her."""
+    """Alice sent six honest rows, bob three flipped ones, alice twelve more: the model keeps to her."""
     books = Books(dcai)
     dcai.data("contribute", films, "--yes")
     dcai.data("contribute", dcai.write("flipped.csv", FLIPPED), "--account", "bob", "--yes")

@@ -1,0 +1,246 @@
+"""Predictions and deployments as they are typed: texts, tables, files, pre-trained and broken-off models."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Dcai
+
+DEPLOY = ["model", "deploy", "--labels", "negative,positive", "--n-features", "256", "--yes", "--name"]
+
+SCHEMA = """
+label_column = "survived"
+
+[[columns]]
+name = "class"
+type = "categorical"
+
+[[columns]]
+name = "age"
+type = "numeric"
+bins = [10, 30, 60]
+"""
+
+PASSENGERS = [("first", "8", "yes"), ("first", "9", "yes"), ("third", "40", "no"), ("third", "41", "no")]
+
+
+@pytest.fixture
+def titanic(dcai: Dcai) -> Dcai:
+    """A home whose model in use is tabular and has learned four rows."""
+    (dcai.folder / "schema.toml").write_text(SCHEMA)
+    deploy = ["--kind", "tabular", "--schema", "schema.toml", "--labels", "no,yes", "--n-features", "256"]
+    dcai.data("model", "deploy", "--name", "titanic", *deploy, "--yes")
+    dcai.data("model", "use", "titanic")
+    dcai.write("passengers.csv", PASSENGERS, header=["class", "age", "survived"])
+    assert dcai.data("contribute", "passengers.csv", "--yes")["contributed"] == 4
+    return dcai
+
+
+def test_a_table_row_is_predicted_from_a_json_object(titanic: Dcai) -> None:
+    """Cells may be strings or numbers; the prediction is a label of the model."""
+    for cells, label in (({"class": "first", "age": "8"}, "yes"), ({"class": "third", "age": 44}, "no")):
+        assert titanic("predict", json.dumps(cells)).out == f"{label}\n"
+
+
+def test_a_table_model_says_how_a_row_is_typed(titanic: Dcai) -> None:
+    """A text, a list, and an object without a column are refused, each with what to type."""
+    for text in ("first class", "[1]"):
+        error = titanic.error("predict", text)
+        assert (error["exit_code"], text in error["message"]) == (2, True)
+        assert '{"' in error["hint"]
+    error = titanic.error("predict", '{"class": "first"}')
+    assert error["exit_code"] == 15
+    assert "'age'" in error["message"]
+    error = titanic.error("predict", '{"class": "first", "age": "old"}')
+    assert error["exit_code"] == 15
+    assert "'old'" in error["message"]
+
+
+def test_a_text_column_is_not_for_tables(titanic: Dcai) -> None:
+    """--text-column on a tabular model is a usage error."""
+    error = titanic.error("contribute", "passengers.csv", "--text-column", "class", "--yes")
+    assert error["exit_code"] == 2
+
+
+def test_a_files_predictions_stand_beside_its_rows(dcai: Dcai, films: Path) -> None:
+    """--output keeps the columns and adds one; rows without features have an empty prediction."""
+    dcai.data("contribute", films, "--yes")
+    dcai.write(
+        "texts.csv", [("7", "a great, warm film"), ("8", "!"), ("9", 'a "dull" mess')], header=["id", "text"]
+    )
+    data = dcai.data("predict", "--file", "texts.csv", "--output", "out.csv")
+    assert data["rows"] == 3
+    with (dcai.folder / "out.csv").open(newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows == [
+        ["id", "text", "prediction"],
+        ["7", "a great, warm film", "positive"],
+        ["8", "!", ""],
+        ["9", 'a "dull" mess', "negative"],
+    ]
+    out = dcai("predict", "--file", "texts.csv").out.splitlines()
+    assert (out[0], out[2]) == ("positive", "negative")
+    assert out[1].startswith("- (no features")
+
+
+def test_predictions_do_not_overwrite_a_column(dcai: Dcai) -> None:
+    """A file that has a column `prediction` already is refused, and no file is written."""
+    dcai.write("texts.csv", [("good", "1")], header=["text", "prediction"])
+    error = dcai.error("predict", "--file", "texts.csv", "-o", "out.csv")
+    assert (error["exit_code"], (dcai.folder / "out.csv").exists()) == (15, False)
+
+
+def test_one_text_and_a_file_get_the_same_answer(dcai: Dcai, films: Path) -> None:
+    """The contract's answer to each text is the replica's answer to the file."""
+    dcai.data("contribute", films, "--limit", "4", "--yes")
+    by_file = [item["label"] for item in dcai.data("predict", "--file", films)["predictions"]]
+    texts = [line.rpartition(",")[0] for line in films.read_text().splitlines()[1:]]
+    assert by_file == [dcai.data("predict", text)["predictions"][0]["label"] for text in texts]
+
+
+@pytest.mark.parametrize("text", ["", "! ?", "a"])
+def test_a_text_without_features_cannot_be_predicted(dcai: Dcai, text: str) -> None:
+    """Exit code 15 with the text; a guess would be worse."""
+    with dcai.unchanged():
+        error = dcai.error("predict", text)
+    assert error["exit_code"] == 15
+    assert repr(text) in error["message"]
+
+
+def test_predicting_and_evaluating_need_no_account(dcai: Dcai, films: Path) -> None:
+    """Both are free: a home without keys asks the same chain by the model's address."""
+    dcai.data("contribute", films, "--yes")
+    for key_file in (dcai.home / "keystore").iterdir():
+        key_file.unlink()
+    assert dcai.data("predict", "a great film")["predictions"][0]["label"] == "positive"
+    assert dcai.data("model", "evaluate", films)["accuracy"] == 1.0
+
+
+def test_a_model_can_start_with_weights_of_ones_own(dcai: Dcai) -> None:
+    """An .npz of weights and bias is written before sealing, and predictions follow it."""
+    np.savez(dcai.folder / "start.npz", weights=np.full(256, 3), bias=np.array(-1))
+    data = dcai.data(*DEPLOY, "trained", "--pretrain", "start.npz")
+    assert data["sealed"] is True
+    assert (
+        dcai.data("predict", "whatever it is", "--model", "trained")["predictions"][0]["label"] == "positive"
+    )
+
+
+@pytest.mark.parametrize(("n_features", "bias"), [(255, 0), (256, 40_000), (256, 0.5)])
+def test_weights_that_do_not_fit_are_refused_before_anything_is_sent(
+    dcai: Dcai, n_features: int, bias: float
+) -> None:
+    """Another size, a value beyond int16, a fraction: exit code 15, and no model."""
+    np.savez(dcai.folder / "start.npz", weights=np.ones(n_features, dtype=int), bias=np.array(bias))
+    with dcai.unchanged():
+        error = dcai.error(*DEPLOY, "trained", "--pretrain", "start.npz")
+    assert error["exit_code"] == 15
+
+
+def test_a_model_can_be_trained_on_rows_before_it_is_sealed(dcai: Dcai, films: Path) -> None:
+    """Rows to start from train the replica; what is deployed knows them, and nobody paid a deposit for it."""
+    dcai.data(*DEPLOY, "trained", "--pretrain", films)
+    data = dcai.data("model", "evaluate", films, "--model", "trained")
+    assert data["accuracy"] == 1.0
+    assert dcai.data("model", "show", "trained")["balance_wei"] == "0"
+
+
+def test_rows_to_start_from_must_hold_one_that_can_be_used(dcai: Dcai) -> None:
+    """A file of unknown labels does not silently deploy an untrained model."""
+    file = dcai.write("other.csv", [("good", "pos"), ("bad", "neg")])
+    with dcai.unchanged():
+        error = dcai.error(*DEPLOY, "trained", "--pretrain", file)
+    assert error["exit_code"] == 15
+    assert "row 1: unknown label 'pos'" in error["message"]
+
+
+def test_a_model_is_sealed_when_its_owner_says_so(dcai: Dcai, films: Path) -> None:
+    """--no-seal leaves it closed; `model seal` opens it; a second time is refused by name."""
+    assert dcai.data(*DEPLOY, "later", "--no-seal")["sealed"] is False
+    assert dcai.data("model", "show", "later")["sealed_at"] is None
+    assert "model seal later" in dcai("model", "show", "later").out
+    dcai.data("model", "seal", "later", "--yes")
+    assert dcai.data("contribute", films, "--model", "later", "--yes")["contributed"] == 6
+    with dcai.unchanged():
+        error = dcai.error("model", "seal", "later", "--yes")
+    assert error["exit_code"] == 14
+    assert "AlreadySealed" in error["message"]
+
+
+def test_only_the_owner_can_seal(dcai: Dcai) -> None:
+    """Without the owner's key there is no sealing: exit code 10 names the owner."""
+    dcai.data(*DEPLOY, "later", "--no-seal")
+    owner = dcai.data("model", "show", "later")["owner"]
+    (dcai.home / "keystore" / "alice.json").unlink()
+    with dcai.unchanged():
+        error = dcai.error("model", "seal", "later", "--yes")
+    assert error["exit_code"] == 10
+    assert owner in error["message"]
+
+
+def test_a_name_is_given_once(dcai: Dcai) -> None:
+    """A sealed model's name cannot be used again; the message says where the model is."""
+    address = dcai.data("model", "show", "films")["address"]
+    with dcai.unchanged():
+        error = dcai.error(*DEPLOY, "films")
+    assert error["exit_code"] == 15
+    assert address in error["message"]
+
+
+def test_a_deployment_that_broke_off_is_finished_by_the_same_command(dcai: Dcai, films: Path) -> None:
+    """Created but neither trained nor sealed: the same command does the rest, and no second model is made."""
+    first = dcai.data(*DEPLOY, "late", "--no-seal")
+    done = dcai.data(*DEPLOY, "late", "--pretrain", films)
+    assert (done["address"], done["sealed"], len(done["transactions"])) == (first["address"], True, 2)
+    assert len(dcai.data("model", "list")["models"]) == 2
+    assert dcai.data("model", "evaluate", films, "--model", "late")["accuracy"] == 1.0
+
+
+def test_a_deployment_is_not_finished_with_other_terms(dcai: Dcai) -> None:
+    """A broken-off model of the same name but another margin, wait or price is not taken for this one."""
+    dcai.data(*DEPLOY, "late", "--no-seal")
+    for option in (["--margin", "3"], ["--refund-wait", "2h"], ["--cost-weight", "1"], ["--counts"]):
+        with dcai.unchanged():
+            error = dcai.error(*DEPLOY, "late", *option)
+        assert error["exit_code"] == 15
+        assert "late" in error["message"]
+
+
+def test_a_model_that_the_ledger_forgot_is_found_by_its_address(dcai: Dcai, films: Path) -> None:
+    """An address of ours is verified, described by its contracts alone, and remembered."""
+    model = dcai.data("model", "show", "films")
+    with closing(sqlite3.connect(dcai.home / "ledger.sqlite")) as database, database:
+        database.execute("DELETE FROM models")
+    assert dcai.data("model", "list")["models"] == []
+    found = dcai.data("model", "verify", model["address"])
+    assert found == {name: found[name] for name in found} | {"name": model["address"], "verified": True}
+    assert all(found[name] == model[name] for name in found if name not in {"name", "verified"})
+    assert dcai.data("contribute", films, "--yes")["model"] == model["address"]
+
+
+def test_a_chain_that_was_reset_starts_anew(contributed: Dcai) -> None:
+    """After `devnet reset` old models and batches are out of sight, and the same rows can be sent again."""
+    assert contributed.data("devnet", "reset", "--yes") == {"removed": True}
+    assert contributed.data("devnet", "reset", "--yes") == {"removed": False}
+    assert contributed.data("model", "list")["models"] == []
+    assert contributed.data("refunds")["items"] == []
+    contributed.data(*DEPLOY, "films")
+    assert contributed.data("contribute", "films.csv", "--yes")["contributed"] == 6
+
+
+def test_an_evaluation_without_a_usable_row_says_why(dcai: Dcai) -> None:
+    """Labels that the model does not know, or --skip beyond the end: exit code 15 with a reason."""
+    file = dcai.write("other.csv", [("good", "pos"), ("bad", "neg")])
+    error = dcai.error("model", "evaluate", file)
+    assert error["exit_code"] == 15
+    assert "row 1: unknown label 'pos'" in error["message"]
+    assert dcai.error("model", "evaluate", file, "--skip", "2")["exit_code"] == 15
