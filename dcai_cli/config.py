@@ -137,13 +137,29 @@ def describe_settings(settings: Settings) -> dict[str, str | int | None]:
 
 
 def host_of(url: str) -> str:
-    """Host and port of a URL: user, path and query may hold an API key."""
-    parts = urlsplit(url)
+    """Host and port of a URL, without user, path and query.
+
+    Raises:
+        UsageError: it is not an http or https URL.
+
+    >>> host_of("https://user:secret@mainnet.example:8545/v3/key?token=1")
+    'mainnet.example:8545'
+    """
     try:
-        port = parts.port
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
     except ValueError:
-        port = None
-    return (parts.hostname or "?") + (f":{port}" if port else "")
+        host, port = None, None
+    else:
+        if parts.scheme not in {"http", "https"}:
+            host = None
+    if not host:
+        raise UsageError(
+            "The RPC URL is not an http or https URL.",
+            hint="Set ETH_RPC_URL or --rpc-url, for instance to http://127.0.0.1:8545.",
+        )
+    shown = f"[{host}]" if ":" in host else host
+    return f"{shown}:{port}" if port else shown
 
 
 def _number(name: str, value: object) -> int | None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from dcai_cli.chain.errors import RpcError
 from dcai_cli.chain.reverts import revert_data
-from dcai_cli.errors import RpcUnreachable, UsageError
+from dcai_cli.config import host_of
+from dcai_cli.errors import RpcUnreachable
 
 if TYPE_CHECKING:
     import requests
@@ -20,32 +20,6 @@ if TYPE_CHECKING:
 TIMEOUT_S = 30.0
 _RETRY_WAITS_S = (0.25, 0.5, 1.0, 2.0, 4.0)
 _BUSY = frozenset({429, 502, 503, 504})
-
-
-def host_of(url: str) -> str:
-    """Host and port of a URL, without user, path and query.
-
-    Raises:
-        UsageError: it is not an http or https URL.
-
-    >>> host_of("https://user:secret@mainnet.example:8545/v3/key?token=1")
-    'mainnet.example:8545'
-    """
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
-    else:
-        if parts.scheme not in {"http", "https"}:
-            host = None
-    if not host:
-        raise UsageError(
-            "The RPC URL is not an http or https URL.",
-            hint="Set ETH_RPC_URL or --rpc-url, for instance to http://127.0.0.1:8545.",
-        )
-    shown = f"[{host}]" if ":" in host else host
-    return f"{shown}:{port}" if port else shown
 
 
 class HttpNode:
