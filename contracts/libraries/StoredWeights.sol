@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IModel} from "../interfaces/IModel.sol";
-import {Format, PayloadDecoder, Sample} from "./PayloadDecoder.sol";
+import {Format, PayloadDecoder} from "./PayloadDecoder.sol";
 
 /// @notice Room for the weights of 2^24 features and the bias; fresh storage is a model of zeros.
 struct Weights {
@@ -33,23 +33,27 @@ library StoredWeights {
     }
 
     /// @notice The sum of weight times value over a sample's features.
-    function score(Weights storage weights, Sample memory sample, Format memory format)
+    /// @param first Where its first feature stands in calldata.
+    /// @param end Where its last one ends.
+    function score(Weights storage weights, Format memory format, uint256 first, uint256 end)
         internal
         view
         returns (int256 total)
     {
-        for (uint256 position = sample.features; position < sample.end; position += format.featureBytes) {
+        for (uint256 position = first; position < end; position += format.featureBytes) {
             (uint256 index, int256 value) = PayloadDecoder.readFeature(format, position);
             total += get(weights, index) * value;
         }
     }
 
     /// @notice Adds step times value to the weights of a sample's features.
+    /// @param first Where its first feature stands in calldata.
+    /// @param end Where its last one ends.
     /// @param step 1 or -1.
-    function update(Weights storage weights, Sample memory sample, Format memory format, int256 step)
+    function update(Weights storage weights, Format memory format, uint256 first, uint256 end, int256 step)
         internal
     {
-        for (uint256 position = sample.features; position < sample.end; position += format.featureBytes) {
+        for (uint256 position = first; position < end; position += format.featureBytes) {
             (uint256 index, int256 value) = PayloadDecoder.readFeature(format, position);
             set(weights, index, saturate(get(weights, index) + step * value));
         }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {Sample} from "./PayloadDecoder.sol";
-
 /// @notice A copy in memory of the weights that a batch touches.
 /// @param first 30 bytes before weight 0, so that weight i is in the low 16 bits of the 32 bytes at `first + 2 i`.
 /// @param slot The storage slot of word 0.
@@ -33,7 +31,7 @@ library WeightCache {
     uint256 private constant LOW_32 = 0xffffffff;
 
     /// @dev With so many features per word hardly any word stays untouched, and looking for them costs more than loading them.
-    uint256 private constant ALL_AT_ONCE = 4;
+    uint256 private constant ALL_AT_ONCE = 3;
 
     /// @notice Sets up a cache; loads all words if the features will touch nearly all of them anyway.
     /// @param slot The storage slot of word 0.
@@ -71,18 +69,18 @@ library WeightCache {
 
     /// @notice Loads the words that a sample touches.
     /// @dev Words that do not exist are passed over: `IModel.assess` may be handed garbage.
-    function load(Cache memory cache, Sample memory sample) internal view {
+    /// @param features Where its first feature stands in calldata.
+    /// @param end Where its last one ends.
+    function load(Cache memory cache, uint256 features, uint256 end) internal view {
         uint256 list = cache.list;
         if (list == 0) return;
-        uint256 position = sample.features;
-        uint256 end = sample.end;
         uint256 spread = cache.spread;
         uint256 loaded = cache.loaded;
         assembly ("memory-safe") {
             let first := mload(cache)
             let slot := mload(add(cache, 0x20))
             let words := mload(add(cache, 0x40))
-            for {} lt(position, end) { position := add(position, 2) } {
+            for { let position := features } lt(position, end) { position := add(position, 2) } {
                 let index := shr(240, calldataload(position))
                 if iszero(and(mload(add(first, shl(1, index))), 0xffff)) {
                     let word := shr(4, index)
@@ -101,104 +99,111 @@ library WeightCache {
     }
 
     /// @notice The sum of the weights of a sample's features; its words are loaded.
-    /// @dev While all weights are small, 16 of them fit into 16 bits, so whole words of memory are added up and only
-    /// the low 16 bits of the sum are looked at. (256 samples cannot carry a weight from 1024 to 2048.)
-    function score(Cache memory cache, Sample memory sample) internal pure returns (int256 total) {
-        uint256 position = sample.features;
-        uint256 end = sample.end;
-        bool small = cache.spread & TOP_5 == 0;
+    /// @dev While all weights are small, 16 of them fit into 16 bits, so whole words of memory are added up, and only
+    /// the low 16 bits of the sum are looked at. (256 samples cannot carry a weight from 1024 to 2048.) The first block
+    /// takes what the others, full ones, leave; it is filled up with feature 0, which is subtracted beforehand.
+    /// @param features Where its first feature stands in calldata.
+    /// @param end Where its last one ends.
+    function score(Cache memory cache, uint256 features, uint256 end) internal pure returns (int256 total) {
+        if (cache.spread & TOP_5 != 0) return _scoreOneByOne(cache, features, end);
         assembly ("memory-safe") {
             let first := mload(cache)
             let firsts := mul(first, EVERY_32)
-            let blocksEnd := position
-            if small { blocksEnd := sub(end, and(sub(end, position), 31)) }
-            for {} lt(position, blocksEnd) { position := add(position, 32) } {
-                // The addresses of the 16 weights, in containers of 32 bits.
-                let word := calldataload(position)
+            // 1 to 16 features; a block of 16 is no special case.
+            let bytesInFirst := add(and(sub(sub(end, features), 1), 31), 1)
+            let fill := shr(1, sub(32, bytesInFirst))
+            let word := shr(shl(4, fill), calldataload(features))
+            let position := add(features, bytesInFirst)
+            // The bias of the true features: 16 times 2^15 is 0 in 16 bits, so only an odd number of them counts.
+            let sum := sub(shl(15, fill), mul(fill, mload(first)))
+            for {} 1 {} {
+                // The addresses of the 16 weights, in containers of 32 bits; from scratch memory each is one load away.
                 let even := add(firsts, and(shr(15, word), ODD_2))
                 let odd := add(firsts, and(shl(1, word), ODD_2))
-                let sum := 0
+                mstore(0x20, even)
                 sum := add(sum, mload(shr(224, even)))
-                sum := add(sum, mload(and(shr(192, even), LOW_32)))
-                sum := add(sum, mload(and(shr(160, even), LOW_32)))
-                sum := add(sum, mload(and(shr(128, even), LOW_32)))
-                sum := add(sum, mload(and(shr(96, even), LOW_32)))
-                sum := add(sum, mload(and(shr(64, even), LOW_32)))
-                sum := add(sum, mload(and(shr(32, even), LOW_32)))
+                sum := add(sum, mload(and(mload(0x8), LOW_32)))
+                sum := add(sum, mload(and(mload(0xc), LOW_32)))
+                sum := add(sum, mload(and(mload(0x10), LOW_32)))
+                sum := add(sum, mload(and(mload(0x14), LOW_32)))
+                sum := add(sum, mload(and(mload(0x18), LOW_32)))
+                sum := add(sum, mload(and(mload(0x1c), LOW_32)))
                 sum := add(sum, mload(and(even, LOW_32)))
+                mstore(0x20, odd)
                 sum := add(sum, mload(shr(224, odd)))
-                sum := add(sum, mload(and(shr(192, odd), LOW_32)))
-                sum := add(sum, mload(and(shr(160, odd), LOW_32)))
-                sum := add(sum, mload(and(shr(128, odd), LOW_32)))
-                sum := add(sum, mload(and(shr(96, odd), LOW_32)))
-                sum := add(sum, mload(and(shr(64, odd), LOW_32)))
-                sum := add(sum, mload(and(shr(32, odd), LOW_32)))
+                sum := add(sum, mload(and(mload(0x8), LOW_32)))
+                sum := add(sum, mload(and(mload(0xc), LOW_32)))
+                sum := add(sum, mload(and(mload(0x10), LOW_32)))
+                sum := add(sum, mload(and(mload(0x14), LOW_32)))
+                sum := add(sum, mload(and(mload(0x18), LOW_32)))
+                sum := add(sum, mload(and(mload(0x1c), LOW_32)))
                 sum := add(sum, mload(and(odd, LOW_32)))
-                // 16 times the bias is 0 in 16 bits.
                 total := add(total, signextend(1, sum))
-            }
-            for {} lt(position, end) { position := add(position, 2) } {
-                let lane := add(first, shr(239, and(calldataload(position), shl(240, 0xffff))))
-                total := sub(add(total, and(mload(lane), 0xffff)), 0x8000)
+                if iszero(lt(position, end)) { break }
+                word := calldataload(position)
+                position := add(position, 32)
+                sum := 0
             }
         }
     }
 
     /// @notice Adds a step to the weights of a sample's features; a weight at its limit stays there.
+    /// @dev In blocks as `score`, while all weights are so small that none can reach its limit.
+    /// @param features Where its first feature stands in calldata.
+    /// @param end Where its last one ends.
     /// @param step 1 or -1.
-    function update(Cache memory cache, Sample memory sample, int256 step) internal pure {
-        uint256 position = sample.features;
-        uint256 end = sample.end;
-        bool small = cache.spread & TOP_5 == 0;
-        // What -32767 and 32767 are with the bias.
-        uint256 limit = step > 0 ? 0xffff : 1;
+    function update(Cache memory cache, uint256 features, uint256 end, int256 step) internal pure {
+        if (cache.spread & TOP_5 != 0) return _updateOneByOne(cache, features, end, step);
         assembly ("memory-safe") {
             let first := mload(cache)
             let firsts := mul(first, EVERY_32)
-            let blocksEnd := position
-            if small { blocksEnd := sub(end, and(sub(end, position), 31)) }
-            for {} lt(position, blocksEnd) { position := add(position, 32) } {
-                let word := calldataload(position)
+            let bytesInFirst := add(and(sub(sub(end, features), 1), 31), 1)
+            let fill := shr(1, sub(32, bytesInFirst))
+            let word := shr(shl(4, fill), calldataload(features))
+            let position := add(features, bytesInFirst)
+            // Whatever is borrowed here from the bytes before weight 0 comes back with the steps of the first block.
+            mstore(first, sub(mload(first), mul(fill, step)))
+            for {} 1 {} {
                 let even := add(firsts, and(shr(15, word), ODD_2))
                 let odd := add(firsts, and(shl(1, word), ODD_2))
                 let lane
+                mstore(0x20, even)
                 lane := shr(224, even)
                 mstore(lane, add(mload(lane), step))
-                lane := and(shr(192, even), LOW_32)
+                lane := and(mload(0x8), LOW_32)
                 mstore(lane, add(mload(lane), step))
-                lane := and(shr(160, even), LOW_32)
+                lane := and(mload(0xc), LOW_32)
                 mstore(lane, add(mload(lane), step))
-                lane := and(shr(128, even), LOW_32)
+                lane := and(mload(0x10), LOW_32)
                 mstore(lane, add(mload(lane), step))
-                lane := and(shr(96, even), LOW_32)
+                lane := and(mload(0x14), LOW_32)
                 mstore(lane, add(mload(lane), step))
-                lane := and(shr(64, even), LOW_32)
+                lane := and(mload(0x18), LOW_32)
                 mstore(lane, add(mload(lane), step))
-                lane := and(shr(32, even), LOW_32)
+                lane := and(mload(0x1c), LOW_32)
                 mstore(lane, add(mload(lane), step))
                 lane := and(even, LOW_32)
                 mstore(lane, add(mload(lane), step))
+                mstore(0x20, odd)
                 lane := shr(224, odd)
                 mstore(lane, add(mload(lane), step))
-                lane := and(shr(192, odd), LOW_32)
+                lane := and(mload(0x8), LOW_32)
                 mstore(lane, add(mload(lane), step))
-                lane := and(shr(160, odd), LOW_32)
+                lane := and(mload(0xc), LOW_32)
                 mstore(lane, add(mload(lane), step))
-                lane := and(shr(128, odd), LOW_32)
+                lane := and(mload(0x10), LOW_32)
                 mstore(lane, add(mload(lane), step))
-                lane := and(shr(96, odd), LOW_32)
+                lane := and(mload(0x14), LOW_32)
                 mstore(lane, add(mload(lane), step))
-                lane := and(shr(64, odd), LOW_32)
+                lane := and(mload(0x18), LOW_32)
                 mstore(lane, add(mload(lane), step))
-                lane := and(shr(32, odd), LOW_32)
+                lane := and(mload(0x1c), LOW_32)
                 mstore(lane, add(mload(lane), step))
                 lane := and(odd, LOW_32)
                 mstore(lane, add(mload(lane), step))
-            }
-            for {} lt(position, end) { position := add(position, 2) } {
-                let lane := add(first, shr(239, and(calldataload(position), shl(240, 0xffff))))
-                let weights := mload(lane)
-                if iszero(eq(and(weights, 0xffff), limit)) { mstore(lane, add(weights, step)) }
+                if iszero(lt(position, end)) { break }
+                word := calldataload(position)
+                position := add(position, 32)
             }
         }
     }
@@ -214,6 +219,35 @@ library WeightCache {
                 let word := i
                 if list { word := mload(add(list, shl(5, i))) }
                 sstore(add(slot, word), xor(mload(add(start, shl(5, word))), BIAS))
+            }
+        }
+    }
+
+    /// @dev The score, whatever the weights.
+    function _scoreOneByOne(Cache memory cache, uint256 features, uint256 end)
+        private
+        pure
+        returns (int256 total)
+    {
+        assembly ("memory-safe") {
+            let first := mload(cache)
+            for { let position := features } lt(position, end) { position := add(position, 2) } {
+                let weights := mload(add(first, shl(1, shr(240, calldataload(position)))))
+                total := sub(add(total, and(weights, 0xffff)), 0x8000)
+            }
+        }
+    }
+
+    /// @dev The update, whatever the weights.
+    function _updateOneByOne(Cache memory cache, uint256 features, uint256 end, int256 step) private pure {
+        // What 32767 and -32767 are with the bias.
+        uint256 limit = step > 0 ? 0xffff : 1;
+        assembly ("memory-safe") {
+            let first := mload(cache)
+            for { let position := features } lt(position, end) { position := add(position, 2) } {
+                let lane := add(first, shl(1, shr(240, calldataload(position))))
+                let weights := mload(lane)
+                if iszero(eq(and(weights, 0xffff), limit)) { mstore(lane, add(weights, step)) }
             }
         }
     }

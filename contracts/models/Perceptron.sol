@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {TrainerPart} from "../TrainerPart.sol";
 import {IModel, ModelParams} from "../interfaces/IModel.sol";
-import {Format, PayloadDecoder, Sample} from "../libraries/PayloadDecoder.sol";
+import {Format, PayloadDecoder} from "../libraries/PayloadDecoder.sol";
 import {SampleMerkle} from "../libraries/SampleMerkle.sol";
 import {StoredWeights, Weights} from "../libraries/StoredWeights.sol";
 import {Cache, WeightCache} from "../libraries/WeightCache.sol";
@@ -16,13 +16,14 @@ import {Cache, WeightCache} from "../libraries/WeightCache.sol";
 /// A word holds 16 weights as int16, the first in the most significant lane; the word behind the last one holds the bias in
 /// its first lane.
 contract Perceptron is IModel, TrainerPart {
-    using PayloadDecoder for Sample;
+    using PayloadDecoder for Format;
     using WeightCache for Cache;
     using StoredWeights for Weights;
 
     uint256 private constant MAX_FEATURES = 2 ** 24;
     uint256 private constant LANES = 16;
     uint256 private constant CLASSES = 2;
+    uint256 private constant HEADER_BYTES = PayloadDecoder.HEADER_BYTES;
 
     // In the slot of the trainer's address: a call reads one slot to know everything but the weights.
     uint32 private _nFeatures;
@@ -34,13 +35,11 @@ contract Perceptron is IModel, TrainerPart {
 
     /// @dev One batch at work.
     /// @param format How its samples are read.
-    /// @param sample The current sample.
     /// @param cached Whether the weights are cached; otherwise they are read and written in storage one by one.
     /// @param cache The cached weights.
     /// @param bias The bias.
     struct Run {
         Format format;
-        Sample sample;
         bool cached;
         Cache cache;
         int256 bias;
@@ -60,12 +59,14 @@ contract Perceptron is IModel, TrainerPart {
 
     /// @inheritdoc IModel
     function measure(bytes calldata payload) external view returns (uint256 count, uint256 units) {
-        Format memory format = _format();
-        Sample memory sample;
-        (uint256 position, uint256 end) = PayloadDecoder.bounds(payload);
-        for (; position < end; position = sample.end) {
-            sample.readHeader(format, count++, position, end);
-            units += sample.unitsOf(format);
+        unchecked {
+            Format memory format = _format();
+            (uint256 start, uint256 payloadEnd) = PayloadDecoder.bounds(payload);
+            while (start < payloadEnd) {
+                (, uint256 n, uint256 end) = format.readHeader(count++, start, payloadEnd);
+                units += format.unitsOf(n, start + HEADER_BYTES, end);
+                start = end;
+            }
         }
     }
 
@@ -75,26 +76,28 @@ contract Perceptron is IModel, TrainerPart {
         onlyTrainer
         returns (uint256 informative, bytes32 samplesRoot)
     {
-        bytes32[] memory leaves = new bytes32[](PayloadDecoder.MAX_SAMPLES);
-        (uint256 position, uint256 end) = PayloadDecoder.bounds(payload);
-        Run memory run = _start(payload.length / 2);
-        Sample memory sample = run.sample;
-        int256 margin = int256(uint256(_margin));
-        uint256 count;
-        for (; position < end; position = sample.end) {
-            sample.readHeader(run.format, count, position, end);
-            if (sample.label >= CLASSES) revert InvalidLabel(count, sample.label, CLASSES);
-            sample.requireValidFeatures(run.format, count);
-            leaves[count] = sample.hashOf();
-            int256 step = sample.label == 1 ? int256(1) : int256(-1);
-            if (step * _score(run) <= margin * int256(sample.n)) {
-                informative |= 1 << count;
-                _update(run, step);
+        unchecked {
+            bytes32[] memory leaves = new bytes32[](PayloadDecoder.MAX_SAMPLES);
+            (uint256 start, uint256 payloadEnd) = PayloadDecoder.bounds(payload);
+            Run memory run = _start(payload.length / 2);
+            int256 margin = int256(uint256(_margin));
+            uint256 count;
+            while (start < payloadEnd) {
+                (uint256 label, uint256 n, uint256 end) = run.format.readHeader(count, start, payloadEnd);
+                if (label >= CLASSES) revert InvalidLabel(count, label, CLASSES);
+                run.format.requireValidFeatures(count, start + HEADER_BYTES, end);
+                leaves[count] = PayloadDecoder.hashOf(start, end);
+                int256 step = label == 1 ? int256(1) : int256(-1);
+                if (step * _score(run, start + HEADER_BYTES, end) <= margin * int256(n)) {
+                    informative |= 1 << count;
+                    _update(run, start + HEADER_BYTES, end, step);
+                }
+                count++;
+                start = end;
             }
-            count++;
+            if (informative != 0) _finish(run);
+            samplesRoot = SampleMerkle.root(leaves, count);
         }
-        if (informative != 0) _finish(run);
-        samplesRoot = SampleMerkle.root(leaves, count);
     }
 
     /// @inheritdoc IModel
@@ -103,32 +106,37 @@ contract Perceptron is IModel, TrainerPart {
         view
         returns (bytes32 samplesRoot, uint256 agreed, bytes memory units)
     {
-        uint256 features;
-        (samplesRoot, units, features) = _examine(payload, mask);
-        (uint256 position, uint256 end) = PayloadDecoder.bounds(payload);
-        Run memory run = _start(features);
-        Sample memory sample = run.sample;
-        for (uint256 count = 0; position < end; position = sample.end) {
-            sample.readHeader(run.format, count, position, end);
-            if ((mask >> count) & 1 == 1 && _classOf(_score(run)) == sample.label) agreed |= 1 << count;
-            count++;
+        unchecked {
+            uint256 features;
+            (samplesRoot, units, features) = _examine(payload, mask);
+            (uint256 start, uint256 payloadEnd) = PayloadDecoder.bounds(payload);
+            Run memory run = _start(features);
+            for (uint256 bit = 1; start < payloadEnd; bit <<= 1) {
+                (uint256 label, uint256 end) = run.format.skipHeader(start);
+                if (mask & bit != 0 && _classOf(_score(run, start + HEADER_BYTES, end)) == label) {
+                    agreed |= bit;
+                }
+                start = end;
+            }
         }
     }
 
     /// @inheritdoc IModel
     function predict(bytes calldata payload) external view returns (bytes memory labels) {
-        labels = new bytes(PayloadDecoder.MAX_SAMPLES);
-        (uint256 position, uint256 end) = PayloadDecoder.bounds(payload);
-        Run memory run = _start(payload.length / 2);
-        Sample memory sample = run.sample;
-        uint256 count;
-        for (; position < end; position = sample.end) {
-            sample.readHeader(run.format, count, position, end);
-            sample.requireValidFeatures(run.format, count);
-            labels[count++] = bytes1(uint8(_classOf(_score(run))));
-        }
-        assembly ("memory-safe") {
-            mstore(labels, count)
+        unchecked {
+            labels = new bytes(PayloadDecoder.MAX_SAMPLES);
+            (uint256 start, uint256 payloadEnd) = PayloadDecoder.bounds(payload);
+            Run memory run = _start(payload.length / 2);
+            uint256 count;
+            while (start < payloadEnd) {
+                (,, uint256 end) = run.format.readHeader(count, start, payloadEnd);
+                run.format.requireValidFeatures(count, start + HEADER_BYTES, end);
+                labels[count++] = bytes1(uint8(_classOf(_score(run, start + HEADER_BYTES, end))));
+                start = end;
+            }
+            assembly ("memory-safe") {
+                mstore(labels, count)
+            }
         }
     }
 
@@ -184,17 +192,17 @@ contract Perceptron is IModel, TrainerPart {
         }
     }
 
-    /// @dev The score of the current sample.
-    function _score(Run memory run) private view returns (int256) {
-        if (!run.cached) return run.bias + _weights.score(run.sample, run.format);
-        run.cache.load(run.sample);
-        return run.bias + run.cache.score(run.sample);
+    /// @dev The score of a sample.
+    function _score(Run memory run, uint256 features, uint256 end) private view returns (int256) {
+        if (!run.cached) return run.bias + _weights.score(run.format, features, end);
+        run.cache.load(features, end);
+        return run.bias + run.cache.score(features, end);
     }
 
-    /// @dev Trains with the current sample.
-    function _update(Run memory run, int256 step) private {
-        if (run.cached) run.cache.update(run.sample, step);
-        else _weights.update(run.sample, run.format, step);
+    /// @dev Trains with a sample.
+    function _update(Run memory run, uint256 features, uint256 end, int256 step) private {
+        if (run.cached) run.cache.update(features, end, step);
+        else _weights.update(run.format, features, end, step);
         run.bias = StoredWeights.saturate(run.bias + step);
     }
 
@@ -210,27 +218,29 @@ contract Perceptron is IModel, TrainerPart {
         view
         returns (bytes32 samplesRoot, bytes memory units, uint256 features)
     {
-        Format memory format = _format();
-        Sample memory sample;
-        bytes32[] memory leaves = new bytes32[](PayloadDecoder.MAX_SAMPLES);
-        // 4 bytes for every sample, and room to write the last ones as a whole word.
-        units = new bytes(4 * PayloadDecoder.MAX_SAMPLES + 28);
-        (uint256 position, uint256 end) = PayloadDecoder.bounds(payload);
-        uint256 count;
-        for (; position < end; position = sample.end) {
-            sample.readHeader(format, count, position, end);
-            leaves[count] = sample.hashOf();
-            uint256 sampleUnits = sample.unitsOf(format);
-            assembly ("memory-safe") {
-                mstore(add(add(units, 32), shl(2, count)), shl(224, sampleUnits))
+        unchecked {
+            Format memory format = _format();
+            bytes32[] memory leaves = new bytes32[](PayloadDecoder.MAX_SAMPLES);
+            // 4 bytes for every sample, and room to write the last ones as a whole word.
+            units = new bytes(4 * PayloadDecoder.MAX_SAMPLES + 28);
+            (uint256 start, uint256 payloadEnd) = PayloadDecoder.bounds(payload);
+            uint256 count;
+            while (start < payloadEnd) {
+                (, uint256 n, uint256 end) = format.readHeader(count, start, payloadEnd);
+                leaves[count] = PayloadDecoder.hashOf(start, end);
+                uint256 sampleUnits = format.unitsOf(n, start + HEADER_BYTES, end);
+                assembly ("memory-safe") {
+                    mstore(add(add(units, 32), shl(2, count)), shl(224, sampleUnits))
+                }
+                if ((mask >> count) & 1 == 1) features += n;
+                count++;
+                start = end;
             }
-            if ((mask >> count) & 1 == 1) features += sample.n;
-            count++;
+            assembly ("memory-safe") {
+                mstore(units, shl(2, count))
+            }
+            samplesRoot = SampleMerkle.root(leaves, count);
         }
-        assembly ("memory-safe") {
-            mstore(units, shl(2, count))
-        }
-        samplesRoot = SampleMerkle.root(leaves, count);
     }
 
     function _format() private view returns (Format memory) {

@@ -109,6 +109,8 @@ contract PayloadTest is TrainerTest {
         // Not above the index before it.
         index = uint16(bound(index, 0, 9 + place));
         (payload[3 + 2 * place], payload[4 + 2 * place]) = (bytes1(uint8(index >> 8)), bytes1(uint8(index)));
+        // What follows looks like one more index in order, to whoever reads too far.
+        payload = bytes.concat(payload, Samples.one(1, 255));
         _refuse(
             payload,
             abi.encodeWithSelector(

@@ -204,7 +204,32 @@ contract RefundTest is TrainerTest {
         assertEq(refund(batch, samples, 7), 0);
     }
 
-    /// A batch that was refused as a whole, such as no claims at all, pays nothing.
+    /// What could be contributed can be refunded: one sample at a time costs less gas than the contribution, even if
+    /// the model has been moved so far that its weights are read the slow way.
+    function test_APartOfABatchCostsLessThanItsContribution() public {
+        bytes[] memory samples = new bytes[](40);
+        for (uint16 i = 0; i < 40; i++) {
+            samples[i] = Samples.run(uint8(i % 2), i, 200);
+        }
+        bytes memory payload = Samples.join(samples);
+        vm.prank(bob);
+        uint256 before = gasleft();
+        trainer.contribute{value: 1 ether}(payload);
+        uint256 contributionGas = before - gasleft();
+        Batch memory batch = contribute(alice, samples);
+        uint256[] memory extreme = new uint256[](1);
+        extreme[0] = uint256(32_767) << 240;
+        vm.prank(address(trainer));
+        model.writeWeights(0, extreme);
+        skip(REFUND_WAIT_S);
+        RefundClaim[] memory claims = refundOf(batch, samples, 1 << 39);
+        vm.prank(alice);
+        before = gasleft();
+        trainer.refund(claims);
+        assertLt(before - gasleft(), contributionGas);
+    }
+
+    /// No claims at all pay nothing.
     function test_NoClaimsPayNothing() public {
         skip(1);
         vm.prank(alice);

@@ -79,6 +79,14 @@ contract ReportTest is TrainerTest {
         assertEq(refund(batch, samples, 2), 0);
     }
 
+    /// A share of exactly what is left settles the sample.
+    function test_AShareOfAllThatIsLeftSettlesTheSample() public {
+        vm.store(address(incentive), bytes32(validatedSlot() + 1), bytes32(incentive.validatedWei(bob)));
+        assertEq(report(bob, batch, samples, 1), depositWei, "Bob has all standing");
+        (uint256 settled,,) = incentive.stakeOf(batch.id);
+        assertEq(settled, 2);
+    }
+
     /// A second before the report wait nobody reports.
     function test_AReportASecondTooEarlyIsRefused() public {
         uint256 availableAt = block.timestamp;
@@ -131,8 +139,8 @@ contract ReportTest is TrainerTest {
     function test_AgreedSamplesAreSafe() public {
         SampleProof[] memory proofs = new SampleProof[](3);
         // In an order of the reporter's own: what is agreed belongs to the list, not to the batch.
-        proofs[0] = proofOf(samples, 2)[0];
-        proofs[1] = proofOf(samples, 1)[0];
+        proofs[0] = proofOf(samples, 1)[0];
+        proofs[1] = proofOf(samples, 2)[0];
         proofs[2] = proofOf(samples, 0)[0];
         vm.expectEmit(address(trainer));
         emit ICollaborativeTrainer.Reported(batch.id, bob, depositWei * 3 / 4, 2);
