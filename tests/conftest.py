@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -197,6 +197,11 @@ class Dcai:
         waits = ("--refund-wait", "1d", "--report-wait", "2d", "--owner-wait", "7d", "--public-wait", "9d")
         return str(self("model", "deploy", *what, *waits, "--yes")["address"])
 
+    def copy(self, home: Path) -> Dcai:
+        """The same account, ledger and embedded chain in another folder."""
+        shutil.copytree(self.home, home)
+        return replace(self, home=home)
+
     def query(self, sql: str, *values: object) -> list[Any]:
         """Rows of the ledger, read beside the program, or after it died."""
         with closing(
@@ -212,20 +217,26 @@ class Dcai:
 MakeDcai = Callable[[Anvil | None], Dcai]
 
 
+def new_dcai(home: Path, node: Anvil | None) -> Dcai:
+    """Make a home whose account is rich on a node, or on the embedded chain."""
+    stored = Keystore(home / "keystore", work_factor=LIGHT_SCRYPT).new("me", PASSWORD)
+    assert stored.address is not None
+    (home / "password").write_text(PASSWORD)
+    if node is not None:
+        node.rpc("anvil_setBalance", stored.address, hex(RICH_WEI))
+    return Dcai(home, node.url if node else None, stored.address)
+
+
 @pytest.fixture
 def make_dcai(tmp_path: Path) -> MakeDcai:
-    """Makes a home whose account is rich on a node, or on the embedded chain."""
+    """Makes a home for this test."""
+    return lambda node: new_dcai(tmp_path / "home", node)
 
-    def make(node: Anvil | None) -> Dcai:
-        home = tmp_path / "home"
-        stored = Keystore(home / "keystore", work_factor=LIGHT_SCRYPT).new("me", PASSWORD)
-        assert stored.address is not None
-        (home / "password").write_text(PASSWORD)
-        if node is not None:
-            node.rpc("anvil_setBalance", stored.address, hex(RICH_WEI))
-        return Dcai(home, node.url if node else None, stored.address)
 
-    return make
+@pytest.fixture(scope="module")
+def shared_dcai(tmp_path_factory: pytest.TempPathFactory) -> Dcai:
+    """A home on the embedded chain for all tests of a module, to be copied."""
+    return new_dcai(tmp_path_factory.mktemp("shared") / "home", None)
 
 
 @pytest.fixture(params=["embedded", "anvil"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -128,20 +128,23 @@ def deploy_model(
     confirm(f"Deploy model {name} from {stored.name} ({stored.address}).")
     key = unlock(workspace, stored, password)
     with workspace.sending(key.address):
-        recover(workspace, key.address)
+        # What an earlier run had signed when it died may have been its last step, the seal.
+        just_sealed = {stored.model for stored in recover(workspace, key.address) if stored.kind == "seal"}
         steps: list[Sent] = []
-        model = _unfinished(workspace, key.address, name, spec, margin, terms)
+        model = _unfinished(workspace, key.address, name, spec, margin, terms, just_sealed)
         if model is None:
             registry = _registry(workspace, key, steps, progress)
             progress(f"creating {name}")
             model = _create(workspace, key, registry, name, spec, margin, terms, steps)
-        _write_weights(workspace, key, model, pretrained_words, steps, progress)
-        if seal:
+        sealed = model.address in just_sealed
+        if not sealed:
+            _write_weights(workspace, key, model, pretrained_words, steps, progress)
+        if seal and not sealed:
             progress("sealing")
             steps.append(_send(workspace, key, model, "seal", "seal"))
     return Deployment(
         model=model,
-        sealed=seal,
+        sealed=seal or sealed,
         gas_used=sum(step.gas_used for step in steps),
         fee_wei=sum(step.fee_wei for step in steps),
         transactions=tuple(step.hash for step in steps),
@@ -164,14 +167,22 @@ def _send(
 
 
 def _unfinished(
-    workspace: Workspace, owner: str, name: str, spec: FeatureSpec, margin: int, terms: Terms
+    workspace: Workspace,
+    owner: str,
+    name: str,
+    spec: FeatureSpec,
+    margin: int,
+    terms: Terms,
+    just_sealed: Collection[str | None],
 ) -> HostedModel | None:
-    """The model that an earlier run of the same command created and did not seal."""
+    """The model that an earlier run of the same command created, and did not live to see sealed."""
     _learn_created(workspace, owner)
     for model in known_models(workspace):
         if model.name != name:
             continue
         sealed_at = workspace.chain.view("CollaborativeTrainer", model.address, "sealedAt")
+        if model.address in just_sealed:
+            sealed_at = 0
         same = (model.spec, model.margin, model.terms) == (spec, margin, terms)
         if sealed_at or not same or model.owner.lower() != owner.lower():
             is_what = "" if sealed_at or same else ", with another spec, margin or terms"
