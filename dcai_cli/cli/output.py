@@ -100,7 +100,7 @@ class Output:
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Progress]:
-        """Show a bar with a rate and the time left, where stderr is a terminal."""
+        """Show a bar with the time left, where stderr is a terminal; no sooner than there is progress."""
         if self.quiet or self.json or not sys.stderr.isatty():
             yield lambda _done, _all: None
             return
@@ -108,9 +108,17 @@ class Output:
         from rich.progress import Progress as Bar
 
         columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Bar(*columns, console=stderr(), transient=True) as bar:
-            task = bar.add_task(what, total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
+        bar = Bar(*columns, console=stderr(), transient=True)
+        task = bar.add_task(what, total=None)
+
+        def show(done: int, total: int) -> None:
+            bar.start()  # questions come before the first progress: a running bar would paint over them
+            bar.update(task, completed=done, total=total)
+
+        try:
+            yield show
+        finally:
+            bar.stop()
 
 
 def read_password(settings: Settings, prompt: str, *, twice: bool = False) -> str:

@@ -111,6 +111,12 @@ class Ledger:
         with self._begin() as connection:
             return {(bytes(key), occurrence) for key, occurrence in connection.execute(query)}
 
+    def keys_of(self, batch: StoredBatch) -> set[tuple[bytes, int]]:
+        """The rows of a batch: (identity, occurrence)."""
+        query = select(samples.c.key, samples.c.occurrence).where(samples.c.batch == batch.id)
+        with self._begin() as connection:
+            return {(bytes(key), occurrence) for key, occurrence in connection.execute(query)}
+
     def plan_batch(
         self,
         chain: str,

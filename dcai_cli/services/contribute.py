@@ -177,22 +177,29 @@ def contribute(
         is_ours(workspace.chain, model.address)
     with workspace.sending(account.address):
         # A dry run sends nothing, not even what an earlier run signed.
-        recovered = [] if request.dry_run else _recover(workspace, account.address, model)
+        recovered, recovered_keys = (
+            ([], set()) if request.dry_run else _recover(workspace, account.address, model)
+        )
         sender = _Sender(workspace, request, account.address, model)
-        plan, candidates = _plan(workspace, request, account, model, rows, sender)
+        plan, candidates = _plan(workspace, request, account, model, rows, sender, recovered_keys)
         if candidates and not request.dry_run:
             confirm(plan)
             sender.send_all(unlock(workspace, account, password), candidates, progress)
     return Contribution(plan, (*recovered, *sender.batches), (*plan.skipped, *sender.skipped))
 
 
-def _recover(workspace: Workspace, address: str, model: HostedModel) -> list[ContributedBatch]:
+def _recover(
+    workspace: Workspace, address: str, model: HostedModel
+) -> tuple[list[ContributedBatch], set[tuple[bytes, int]]]:
+    """Finish what a broken-off run left: the batches that came on-chain by that, and their rows."""
     recovered = []
+    keys: set[tuple[bytes, int]] = set()
     for stored in recover(workspace, address):
         batch = workspace.ledger.batch_of(stored)
         if batch is None or batch.batch_id is None or batch.model != model.address:
             continue
         on_chain = batch.on_chain()
+        keys |= workspace.ledger.keys_of(batch)
         recovered.append(
             ContributedBatch(
                 batch_id=on_chain.id,
@@ -207,7 +214,7 @@ def _recover(workspace: Workspace, address: str, model: HostedModel) -> list[Con
         )
     # What was planned but never signed is planned anew: prices, gas and rows may have changed since.
     workspace.ledger.drop_planned(workspace.chain.key, address, model.address)
-    return recovered
+    return recovered, keys
 
 
 def _plan(
@@ -217,6 +224,7 @@ def _plan(
     model: HostedModel,
     rows: Sequence[Row],
     sender: _Sender,
+    recovered: set[tuple[bytes, int]],
 ) -> tuple[ContributionPlan, list[_Candidate]]:
     chain = workspace.chain
     featurized = list(
@@ -236,7 +244,9 @@ def _plan(
             hint="Check the columns and the labels; see the model's with: dcai model show",
         )
     known = workspace.ledger.contributed_keys(chain.key, account.address, model.address)
-    candidates, already, repeated = _choose(usable, known, allow_duplicates=request.allow_duplicates)
+    candidates, already, repeated = _choose(
+        usable, known, recovered, allow_duplicates=request.allow_duplicates
+    )
     skipped = tuple(sorted((*unusable, *repeated), key=lambda skip: skip.row))
     units = [candidate.row.units for candidate in candidates]
     unit_price_wei = highest_unit_price_wei(model)
@@ -289,7 +299,11 @@ def highest_unit_price_wei(model: HostedModel) -> int:
 
 
 def _choose(
-    rows: Sequence[FeaturizedRow], known: set[tuple[bytes, int]], *, allow_duplicates: bool
+    rows: Sequence[FeaturizedRow],
+    known: set[tuple[bytes, int]],
+    recovered: set[tuple[bytes, int]],
+    *,
+    allow_duplicates: bool,
 ) -> tuple[list[_Candidate], int, list[Skipped]]:
     """Which rows are new, how many are on-chain already, and which repeat an earlier row of the file."""
     first_seen: dict[bytes, int] = {}
@@ -304,7 +318,7 @@ def _choose(
         if occurrence and not allow_duplicates:
             repeated.append(Skipped(row.number, f"repeats row {first}"))
         elif (row.key, occurrence) in known:
-            already += 1
+            already += (row.key, occurrence) not in recovered  # those count as contributed now
         else:
             candidates.append(_Candidate(row, PlannedSample(row.key, occurrence, row.number)))
     return candidates, already, repeated

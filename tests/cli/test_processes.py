@@ -1,0 +1,337 @@
+"""The command line as a process: terminals, locks, pipes, interruptions, and nodes that fail half-way."""
+
+from __future__ import annotations
+
+import codecs
+import http.client
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dcai_cli.chain.http import HttpNode
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Dcai
+
+PATIENCE_S = 60
+
+
+class Terminal:
+    """A command whose stdin and stderr are a terminal, and whose stdout is a pipe.
+
+    Args:
+        dcai: whose home it works in.
+        arguments: what is typed after `dcai`.
+        environment: more variables.
+    """
+
+    def __init__(self, dcai: Dcai, *arguments: str | Path, **environment: str) -> None:
+        self._screen, terminal = pty.openpty()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "dcai_cli", *map(str, arguments)],
+            env=surroundings(dcai) | environment,
+            cwd=dcai.folder,
+            stdin=terminal,
+            stdout=subprocess.PIPE,
+            stderr=terminal,
+            start_new_session=True,  # so that this test's own terminal, if it has one, is not asked
+        )
+        os.close(terminal)
+        self.seen = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+
+    def until(self, text: str) -> None:
+        """Wait until the screen shows a text."""
+        deadline = time.monotonic() + PATIENCE_S
+        while text not in self.seen:
+            ready, _, _ = select.select([self._screen], [], [], max(0, deadline - time.monotonic()))
+            assert ready, f"the screen never showed {text!r}: {self.seen}"
+            try:
+                self.seen += self._decoder.decode(os.read(self._screen, 4096))
+            except OSError:  # the program ended
+                pytest.fail(f"the program ended before it showed {text!r}: {self.seen}")
+
+    def type(self, text: str) -> None:
+        """Type something."""
+        os.write(self._screen, text.encode())
+
+    def end(self) -> tuple[int, str]:
+        """The exit code and all of stdout, when the program ends."""
+        drain = threading.Thread(target=self._drain, daemon=True)
+        drain.start()
+        out, _ = self.process.communicate(timeout=PATIENCE_S)
+        drain.join(PATIENCE_S)
+        return self.process.returncode, out.decode()
+
+    def _drain(self) -> None:
+        while True:
+            try:
+                self.seen += self._decoder.decode(os.read(self._screen, 4096))
+            except OSError:
+                return
+
+    def close(self) -> None:
+        """End the program, if it runs yet."""
+        self.process.kill()
+        self.process.wait()
+        os.close(self._screen)
+
+
+def surroundings(dcai: Dcai) -> dict[str, str]:
+    """The environment of a process that works in a home."""
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "TERM": "xterm",
+    } | dcai.environment
+
+
+@pytest.fixture
+def terminal() -> Iterator[Callable[..., Terminal]]:
+    """Starts commands on terminals; they end with the test."""
+    started: list[Terminal] = []
+
+    def start(dcai: Dcai, *arguments: str | Path, **environment: str) -> Terminal:
+        started.append(Terminal(dcai, *arguments, **environment))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+StartTerminal = Callable[..., Terminal]
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n", "\x04"], ids=["no", "return", "end of file"])
+def test_only_yes_goes_on(dcai: Dcai, films: Path, terminal: StartTerminal, answer: str) -> None:
+    """The plan and a question stand on the terminal; anything but yes stops with 1, and nothing is sent."""
+    with dcai.unchanged():
+        command = terminal(dcai, "contribute", films)
+        command.until("[y/N]")
+        assert "deposits  at most" in command.seen
+        assert "contributing" not in command.seen  # no bar paints over the question
+        command.type(answer)
+        code, out = command.end()
+    assert (code, out) == (1, "")
+    assert "nothing was sent" in command.seen
+
+
+def test_an_interruption_ends_with_130_and_leaves_everything(
+    dcai: Dcai, films: Path, terminal: StartTerminal
+) -> None:
+    """Ctrl-C at the question: exit code 130, one JSON document, nothing sent."""
+    with dcai.unchanged():
+        command = terminal(dcai, "contribute", films, "--json")
+        command.until("[y/N]")
+        command.process.send_signal(signal.SIGINT)
+        code, out = command.end()
+    assert (code, json.loads(out)["error"]["code"]) == (130, "interrupted")
+
+
+def test_a_second_process_is_told_who_works_here(dcai: Dcai, films: Path, terminal: StartTerminal) -> None:
+    """While one waits for an answer another ends with 18 and the first one's pid; then the first goes on."""
+    first = terminal(dcai, "contribute", films)
+    first.until("[y/N]")
+    second = dcai("contribute", films, "--yes", "--json")
+    error = second.document["error"]
+    assert (second.code, error["code"]) == (18, "locked")
+    assert f"(pid {first.process.pid})" in error["message"]
+    assert "embedded chain" in error["message"]
+    first.type("yes\n")
+    code, out = first.end()
+    assert code == 0
+    assert out.startswith("6 samples in 1 batches are on-chain")
+    assert dcai.data("contribute", films, "--yes")["already_contributed"] == 6
+
+
+def test_a_new_password_is_asked_for_twice_and_shown_never(empty: Dcai, terminal: StartTerminal) -> None:
+    """Two different answers make no account; two equal ones do, and it opens with them."""
+    for again, expected in (("other\n", 2), ("secret\n", 0)):
+        command = terminal(empty, "account", "new", "--name", "me", ETH_PASSWORD="")
+        command.until("Password for me: ")
+        command.type("secret\n")
+        command.until("The same again: ")
+        command.type(again)
+        code, out = command.end()
+        assert code == expected
+        assert "secret" not in out + command.seen
+    (empty.folder / "password").write_text("secret")
+    assert empty("account", "export", "me", "--yes").out.startswith("0x")
+
+
+def test_a_password_that_is_not_typed_is_a_usage_error(dcai: Dcai, terminal: StartTerminal) -> None:
+    """Ctrl-D at the password prompt stops with 2 and names the option."""
+    command = terminal(dcai, "account", "export", "alice", "--yes", ETH_PASSWORD="")
+    command.until("Password of alice: ")
+    command.type("\x04")
+    code, out = command.end()
+    assert (code, out) == (2, "")
+    assert "--password-file" in command.seen
+
+
+def test_a_reader_that_goes_away_is_no_fault(dcai: Dcai) -> None:
+    """A pipe that is closed early ends the command without a traceback."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "dcai_cli", "account", "list", "--json"],
+        env=surroundings(dcai),
+        cwd=dcai.folder,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_the_process_exits_with_the_code(dcai: Dcai) -> None:
+    """`python -m dcai_cli` hands the exit code on, and prints to the right streams."""
+    done = subprocess.run(
+        [sys.executable, "-m", "dcai_cli", "predict", "good", "--model", "nosuch", "--json"],
+        env=surroundings(dcai),
+        cwd=dcai.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert json.loads(done.stdout)["error"]["code"] == "usage"
+    assert "error: No model is called 'nosuch'" in done.stderr
+
+
+class Proxy(ThreadingHTTPServer):
+    """Hands requests to a node, until the wire is cut at the n-th transaction.
+
+    Args:
+        node_url: the node.
+        cut_at: the transaction at which it is cut, from 1.
+        delivers: whether that transaction still reaches the node, so that only the answer is lost.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, node_url: str, *, cut_at: int, delivers: bool) -> None:
+        super().__init__(("127.0.0.1", 0), Wire)
+        self.node = node_url.removeprefix("http://")
+        self.delivers = delivers
+        self.left = cut_at
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Wire(BaseHTTPRequestHandler):
+    """One connection through the proxy."""
+
+    server: Proxy
+
+    def do_POST(self) -> None:
+        """Hand one request on, or cut the wire."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        sends = json.loads(body)["method"] == "eth_sendRawTransaction"
+        self.server.left -= sends
+        cut = self.server.left <= 0
+        answer = b"" if cut and not (sends and self.server.delivers) else self._ask(body)
+        if cut:
+            self.close_connection = True
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def _ask(self, body: bytes) -> bytes:
+        kind = {"Content-Type": "application/json"}
+        with closing(http.client.HTTPConnection(self.server.node, timeout=PATIENCE_S)) as node:
+            node.request("POST", "/", body, kind)
+            return node.getresponse().read()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def proxy(node_url: str, *, cut_at: int, delivers: bool) -> Iterator[str]:
+    """The URL of a proxy that serves for a while."""
+    with Proxy(node_url, cut_at=cut_at, delivers=delivers) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.url
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def on_anvil(dcai: Dcai, anvil_url: str) -> Dcai:
+    """The prepared home, pointed at anvil, where alice is rich and has a model whose name is new."""
+    dcai.environment["ETH_RPC_URL"] = anvil_url
+    address = dcai.data("account", "show")["address"]
+    with closing(HttpNode(anvil_url, {})) as node:
+        node.request("anvil_setBalance", address, hex(10**21))
+    name = f"m{dcai.data('devnet', 'status')['block_number']}"
+    dcai.data(
+        "model", "deploy", "--name", name, "--labels", "negative,positive", "--n-features", "256", "--yes"
+    )
+    return dcai
+
+
+@pytest.mark.parametrize(
+    "delivers", [True, False], ids=["only the answer is lost", "the transaction is lost"]
+)
+def test_a_node_that_fails_half_way_costs_nothing_twice(
+    on_anvil: Dcai, films: Path, anvil_url: str, delivers: bool
+) -> None:
+    """Exit code 3 says how far it came; the same command finishes it: every row is on-chain exactly once."""
+    command = ("contribute", films, "--batch-size", "2", "--yes")
+    with proxy(anvil_url, cut_at=2, delivers=delivers) as url:
+        error = on_anvil.error(*command, ETH_RPC_URL=url)
+    assert (error["code"], error["exit_code"]) == ("partly-done", 3)
+    assert "2 of 6 samples are on-chain" in error["message"]
+    assert "same command again" in error["hint"]
+    assert on_anvil.query("SELECT count(*) FROM transactions WHERE state IN ('signed', 'sent')") == [(1,)]
+
+    data = on_anvil.data(*command)
+    assert (data["contributed"], data["already_contributed"]) == (4, 2)
+    assert on_anvil.data("data", "export", "-o", "out.csv")["samples"] == 6
+    assert on_anvil.query("SELECT sum(count) FROM batches WHERE state = 'open'") == [(6,)]
+    deposit_wei = sum(
+        int(per_unit) * units
+        for per_unit, units in on_anvil.query("SELECT deposit_per_unit_wei, units FROM batches")
+    )
+    assert int(on_anvil.data("model", "show")["balance_wei"]) == deposit_wei
+
+
+def test_an_account_is_locked_on_every_node(on_anvil: Dcai, films: Path, terminal: StartTerminal) -> None:
+    """Behind a node, too, an account belongs to one process at a time; another account may work meanwhile."""
+    first = terminal(on_anvil, "contribute", films)
+    first.until("[y/N]")
+    error = on_anvil.error("contribute", films, "--yes")
+    assert error["exit_code"] == 18
+    assert f"(pid {first.process.pid})" in error["message"]
+    assert "Account 0x" in error["message"]
+    assert (
+        on_anvil.error("contribute", films, "--account", "bob", "--yes")["exit_code"] == 12
+    )  # bob is poor here
+    first.type("y\n")
+    assert first.end()[0] == 0
