@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {ModelParams} from "../../contracts/interfaces/IModel.sol";
+import {Samples} from "./support/Samples.sol";
 import {TrainerTest} from "./support/TrainerTest.sol";
 
 /// The model against golden vectors that an independent Python program made.
@@ -125,6 +126,17 @@ contract PerceptronTest is TrainerTest {
         assertEq(sameRoot, root);
         assertEq(sameUnits, units);
         assertEq(units.length, 4 * 20);
+    }
+
+    /// A verdict does not depend on what memory held before: here the bytes of the sample itself, from its hashing.
+    function test_AnAssessmentOfALongSampleIsWhatThePredictionSays() public {
+        useModel("long", ModelParams({nFeatures: 65_536, maxFeatures: 2000, valued: false, margin: 0}));
+        bytes memory payload = Samples.run(1, 0, 2000);
+        vm.prank(address(trainer));
+        model.train(payload);
+        assertEq(model.predict(payload), hex"01");
+        (, uint256 agreed,) = model.assess(payload, 1);
+        assertEq(agreed, 1);
     }
 
     /// A batch of one sample on a model that nobody trained reads and writes only the words of the sample.
