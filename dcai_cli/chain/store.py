@@ -36,9 +36,16 @@ class Store(BaseDB):  # type: ignore[misc]
         self._pending: dict[bytes, bytes | None] = {}
         try:
             self._database = sqlite3.connect(path, isolation_level=None)
-            self._prepare()
         except sqlite3.DatabaseError as error:
             raise self._unusable(str(error)) from None
+        try:
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            self._database.close()
+            raise self._unusable(str(error)) from None
+        except BadInput:
+            self._database.close()
+            raise
 
     def _unusable(self, why: str) -> BadInput:
         return BadInput(
