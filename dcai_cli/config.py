@@ -25,7 +25,7 @@ class Settings:
         config_dir: folder of config.toml.
         data_dir: folder of ledger, keys and embedded chain.
         keystore_dir: folder of the key files.
-        rpc_url: the node, or None for the embedded chain.
+        rpc_url: the node, or None for the embedded chain; may hold a key, so not in the repr.
         chain_id: the chain id that the node must have, or None.
         account: name or address of the account to act with, or None.
         password_file: path of a file with the password, or None.
@@ -37,7 +37,7 @@ class Settings:
     config_dir: Path
     data_dir: Path
     keystore_dir: Path
-    rpc_url: str | None = None
+    rpc_url: str | None = field(default=None, repr=False)
     chain_id: int | None = None
     account: str | None = None
     password_file: Path | None = None
@@ -166,9 +166,12 @@ def _number(name: str, value: object) -> int | None:
     if value is None:
         return None
     try:
-        return int(str(value), 0)
+        number = int(str(value), 0)
     except ValueError:
-        raise UsageError(f"{name} is {value!r}, not a whole number.", hint="Write it in digits.") from None
+        number = -1
+    if number < 0:
+        raise UsageError(f"{name} is {value!r}, not a whole number.", hint="Write it in digits.")
+    return number
 
 
 def _read_environment(environ: Mapping[str, str]) -> dict[str, object]:

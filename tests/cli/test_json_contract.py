@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dcai_cli.cli.app import run
-from dcai_cli.errors import DcaiError
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Dcai
@@ -346,13 +345,3 @@ def test_labels_that_look_like_markup_are_printed_as_they_are(dcai: Dcai) -> Non
     assert "[red] or :heart:" in dcai("model", "show", "odd").out
     assert "[red], :heart:" in dcai("model", "list").out
     assert "[red]: 1 rows" in dcai("model", "evaluate", file, "--model", "odd").out
-
-
-def test_error_documents_have_a_code_for_each_exit_code() -> None:
-    """Codes and exit codes are pairs: neither stands twice."""
-    classes = [DcaiError, *DcaiError.__subclasses__()]
-    ours = [cls for cls in classes if cls.__module__ == "dcai_cli.errors"]
-    assert len({cls.code for cls in ours}) == len({cls.exit_code for cls in ours}) == len(ours)
-    assert json.loads(json.dumps([cls.exit_code for cls in ours])) == [
-        1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 18, 130,
-    ]  # fmt: skip

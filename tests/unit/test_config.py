@@ -1,0 +1,132 @@
+"""Settings: flag over environment over file, and nothing secret where it can be seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dcai_cli.config import KEYS, Settings, describe_settings, host_of, load_settings
+from dcai_cli.errors import BadInput, UsageError
+
+SECRET = "s3cr3t"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home with a settings file."""
+    (tmp_path / "config.toml").write_text(
+        'rpc_url = "http://file.example"\nchain_id = 1\naccount = "file"\npassword_file = "~/file"\n'
+        "gas_price_wei = 10\npriority_fee_wei = 1\n"
+    )
+    return tmp_path
+
+
+def test_the_file_is_read(home: Path) -> None:
+    """Every key of the file arrives; a tilde is the user's folder."""
+    settings = load_settings({"DCAI_HOME": str(home)})
+    assert settings.rpc_url == "http://file.example"
+    assert (settings.chain_id, settings.account) == (1, "file")
+    assert settings.password_file == Path.home() / "file"
+    assert (settings.gas_price_wei, settings.priority_fee_wei) == (10, 1)
+
+
+def test_the_environment_goes_over_the_file(home: Path) -> None:
+    """The variables that cast has, and DCAI_CHAIN_ID."""
+    settings = load_settings(
+        {
+            "DCAI_HOME": str(home),
+            "ETH_RPC_URL": "http://environment.example",
+            "DCAI_CHAIN_ID": "0x7",
+            "ETH_FROM": "environment",
+            "ETH_PASSWORD": "/environment",
+            "ETH_GAS_PRICE": "20",
+            "ETH_PRIORITY_GAS_PRICE": "2",
+            "ETH_KEYSTORE": str(home / "keys"),
+        }
+    )
+    assert settings.rpc_url == "http://environment.example"
+    assert (settings.chain_id, settings.account) == (7, "environment")
+    assert settings.password_file == Path("/environment")
+    assert (settings.gas_price_wei, settings.priority_fee_wei) == (20, 2)
+    assert settings.keystore_dir == home / "keys"
+
+
+def test_flags_go_over_the_environment(home: Path) -> None:
+    """A flag that was not given, None, changes nothing."""
+    environ = {"DCAI_HOME": str(home), "ETH_RPC_URL": "http://environment.example", "DCAI_CHAIN_ID": "7"}
+    settings = load_settings(environ, rpc_url="http://flag.example", chain_id=None)
+    assert (settings.rpc_url, settings.chain_id) == ("http://flag.example", 7)
+
+
+@pytest.mark.parametrize("name", ["ETH_FROM", "ETH_KEYSTORE_ACCOUNT"])
+def test_an_empty_variable_is_not_set(home: Path, name: str) -> None:
+    """What is empty in the environment leaves the file's value."""
+    assert load_settings({"DCAI_HOME": str(home), name: ""}).account == "file"
+    assert load_settings({"DCAI_HOME": str(home), name: "me"}).account == "me"
+
+
+def test_embedded_goes_back_to_the_chain_in_the_process(home: Path) -> None:
+    """An explicit --rpc-url embedded wins over file and environment."""
+    environ = {"DCAI_HOME": str(home), "ETH_RPC_URL": "http://environment.example"}
+    assert load_settings(environ, rpc_url="embedded").rpc_url is None
+
+
+def test_the_home_moves_everything(tmp_path: Path) -> None:
+    """DCAI_HOME holds settings, ledger, keys and chain; without it they stand in the platform's folders."""
+    settings = load_settings({"DCAI_HOME": str(tmp_path)})
+    paths = (settings.config_path, settings.ledger_path, settings.devnet_path, settings.keystore_dir)
+    assert all(path.parent == tmp_path for path in paths)
+    assert tmp_path not in load_settings({}).ledger_path.parents
+
+
+def test_an_unknown_key_is_refused_with_those_that_are_known(tmp_path: Path) -> None:
+    """A typing error in the file does not pass in silence."""
+    (tmp_path / "config.toml").write_text('rpc_ulr = "x"\n')
+    with pytest.raises(BadInput, match="'rpc_ulr'") as caught:
+        load_settings({"DCAI_HOME": str(tmp_path)})
+    assert all(key in caught.value.hint for key in KEYS)
+
+
+@pytest.mark.parametrize("content", [b"rpc_url = \n", b"\xff\xfe", b"chain_id = 1\nchain_id = 2\n"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -> None:
+    """Broken TOML or no text at all is bad input."""
+    (tmp_path / "config.toml").write_bytes(content)
+    with pytest.raises(BadInput, match=r"config\.toml cannot be read"):
+        load_settings({"DCAI_HOME": str(tmp_path)})
+
+
+@pytest.mark.parametrize("name", ["DCAI_CHAIN_ID", "ETH_GAS_PRICE", "ETH_PRIORITY_GAS_PRICE"])
+@pytest.mark.parametrize("value", ["main", "1.5", "-1"])
+def test_what_is_no_number_is_refused(tmp_path: Path, name: str, value: str) -> None:
+    """Names, fractions and negative numbers are usage errors that quote the value."""
+    with pytest.raises(UsageError, match=value):
+        load_settings({"DCAI_HOME": str(tmp_path), name: value})
+
+
+def test_headers_are_read_and_never_shown(tmp_path: Path) -> None:
+    """ETH_RPC_HEADERS arrives by name; neither repr nor description shows a value, nor the URL's secrets."""
+    settings = load_settings(
+        {
+            "DCAI_HOME": str(tmp_path),
+            "ETH_RPC_HEADERS": f"Authorization: Bearer {SECRET}\nX-Key: {SECRET}",
+            "ETH_RPC_URL": f"https://user:{SECRET}@node.example:8545/{SECRET}?key={SECRET}",
+        }
+    )
+    assert settings.rpc_headers == {"Authorization": f"Bearer {SECRET}", "X-Key": SECRET}
+    assert SECRET not in repr(settings.rpc_headers.keys()) + str(describe_settings(settings))
+    assert SECRET not in repr(settings)
+
+
+@pytest.mark.parametrize("url", ["", "node.example:8545", "ftp://node.example", "http://", "http://[::1"])
+def test_what_is_no_url_is_refused_without_being_shown(url: str) -> None:
+    """A URL may hold a key, so the message does not quote it."""
+    with pytest.raises(UsageError, match="not an http or https URL"):
+        host_of(url)
+
+
+def test_settings_cannot_be_changed(tmp_path: Path) -> None:
+    """Whoever has settings can rely on them."""
+    settings = Settings(tmp_path, tmp_path, tmp_path)
+    with pytest.raises(AttributeError):
+        settings.chain_id = 5  # type: ignore[misc]

@@ -1,0 +1,127 @@
+"""Durations, amounts and bit masks: what is read, what is written, what is refused."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dcai_cli.domain import (
+    Batch,
+    Wire,
+    bits,
+    format_duration,
+    format_ether,
+    iso_time,
+    parse_amount,
+    parse_duration,
+)
+from dcai_cli.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("90s", 90), ("15m", 900), ("25h", 90_000), ("2d", 172_800), ("1w", 604_800), (" 0s ", 0)],
+)
+def test_durations_have_a_unit_or_are_seconds(text: str, seconds: int) -> None:
+    """Every unit is read, and spaces around it do not matter."""
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "h", "1.5h", "-1h", "1 h", "1h30m", "1H", "\u0661\u0662x", "1e3"])
+def test_what_is_no_duration_is_named(text: str) -> None:
+    """The message quotes the text, and the hint shows durations."""
+    with pytest.raises(UsageError, match="is not a duration") as caught:
+        parse_duration(text)
+    assert repr(text) in caught.value.message
+    assert "25h" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "wei"),
+    [
+        ("0", 0),
+        ("1500000", 1_500_000),
+        ("1wei", 1),
+        ("20gwei", 20 * 10**9),
+        ("0.5ether", 5 * 10**17),
+        ("1.5 ETH", 15 * 10**17),
+        ("0.000000000000000001eth", 1),
+        ("1.000", 1),
+        ("115792089237316195423570985008687907853269984665640564039457584007913129639935", 2**256 - 1),
+    ],
+)
+def test_amounts_are_read_to_the_wei(text: str, wei: int) -> None:
+    """Units in any case, fractions as fine as a wei, and no float on the way."""
+    assert parse_amount(text) == wei
+
+
+@pytest.mark.parametrize(
+    "text", ["", "much", "-1", "1.5", "1.5wei", "0.0000000001gwei", "1e18", ".5eth", "1 usd"]
+)
+def test_what_is_no_amount_is_named(text: str) -> None:
+    """The message quotes the text; what is finer than a wei is refused, not rounded."""
+    with pytest.raises(UsageError, match="is not an amount") as caught:
+        parse_amount(text)
+    assert repr(text) in caught.value.message
+
+
+@given(st.integers(min_value=0, max_value=2**128))
+def test_amounts_survive_every_unit(wei: int) -> None:
+    """An amount written in wei, gwei or ether is the same amount."""
+    for unit, digits in (("wei", 0), ("gwei", 9), ("ether", 18)):
+        whole, rest = divmod(wei, 10**digits)
+        fraction = f".{rest:0{digits}d}" if digits else ""
+        assert parse_amount(f"{whole}{fraction}{unit}") == wei
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0 s"), (59, "59 s"), (3_600, "1 h"), (90_061, "1 d 1 h"), (-60, "1 min")]
+)
+def test_durations_are_written_in_their_two_largest_units(seconds: int, text: str) -> None:
+    """Smaller units are left out."""
+    assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("wei", "text"),
+    [
+        (0, "0 ETH"),
+        (1, "1 wei"),
+        (10**9, "1 gwei"),
+        (10**14, "0.0001 ETH"),
+        (1_234 * 10**18, "1,234 ETH"),
+        (-(10**18), "-1 ETH"),
+    ],
+)
+def test_amounts_are_written_in_a_unit_that_can_be_read(wei: int, text: str) -> None:
+    """Ether where it shows something, gwei and wei below."""
+    assert format_ether(wei) == text
+
+
+def test_times_are_utc() -> None:
+    """Chain time is written as ISO 8601 with Z."""
+    assert iso_time(1_800_000_000) == "2027-01-15T08:00:00Z"
+
+
+@given(st.sets(st.integers(min_value=0, max_value=255)))
+def test_bits_are_the_positions_of_a_mask(positions: set[int]) -> None:
+    """Every set bit once, lowest first."""
+    assert bits(sum(1 << position for position in positions)) == sorted(positions)
+
+
+@pytest.mark.parametrize(
+    ("n_features", "index_bytes", "words"), [(256, 2, 16), (257, 2, 17), (65_536, 2, 4096), (65_537, 3, 4097)]
+)
+def test_the_wire_follows_from_the_size_of_the_hash_space(
+    n_features: int, index_bytes: int, words: int
+) -> None:
+    """Three bytes an index above 65,536, and sixteen weights a word."""
+    wire = Wire(n_features=n_features, max_features=10)
+    assert (wire.index_bytes, wire.word_count) == (index_bytes, words)
+
+
+def test_a_batchs_deposit_is_units_times_price() -> None:
+    """The product is exact beyond 64 bits."""
+    batch = Batch(7, "0x" + "11" * 20, 1, 2**70, 3, 5, 1, bytes(32))
+    assert batch.deposit_wei == 5 * 2**70
