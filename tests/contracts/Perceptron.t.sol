@@ -127,19 +127,22 @@ contract PerceptronTest is TrainerTest {
         assertEq(units.length, 4 * 20);
     }
 
-    /// A verdict does not depend on what memory held before: here the bytes of the sample itself, from its hashing.
-    function test_AnAssessmentOfALongSampleIsWhatThePredictionSays() public {
+    /// A verdict does not depend on what memory held before: here the bytes of samples, from their hashing.
+    function test_AssessmentsOfLongSamplesAreWhatPredictionsSay() public {
         useModel("long", ModelParams({nFeatures: 65_536, maxFeatures: 2000, valued: false, margin: 0}));
-        bytes memory payload = abi.encodePacked(uint8(1), uint16(2000));
-        for (uint256 i = 0; i < 2000; i++) {
-            // Low bytes from 8 to 71: taken for weights, the bytes of this sample add up to less than zero.
-            payload = abi.encodePacked(payload, uint16((i / 64) * 256 + 8 + (i % 64)));
+        bytes memory payload;
+        for (uint256 sample = 0; sample < 5; sample++) {
+            payload = abi.encodePacked(payload, uint8(1), uint16(2000));
+            for (uint256 i = 0; i < 2000; i++) {
+                // Taken for weights, the bytes of the last sample would give each sample another score, of either sign.
+                payload = abi.encodePacked(payload, uint16((i / 64) * 256 + 11 * sample + (i % 64)));
+            }
         }
         vm.prank(address(trainer));
         model.train(payload);
-        assertEq(model.predict(payload), hex"01");
-        (, uint256 agreed,) = model.assess(payload, 1);
-        assertEq(agreed, 1);
+        assertEq(model.predict(payload), hex"0101010101");
+        (, uint256 agreed,) = model.assess(payload, 31);
+        assertEq(agreed, 31);
     }
 
     /// A batch of one sample on a model that nobody trained reads and writes only the words of the sample.
