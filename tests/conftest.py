@@ -202,6 +202,11 @@ class Dcai:
         shutil.copytree(self.home, home)
         return replace(self, home=home)
 
+    def key(self) -> str:
+        """The private key of `me`, in hex."""
+        keystore = Keystore(self.home / "keystore")
+        return keystore.export(keystore.find("me"), PASSWORD)
+
     def query(self, sql: str, *values: object) -> list[Any]:
         """Rows of the ledger, read beside the program, or after it died."""
         with closing(

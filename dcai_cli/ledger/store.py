@@ -19,6 +19,9 @@ from dcai_cli.ledger.schema import batches, choices, claims, migrate, models, sa
 UNSETTLED = ("signed", "sent")
 """States of a transaction whose outcome is not known yet."""
 
+WAIT_S = 10
+"""How long to wait for another process that writes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -221,7 +224,10 @@ class Ledger:
         batch: StoredBatch | None = None,
         asked: Iterable[Claim] = (),
     ) -> StoredTransaction:
-        """Write down a signed transaction, with what it is about, before it is sent."""
+        """Write down a signed transaction, with what it is about, before it is sent.
+
+        Signing the same once more gives the same hash: what was dropped under it is forgotten.
+        """
         values: dict[str, Any] = {
             "chain": chain,
             "account": account,
@@ -235,6 +241,10 @@ class Ledger:
             "created_at": created_at,
         }
         with self._begin() as connection:
+            dropped = transactions.c.hash == hash, transactions.c.state == "dropped"
+            asked_before = claims.c.transaction_id.in_(select(transactions.c.id).where(*dropped))
+            connection.execute(delete(claims).where(asked_before))
+            connection.execute(delete(transactions).where(*dropped))
             result = connection.execute(insert(transactions).values(**values))
             (transaction,) = result.inserted_primary_key or (None,)
             if batch is not None:
@@ -334,7 +344,7 @@ def open_ledger(path: Path) -> Ledger:
         BadInput: the file is no ledger, or a newer one.
     """
     make_folder(path.parent)
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 10})
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": WAIT_S})
     event.listen(engine, "connect", _set_pragmas)
     with _mapped_errors(path):
         with engine.begin() as connection:

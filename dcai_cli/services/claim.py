@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dcai_cli.chain import GasTooHigh
+from dcai_cli.chain import FeeTooLow, GasTooHigh
 from dcai_cli.chain.commitment import sample_proof, samples_root
 from dcai_cli.domain import MAX_TRANSACTION_BYTES, MAX_TRANSACTION_GAS, Batch, bits
+from dcai_cli.errors import InsufficientFunds
 from dcai_cli.features.payload import decode_payload, sample_units, split_payload
 from dcai_cli.ledger import Claim
 from dcai_cli.services.accounts import Password, acting_account, unlock
@@ -167,7 +169,9 @@ def _claim(
     stored = acting_account(workspace, account)
     sent: list[Sent] = []
     with workspace.sending(stored.address):
-        recover(workspace, stored.address)
+        # What cannot be sent for want of ether must not keep ether from coming in: a claim takes its nonce.
+        with suppress(InsufficientFunds, FeeTooLow):
+            recover(workspace, stored.address)
         items = pending(workspace, stored.address, _models(workspace, model))
         chosen = [item for item in items if item.claimable or item.sweep]
         if chosen:

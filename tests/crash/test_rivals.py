@@ -1,0 +1,209 @@
+"""What others do to a transaction: races, taken nonces, forgetful nodes, empty accounts."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dcai_cli.chain import Chain, NonceTaken
+from dcai_cli.domain import Terms
+from dcai_cli.errors import InsufficientFunds, Reverted
+from dcai_cli.features.spec import FeatureSpec
+from dcai_cli.keystore import password_from_file
+from dcai_cli.services.claim import Claimed, claim_refunds
+from dcai_cli.services.contribute import ContributeRequest, Contribution, contribute
+from dcai_cli.services.deploy import deploy_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Any
+
+    from dcai_cli.services.accounts import Password
+    from dcai_cli.services.workspace import Workspace
+    from tests.conftest import Anvil, Dcai, MakeDcai, StartAnvil
+    from tests.crash.conftest import CheckBooks, WriteTexts
+
+DAY_S = 86_400
+TERMS = Terms(DAY_S, 2 * DAY_S, 7 * DAY_S, 9 * DAY_S, DAY_S, 3600, 10**11)
+LITTLE_WEI = 3 * 10**15
+"""Enough for the gas of a refund, not for a deposit and its gas."""
+
+SPEC = FeatureSpec.text(labels=["ham", "spam"], n_features=256)
+
+
+@pytest.fixture
+def node(anvil: StartAnvil) -> Anvil:
+    """An anvil that mines each transaction at once."""
+    return anvil()
+
+
+@pytest.fixture
+def rival(node: Anvil, make_dcai: MakeDcai) -> Dcai:
+    """A home with a sealed model on anvil."""
+    dcai = make_dcai(node)
+    with dcai.workspace() as workspace:
+        deploy_model(workspace, name="raced", spec=SPEC, margin=2, terms=TERMS, password=password(workspace))
+    return dcai
+
+
+def password(workspace: Workspace) -> Password:
+    """Reads the password where the settings say it stands."""
+    file = workspace.settings.password_file
+    assert file is not None
+    return lambda _: password_from_file(file)
+
+
+def send(workspace: Workspace, file: Path) -> Contribution:
+    """Contribute a file in two batches."""
+    return contribute(workspace, ContributeRequest(file, batch_size=10), password=password(workspace))
+
+
+def claim(workspace: Workspace) -> Claimed:
+    """Claim what is due."""
+    return claim_refunds(workspace, password=password(workspace))
+
+
+class Died(BaseException):
+    """The process ended here: no handler of ours may catch it."""
+
+
+def die() -> None:
+    """End the process."""
+    raise Died
+
+
+def once(monkeypatch: pytest.MonkeyPatch, step: str, before: Callable[[], object]) -> None:
+    """Let something happen right before the next call of a step of the chain."""
+    work: Callable[..., Any] = getattr(Chain, step)
+
+    def meddled(*args: Any, **kwargs: Any) -> Any:
+        monkeypatch.setattr(Chain, step, work)
+        before()
+        return work(*args, **kwargs)
+
+    monkeypatch.setattr(Chain, step, meddled)
+
+
+def test_a_batch_that_runs_out_of_gas_is_contributed_by_the_next_run(
+    rival: Dcai, write_texts: WriteTexts, check_books: CheckBooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mined transaction that failed costs its fee and nothing else; the next run sends its rows again."""
+    file = write_texts(20)
+    with rival.workspace() as workspace:
+        # Others touched words first, so the estimate is far too low when it is mined.
+        monkeypatch.setattr(Chain, "estimate_gas", lambda *_, **__: 100_000)
+        with pytest.raises(Reverted, match="ran out of its 115,000 gas"):
+            send(workspace, file)
+        monkeypatch.undo()
+
+        done = send(workspace, file)
+
+        assert done.contributed == done.plan.to_send
+        check_books(workspace, file)
+    assert rival.query("SELECT count(*) FROM transactions WHERE state = 'reverted'") == [(1,)]
+
+
+def test_a_nonce_that_another_program_took_is_left_to_it(
+    rival: Dcai,
+    node: Anvil,
+    cast: str,
+    write_texts: WriteTexts,
+    check_books: CheckBooks,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Cast sends with the same key between choosing a nonce and sending: the run stops, the next finishes."""
+    file = write_texts(20)
+
+    def take_nonce() -> None:
+        before_wei = node.rpc("eth_getBalance", rival.address, "latest")
+        key = ("--private-key", rival.key())
+        subprocess.run([cast, "send", rival.address, *key, "--rpc-url", node.url], check=True, stdout=-1)
+        node.rpc("anvil_setBalance", rival.address, before_wei)  # its fee is not in our books
+
+    with rival.workspace() as workspace:
+        once(monkeypatch, "send", take_nonce)
+        with pytest.raises(NonceTaken):
+            send(workspace, file)
+        done = send(workspace, file)
+
+        assert done.contributed == done.plan.to_send > 0
+        check_books(workspace, file)
+    assert rival.query("SELECT count(*) FROM transactions WHERE state = 'dropped'") == [(1,)]
+
+
+def test_a_transaction_that_the_node_forgot_is_sent_again_as_it_was_signed(
+    rival: Dcai,
+    node: Anvil,
+    write_texts: WriteTexts,
+    check_books: CheckBooks,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Sent, not mined, then dropped from the pool: the next run sends the same bytes."""
+    file = write_texts(20)
+    with rival.workspace() as workspace:
+        node.rpc("evm_setAutomine", False)
+        once(monkeypatch, "wait", die)
+        with pytest.raises(Died):
+            send(workspace, file)
+        ((forgotten,),) = rival.query("SELECT hash FROM transactions WHERE state = 'sent'")
+        assert node.rpc("anvil_dropTransaction", forgotten) == forgotten
+        node.rpc("evm_setAutomine", True)
+
+        send(workspace, file)
+
+        assert rival.query("SELECT state FROM transactions WHERE hash = ?", forgotten) == [("mined",)]
+        check_books(workspace, file)
+
+
+def test_a_batch_refused_for_want_of_ether_can_be_signed_again_alike(
+    rival: Dcai,
+    node: Anvil,
+    write_texts: WriteTexts,
+    check_books: CheckBooks,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The ether leaves before sending; once it is back, the same nonce, fee and data make the same hash."""
+    file = write_texts(10)
+    with rival.workspace() as workspace:
+        balance_wei = node.rpc("eth_getBalance", rival.address, "latest")
+        once(monkeypatch, "send", lambda: node.rpc("anvil_setBalance", rival.address, "0x1"))
+        with pytest.raises(InsufficientFunds):
+            send(workspace, file)
+        node.rpc("anvil_setBalance", rival.address, balance_wei)
+
+        assert send(workspace, file).contributed > 0
+        check_books(workspace, file)
+
+
+def test_a_signed_batch_without_ether_waits_but_refunds_do_not(
+    rival: Dcai,
+    node: Anvil,
+    write_texts: WriteTexts,
+    check_books: CheckBooks,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What cannot be sent for want of ether is kept; a refund, which brings ether, takes its nonce."""
+    first, second = write_texts(10), write_texts(20)
+    with rival.workspace() as workspace:
+        send(workspace, first)
+        workspace.chain.advance(DAY_S)
+        once(monkeypatch, "send", die)
+        with pytest.raises(Died):
+            send(workspace, second)
+        balance_wei = workspace.chain.balance_wei(rival.address)
+        node.rpc("anvil_setBalance", rival.address, hex(LITTLE_WEI))
+        with pytest.raises(InsufficientFunds):
+            send(workspace, second)
+        assert rival.query("SELECT count(*) FROM transactions WHERE state = 'signed'") == [(1,)]
+
+        assert claim(workspace).amount_wei > 0
+
+        gained_wei = workspace.chain.balance_wei(rival.address) - LITTLE_WEI
+        node.rpc("anvil_setBalance", rival.address, hex(balance_wei + gained_wei))
+        done = send(workspace, second)
+        assert done.contributed == done.plan.to_send > 0
+        check_books(workspace, None)
+    assert rival.query("SELECT count(*) FROM transactions WHERE state = 'dropped'") == [(1,)]
