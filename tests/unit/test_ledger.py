@@ -121,6 +121,7 @@ def test_only_plans_are_forgotten(ledger: Ledger) -> None:
     contribute(ledger, 0, 1)
     sign(ledger, 1, batch=plan(ledger, 2))
     plan(ledger, 3)
+    assert {key[0] for key, _ in ledger.contributed_keys(CHAIN, ME, MODEL)} == {1, 2}
     assert ledger.drop_planned(CHAIN, ME, MODEL) == 1
     assert {key[0] for key, _ in ledger.contributed_keys(CHAIN, ME, MODEL)} == {1, 2}
 
@@ -130,7 +131,8 @@ def test_a_row_is_planned_once(ledger: Ledger) -> None:
     plan(ledger, 1, 2)
     with pytest.raises(IntegrityError):
         plan(ledger, 3, 1)
-    assert len(ledger.contributed_keys(CHAIN, ME, MODEL)) == 2
+    (planned,) = ledger.batches(CHAIN, ME, state="planned")
+    assert len(ledger.keys_of(planned)) == 2
     plan(ledger, 1, occurrence=1)
     plan(ledger, 1, account="0x" + "33" * 20)
 
