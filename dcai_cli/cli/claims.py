@@ -23,11 +23,11 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command(
         "refunds",
-        epilog="Example: dcai refunds --claim --yes. Exit codes: 0, 2, 10, 11, 12, 13, 14, 17, 18, 130.",
+        epilog="Example: dcai refunds --claim --yes. Exit codes: 0, 2, 3, 10, 11, 12, 13, 14, 17, 18, 130.",
     )(refunds)
     app.command(
         "reports",
-        epilog="Example: dcai reports --claim --yes. Exit codes: 0, 2, 10, 11, 12, 13, 14, 17, 18, 130.",
+        epilog="Example: dcai reports --claim --yes. Exit codes: 0, 2, 3, 10, 11, 12, 13, 14, 17, 18, 130.",
     )(reports)
 
 

@@ -161,7 +161,7 @@ def read_secret(prompt: str, *, hint: str) -> str:
 
 
 def print_document(command: str, *, data: Any = None, error: dict[str, Any] | None = None) -> None:  # noqa: ANN401
-    """Print the one JSON document of a command; with an error, `data` is what was done all the same."""
+    """Print the one JSON document of a command: its data, or its error."""
     document: dict[str, Any] = {"version": VERSION, "command": command}
     if data is not None:
         document["data"] = data

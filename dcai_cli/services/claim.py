@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dcai_cli.chain import FeeTooLow, GasTooHigh
 from dcai_cli.chain.commitment import sample_proof, samples_root
 from dcai_cli.domain import MAX_TRANSACTION_BYTES, MAX_TRANSACTION_GAS, Batch, bits
-from dcai_cli.errors import InsufficientFunds
+from dcai_cli.errors import DcaiError, InsufficientFunds, PartlyDone
 from dcai_cli.features.payload import decode_payload, sample_units, split_payload
 from dcai_cli.ledger import Claim
 from dcai_cli.services.accounts import Password, acting_account, unlock
@@ -134,6 +134,7 @@ def claim_refunds(
 
     Raises:
         Reverted: the contract refused; with the reason.
+        PartlyDone: it broke off after some claims; the same call again goes on.
     """
     return _claim(
         workspace, password, model, account, confirm, progress, pending=_refund_items, send=_send_refunds
@@ -178,9 +179,17 @@ def _claim(
             confirm(chosen)
             key = unlock(workspace, stored, password)
             progress(0, len(chosen))
-            for done, transaction in send(workspace, key, chosen):
-                sent.append(transaction)
-                progress(done, len(chosen))
+            try:
+                for done, transaction in send(workspace, key, chosen):
+                    sent.append(transaction)
+                    progress(done, len(chosen))
+            except DcaiError as error:
+                if not sent:
+                    raise
+                raise PartlyDone(
+                    f"{len(sent)} claims are on-chain; then: {error.message}",
+                    hint=f"{error.hint} The same command again goes on where this one stopped.".strip(),
+                ) from error
     paid = [payment for transaction in sent for payment in (transaction.outcome.paid or {}).values()]
     now = workspace.chain.timestamp()
     return Claimed(

@@ -25,6 +25,7 @@ from dcai_cli.chain.http import HttpNode
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Dcai
+    from tests.conftest import Anvil
 
 PATIENCE_S = 60
 
@@ -320,6 +321,29 @@ def test_a_node_that_fails_half_way_costs_nothing_twice(
         for per_unit, units in on_anvil.query("SELECT deposit_per_unit_wei, units FROM batches")
     )
     assert int(on_anvil.data("model", "show")["balance_wei"]) == deposit_wei
+
+
+def test_claims_that_break_off_half_way_are_finished_by_the_same_command(
+    dcai: Dcai, films: Path, anvil: Callable[[], Anvil]
+) -> None:
+    """The first model's refund is paid, the second's answer is lost: exit code 3, and then the rest once."""
+    node = anvil()
+    dcai.environment["ETH_RPC_URL"] = node.url
+    node.rpc("anvil_setBalance", dcai.data("account", "show")["address"], hex(10**21))
+    for name in ("first", "second"):
+        labels = ("--labels", "negative,positive", "--n-features", "256")
+        dcai.data("model", "deploy", "--name", name, *labels, "--yes")
+        dcai.data("contribute", films, "--model", name, "--yes")
+    dcai.data("devnet", "advance", "25h")
+    due_wei = sum(int(item["amount_wei"]) for item in dcai.data("refunds")["items"])
+
+    with proxy(node.url, cut_at=2, delivers=True) as url:
+        error = dcai.error("refunds", "--claim", "--yes", ETH_RPC_URL=url)
+    assert (error["exit_code"], error["message"][:23]) == (3, "1 claims are on-chain; ")
+    dcai.data("refunds", "--claim", "--yes")
+    assert dcai.data("refunds")["items"] == []
+    refunded = dcai.query("SELECT refunded_wei FROM batches WHERE state = 'settled'")
+    assert sum(int(amount) for (amount,) in refunded) == due_wei
 
 
 def test_an_account_is_locked_on_every_node(on_anvil: Dcai, films: Path, terminal: StartTerminal) -> None:
