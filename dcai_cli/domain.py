@@ -20,6 +20,9 @@ MAX_TRANSACTION_GAS = 16_777_216
 MAX_TRANSACTION_BYTES = 128 * 1024
 """Bytes of one signed transaction at most, in the pools of most nodes."""
 
+MAX_PAYLOAD_BYTES = 126_976
+"""Bytes of one payload at most, so that a refund, which carries it again, fits a transaction, too."""
+
 CLASSES = 2
 """Labels of a model: the perceptron tells two apart."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dcai_cli.chain import GasTooHigh
 from dcai_cli.chain.commitment import samples_root
 from dcai_cli.chain.verification import is_ours
-from dcai_cli.domain import MAX_BATCH_SAMPLES, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_GAS
+from dcai_cli.domain import MAX_BATCH_SAMPLES, MAX_PAYLOAD_BYTES, MAX_TRANSACTION_GAS
 from dcai_cli.errors import BadInput, DcaiError, InsufficientFunds, LimitExceeded, PartlyDone, UsageError
 from dcai_cli.features.featurize import FeaturizedRow, Skipped, featurize
 from dcai_cli.features.readers import read_rows
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from dcai_cli.domain import Row
     from dcai_cli.models.perceptron import Perceptron
     from dcai_cli.services.workspace import Workspace
-
-ENVELOPE_BYTES = 512
-"""Bytes of a signed transaction that are not payload: fields, signature, ABI head."""
 
 USABLE_GAS = MAX_TRANSACTION_GAS * 100 // (100 + GAS_MARGIN_PERCENT)
 """Gas that an estimate may have so that the margin above it still fits a transaction."""
@@ -418,7 +415,7 @@ class _Sender:
         self.skipped.append(Skipped(candidate.row.number, reason))
 
     def _fit_bytes(self, candidates: Sequence[_Candidate]) -> Sequence[_Candidate]:
-        room = MAX_TRANSACTION_BYTES - ENVELOPE_BYTES
+        room = MAX_PAYLOAD_BYTES
         for count, candidate in enumerate(candidates):
             room -= len(candidate.row.sample)
             if room < 0:
