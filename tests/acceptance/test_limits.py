@@ -44,9 +44,6 @@ def test_batches_shrink_to_the_largest_payload_and_can_be_refunded(
     claimed = dcai("refunds", "--claim", "--yes")
 
     assert done["contributed"] == 256
-    payloads = [
-        len(payload) for (payload,) in dcai.query("SELECT payload FROM batches WHERE payload NOT NULL")
-    ]
     sizes = [len(raw) for (raw,) in dcai.query("SELECT raw FROM transactions WHERE kind != 'deploy'")]
     assert MAX_PAYLOAD_BYTES - 1_000 < max(sizes) <= MAX_TRANSACTION_BYTES
     assert claimed["claimed_samples"] + claimed["disagreed_samples"] == 256
