@@ -25,8 +25,8 @@ from dcai_cli.chain import (
     RpcError,
     open_chain,
 )
-from dcai_cli.chain.http import HttpNode, host_of
-from dcai_cli.config import Settings
+from dcai_cli.chain.http import HttpNode
+from dcai_cli.config import Settings, host_of
 from dcai_cli.errors import DcaiError, InsufficientFunds, Reverted, RpcUnreachable, UsageError, WrongChain
 
 NO_METHOD = {"error": {"code": -32601, "message": "the method does not exist"}}
