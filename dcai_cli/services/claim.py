@@ -102,7 +102,9 @@ def pending_refunds(
         account: whose; the acting account's if None.
     """
     address = acting_account(workspace, account).address
-    return _refund_items(workspace, address, _models(workspace, model))
+    # Reading takes no lock, so a claim may be on its way that the ledger does not know to be mined: what
+    # the chain paid must not be written down as lost.
+    return _refund_items(workspace, address, _models(workspace, model), learn=False)
 
 
 def pending_reports(
@@ -215,7 +217,9 @@ def _models(workspace: Workspace, wanted: str | None) -> list[HostedModel]:
 # --- one's own -------------------------------------------------------------------------------------------
 
 
-def _refund_items(workspace: Workspace, address: str, models: Sequence[HostedModel]) -> list[ClaimItem]:
+def _refund_items(
+    workspace: Workspace, address: str, models: Sequence[HostedModel], *, learn: bool = True
+) -> list[ClaimItem]:
     now = workspace.chain.timestamp()
     items = []
     for model in models:
@@ -223,7 +227,7 @@ def _refund_items(workspace: Workspace, address: str, models: Sequence[HostedMod
         for stored in workspace.ledger.batches(
             workspace.chain.key, address, state="open", model=model.address
         ):
-            item = _open_refund(workspace, model, stored)
+            item = _open_refund(workspace, model, stored, learn=learn)
             if item is None:
                 continue
             if now >= item.due_at:
@@ -234,12 +238,21 @@ def _refund_items(workspace: Workspace, address: str, models: Sequence[HostedMod
     return sorted(items, key=lambda item: (item.due_at, item.batch.id))
 
 
-def _open_refund(workspace: Workspace, model: HostedModel, stored: StoredBatch) -> ClaimItem | None:
-    """What is open of a batch by the chain, which knows what others took; None if nothing is."""
+def _open_refund(
+    workspace: Workspace, model: HostedModel, stored: StoredBatch, *, learn: bool
+) -> ClaimItem | None:
+    """What is open of a batch by the chain, which knows what others took; None if nothing is.
+
+    Args:
+        workspace: the opened parts.
+        model: the batch's model.
+        stored: the batch.
+        learn: write into the ledger what others took.
+    """
     batch = stored.on_chain()
     settled, paid_wei = _stake(workspace, model, batch)
     lost_wei = paid_wei - stored.refunded_wei
-    if (settled, lost_wei) != (stored.settled, stored.lost_wei):
+    if learn and (settled, lost_wei) != (stored.settled, stored.lost_wei):
         workspace.ledger.settle_batch(stored, settled=settled, lost_wei=lost_wei)
     left_wei = batch.deposit_wei - paid_wei
     if not left_wei:
