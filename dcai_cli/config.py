@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import platformdirs
 
+from dcai_cli.domain import parse_amount
 from dcai_cli.errors import BadInput, UsageError
 
 EMBEDDED = "embedded"
@@ -104,8 +105,8 @@ def load_settings(environ: Mapping[str, str] = os.environ, **flags: object) -> S
         chain_id=_number("chain_id", values.get("chain_id")),
         account=None if values.get("account") is None else str(values["account"]),
         password_file=None if password_file is None else Path(str(password_file)).expanduser(),
-        gas_price_wei=_number("gas_price_wei", values.get("gas_price_wei")),
-        priority_fee_wei=_number("priority_fee_wei", values.get("priority_fee_wei")),
+        gas_price_wei=_amount("gas_price_wei", values.get("gas_price_wei")),
+        priority_fee_wei=_amount("priority_fee_wei", values.get("priority_fee_wei")),
         rpc_headers=headers if isinstance(headers, dict) else {},
     )
 
@@ -172,6 +173,15 @@ def _number(name: str, value: object) -> int | None:
     if number < 0:
         raise UsageError(f"{name} is {value!r}, not a whole number.", hint="Write it in digits.")
     return number
+
+
+def _amount(name: str, value: object) -> int | None:
+    if value is None:
+        return None
+    try:
+        return parse_amount(str(value))
+    except UsageError as error:
+        raise UsageError(f"{name}: {error.message}", hint=error.hint) from None
 
 
 def _read_environment(environ: Mapping[str, str]) -> dict[str, object]:

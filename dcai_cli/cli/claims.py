@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from dcai_cli.services.claim import Claimed, ClaimItem
+    from dcai_cli.services.workspace import Workspace
 
 Claim = Annotated[bool, typer.Option("--claim", help="Claim what is due.")]
 
@@ -48,19 +49,14 @@ def refunds(
 
     output = Output("refunds", json=json, quiet=quiet, yes=yes)
     with options.open_workspace(rpc_url=rpc_url, chain_id=chain_id, password_file=password_file) as workspace:
-        if not claim:
+        if claim:
+            with output.progress("refunding") as progress:
+                done = claim_refunds(
+                    workspace, **_asking(workspace, output, model, account), progress=progress
+                )
+            _claimed(output, done, "refunded")
+        else:
             _list(output, pending_refunds(workspace, model=model, account=account))
-            return
-        with output.progress("refunding") as progress:
-            done = claim_refunds(
-                workspace,
-                password=output.password(workspace.settings),
-                model=model,
-                account=account,
-                confirm=_confirm(output),
-                progress=progress,
-            )
-    _claimed(output, done, "refunded")
 
 
 def reports(
@@ -80,27 +76,29 @@ def reports(
 
     output = Output("reports", json=json, quiet=quiet, yes=yes)
     with options.open_workspace(rpc_url=rpc_url, chain_id=chain_id, password_file=password_file) as workspace:
-        if not claim:
+        if claim:
+            with output.progress("reporting") as progress:
+                done = claim_reports(
+                    workspace, **_asking(workspace, output, model, account), progress=progress
+                )
+            _claimed(output, done, "reported")
+        else:
             _list(output, pending_reports(workspace, model=model, account=account))
-            return
-        with output.progress("reporting") as progress:
-            done = claim_reports(
-                workspace,
-                password=output.password(workspace.settings),
-                model=model,
-                account=account,
-                confirm=_confirm(output),
-                progress=progress,
-            )
-    _claimed(output, done, "reported")
 
 
-def _confirm(output: Output) -> Callable[[Sequence[ClaimItem]], None]:
+def _asking(workspace: Workspace, output: Output, model: str | None, account: str | None) -> dict[str, Any]:
+    """What both claims are told: for whom, and whom to ask."""
+
     def confirm(items: Sequence[ClaimItem]) -> None:
         samples = sum(item.samples if item.sweep else item.claimable.bit_count() for item in items)
         output.ask(f"Claim {samples} samples of {len(items)} batches?")
 
-    return confirm
+    return {
+        "password": output.password(workspace.settings),
+        "model": model,
+        "account": account,
+        "confirm": confirm,
+    }
 
 
 def _item(item: ClaimItem) -> dict[str, Any]:

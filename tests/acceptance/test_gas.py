@@ -14,7 +14,15 @@ def test_a_review_costs_at_most_85_000_gas(shared_data: Path, tmp_path: Path) ->
     """Averaged over three batches of 100 reviews, hashed to 2^12, behind 1,000 rows of training."""
     output = tmp_path / "gas.json"
 
-    command = [sys.executable, "-m", "benchmarks.gas_contribution", "--data", shared_data, "--output", output]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "benchmarks.gas_contribution",
+        "--data",
+        shared_data,
+        "--output",
+        output,
+    ]
     subprocess.run(command, cwd=PROJECT, check=True)
 
     figures = json.loads(output.read_text(encoding="utf-8"))

@@ -127,8 +127,9 @@ def test_a_rejected_deposit_goes_to_the_validated_reporter(books: Books) -> None
     assert books.held_wei == 0
     assert dcai.data("reports")["items"] == []
 
-    # Bob learns of it when he looks.
+    # Bob sees it when he looks, and his books take it over when he claims.
     assert dcai.data("refunds", "--account", "bob")["items"] == []
+    assert dcai.data("refunds", "--claim", "--account", "bob", "--yes")["transactions"] == []
     assert books.of("bob") == {"deposit_wei": at_stake_wei, "refunded_wei": 0, "lost_wei": at_stake_wei}
 
 

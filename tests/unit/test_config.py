@@ -40,7 +40,7 @@ def test_the_environment_goes_over_the_file(home: Path) -> None:
             "DCAI_CHAIN_ID": "0x7",
             "ETH_FROM": "environment",
             "ETH_PASSWORD": "/environment",
-            "ETH_GAS_PRICE": "20",
+            "ETH_GAS_PRICE": "20gwei",
             "ETH_PRIORITY_GAS_PRICE": "2",
             "ETH_KEYSTORE": str(home / "keys"),
         }
@@ -48,7 +48,7 @@ def test_the_environment_goes_over_the_file(home: Path) -> None:
     assert settings.rpc_url == "http://environment.example"
     assert (settings.chain_id, settings.account) == (7, "environment")
     assert settings.password_file == Path("/environment")
-    assert (settings.gas_price_wei, settings.priority_fee_wei) == (20, 2)
+    assert (settings.gas_price_wei, settings.priority_fee_wei) == (20 * 10**9, 2)
     assert settings.keystore_dir == home / "keys"
 
 
