@@ -361,7 +361,12 @@ class _Sender:
         self._size = request.batch_size
         self._fitted: _Fitted | None = None
         self.batches: list[ContributedBatch] = []
-        self.skipped: list[Skipped] = []
+        self._skipped: dict[int, Skipped] = {}
+
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        """Rows that fit no transaction."""
+        return tuple(self._skipped.values())
 
     def send_all(
         self, key: LocalAccount, candidates: Sequence[_Candidate], progress: Callable[[int, int], None]
@@ -412,7 +417,8 @@ class _Sender:
         return self._fitted
 
     def _skip(self, candidate: _Candidate, reason: str) -> None:
-        self.skipped.append(Skipped(candidate.row.number, reason))
+        # The plan looks at the first candidates before they are sent: a row is skipped once all the same.
+        self._skipped[candidate.row.number] = Skipped(candidate.row.number, reason)
 
     def _fit_bytes(self, candidates: Sequence[_Candidate]) -> Sequence[_Candidate]:
         room = MAX_PAYLOAD_BYTES

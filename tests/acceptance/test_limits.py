@@ -49,3 +49,22 @@ def test_batches_shrink_to_the_largest_payload_and_can_be_refunded(
     assert claimed["claimed_samples"] + claimed["disagreed_samples"] == 256
     left_wei = sum(int(item["amount_wei"]) for item in dcai("refunds")["items"])
     assert int(done["deposit_wei"]) == int(claimed["refunded_wei"]) + left_wei
+
+
+def test_a_row_that_fits_no_transaction_is_skipped_once_and_named(
+    tmp_path: Path, make_dcai: MakeDcai, anvil: StartAnvil
+) -> None:
+    """A sample that would fill 1,000 fresh slots is left out, and the next one goes."""
+    dcai = make_dcai(anvil())
+    dcai.deploy("wide", labels="no,yes", n_features=1_048_576)
+    words = " ".join(f"word{number}" for number in range(1_000))
+    file = tmp_path / "wide.csv"
+    file.write_text(f"text,label\n{words},yes\na short one,no\n")
+
+    dry = dcai("contribute", file, "--dry-run")
+    done = dcai("contribute", file, "--yes")
+
+    assert [skip["row"] for skip in dry["skipped"]] == [1]
+    assert [skip["row"] for skip in done["skipped"]] == [1]
+    assert "more gas than one transaction may use" in done["skipped"][0]["reason"]
+    assert done["contributed"] == 1
