@@ -28,7 +28,7 @@ from eth_utils.crypto import keccak
 from eth_utils.exceptions import ValidationError
 
 from dcai_cli.chain.errors import RpcError
-from dcai_cli.chain.evm import BLOCK_GAS_LIMIT, EMBEDDED_CHAIN_ID, EmbeddedChain, least_gas
+from dcai_cli.chain.evm import BLOCK_GAS_LIMIT, EMBEDDED_CHAIN_ID, EmbeddedChain, deep_calls, least_gas
 from dcai_cli.chain.rpcforms import Json, block_form, receipt_form, to_bytes, to_hex, transaction_form
 from dcai_cli.domain import MAX_TRANSACTION_BYTES, MAX_TRANSACTION_GAS
 
@@ -194,14 +194,15 @@ class EmbeddedNode:
 
     def _execute(self, call: Mapping[str, str], block: str, gas: int) -> tuple[Any, int]:
         try:
-            computation, intrinsic = self._chain.execute_free(
-                self._header_after(block),
-                sender=to_bytes(call.get("from", to_hex(ZERO_ADDRESS))),
-                to=to_bytes(call.get("to") or ""),
-                data=to_bytes(call.get("data", "")),
-                value_wei=int(call.get("value", "0x0"), 16),
-                gas=gas,
-            )
+            with deep_calls():
+                computation, intrinsic = self._chain.execute_free(
+                    self._header_after(block),
+                    sender=to_bytes(call.get("from", to_hex(ZERO_ADDRESS))),
+                    to=to_bytes(call.get("to") or ""),
+                    data=to_bytes(call.get("data", "")),
+                    value_wei=int(call.get("value", "0x0"), 16),
+                    gas=gas,
+                )
         except ValidationError as error:
             raise RpcError(_refusal(str(error)), rpc_code=_REFUSED) from None
         finally:
@@ -246,8 +247,9 @@ class EmbeddedNode:
         chain = self._chain
         try:
             chain.header = chain.create_header_from_parent(self._head, timestamp=self.next_timestamp())
-            for transaction in transactions:
-                chain.apply_transaction(transaction)
+            with deep_calls():
+                for transaction in transactions:
+                    chain.apply_transaction(transaction)
             # A value that differs from block to block, for contracts that ask for randomness.
             chain.mine_block(coinbase=ZERO_ADDRESS, mix_hash=keccak(self._head.hash), blob_gas_used=0)
             self._store.commit()

@@ -7,6 +7,9 @@ way.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from eth.chains.base import MiningChain
@@ -17,6 +20,23 @@ from eth.vm.forks.prague.state import PragueState
 from eth.vm.spoof import SpoofTransaction
 
 from dcai_cli.chain.fastops import accelerate
+
+_DEEP = sys.getrecursionlimit()
+"""py-evm raises the limit when it is imported, since calls nest up to 1,024 deep."""
+
+# Elsewhere so deep a recursion ends in a segmentation fault: hostile JSON is refused by the usual limit.
+sys.setrecursionlimit(1000)
+
+
+@contextmanager
+def deep_calls() -> Iterator[None]:
+    """Let calls nest as deep as py-evm needs, while it executes."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(_DEEP, before))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 EMBEDDED_CHAIN_ID = 131_337
 """The chain id of every embedded chain; they differ in their genesis hash."""

@@ -105,6 +105,8 @@ def _plan_lines(plan: ContributionPlan) -> list[str]:
         f"at risk   {format_ether(plan.at_risk_wei)}",
         f"          the model would reject {plan.rejected} samples ({share:.1%}) after learning all of them",
     ]
+    if plan.unfinished:
+        lines.append(f"first     {plan.unfinished} batches that an earlier run signed are sent again")
     if plan.first_time:
         lines.append("What is sent is public for ever, and hashed text can be guessed.")
     return lines
@@ -114,6 +116,7 @@ def _plan_data(plan: ContributionPlan) -> dict[str, Any]:
     return {
         "samples": plan.to_send,
         "batches": plan.batches,
+        "unfinished_batches": plan.unfinished,
         "deposit_at_most_wei": str(plan.deposit_at_most_wei),
         "fee_estimate_wei": str(plan.fee_estimate_wei),
         "balance_wei": str(plan.balance_wei),

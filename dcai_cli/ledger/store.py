@@ -226,7 +226,8 @@ class Ledger:
     ) -> StoredTransaction:
         """Write down a signed transaction, with what it is about, before it is sent.
 
-        Signing the same once more gives the same hash: what was dropped under it is forgotten.
+        Signing the same once more gives the same hash: one that is on its way under it is the same, and
+        what was dropped under it is forgotten.
         """
         values: dict[str, Any] = {
             "chain": chain,
@@ -241,6 +242,10 @@ class Ledger:
             "created_at": created_at,
         }
         with self._begin() as connection:
+            under_way = transactions.c.hash == hash, transactions.c.state.in_(UNSETTLED)
+            same = connection.execute(select(transactions).where(*under_way)).one_or_none()
+            if same is not None:
+                return StoredTransaction(*same)
             dropped = transactions.c.hash == hash, transactions.c.state == "dropped"
             asked_before = claims.c.transaction_id.in_(select(transactions.c.id).where(*dropped))
             connection.execute(delete(claims).where(asked_before))
@@ -344,7 +349,8 @@ def open_ledger(path: Path) -> Ledger:
         BadInput: the file is no ledger, or a newer one.
     """
     make_folder(path.parent)
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": WAIT_S})
+    # An error shows the statement; its values are payloads and signed transactions.
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": WAIT_S}, hide_parameters=True)
     event.listen(engine, "connect", _set_pragmas)
     with _mapped_errors(path):
         with engine.begin() as connection:

@@ -44,8 +44,9 @@ class ClaimItem:
         due_at: from when it can be claimed.
         expires_at: from when others can take it, too.
         state: waiting, due, at-risk (due, and others can take it, too), disputed (the model rejects all that
-            is open), agreed (others' samples that the model agrees with, or that would pay nothing), or
-            sweepable (all that is left, whatever the model says).
+            is open), missing (the chain does not know the batch: its block was reorganised away), agreed
+            (others' samples that the model agrees with, or that would pay nothing), or sweepable (all that
+            is left, whatever the model says).
         claimable: bitmap of the samples that claiming now would settle or draw on.
         sweep: whether it is claimed by a sweep instead of sample by sample.
     """
@@ -230,7 +231,9 @@ def _refund_items(
             item = _open_refund(workspace, model, stored, learn=learn)
             if item is None:
                 continue
-            if now >= item.due_at:
+            if not workspace.chain.view("DataHandler", model.data_handler, "verify", item.batch.as_tuple()):
+                item = replace(item, state="missing")
+            elif now >= item.due_at:
                 replica = replica or snapshot(workspace.chain, model)
                 sweep = now >= item.batch.added_at + _sweep_wait_s(model, address)
                 item = _judged(item, replica.agree(item.payload) & item.open, now, sweep=sweep)

@@ -16,16 +16,19 @@ from dcai_cli.features.featurize import FeaturizedRow, Skipped, featurize
 from dcai_cli.features.readers import read_rows
 from dcai_cli.ledger.records import PlannedSample
 from dcai_cli.services.accounts import ActingAccount, Password, acting_account, unlock
-from dcai_cli.services.models import HostedModel, find_model, snapshot
-from dcai_cli.services.transactions import GAS_MARGIN_PERCENT, recover, submit
+from dcai_cli.services.models import HostedModel, find_model, known_models, snapshot
+from dcai_cli.services.transactions import GAS_MARGIN_PERCENT, recover, settle_mined, submit
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
-    from dcai_cli.chain import Chain
     from dcai_cli.domain import Row
+    from dcai_cli.ledger import StoredBatch, StoredTransaction
     from dcai_cli.models.perceptron import Perceptron
     from dcai_cli.services.workspace import Workspace
+
+GAS_PRICE_RISE = 4
+"""How many times what was shown a unit of gas may cost before the command stops and shows it anew."""
 
 USABLE_GAS = MAX_TRANSACTION_GAS * 100 // (100 + GAS_MARGIN_PERCENT)
 """Gas that an estimate may have so that the margin above it still fits a transaction."""
@@ -71,11 +74,13 @@ class ContributionPlan:
         account: who contributes.
         rows: rows read.
         to_send: samples to send.
+        unfinished: batches that an earlier run signed, and that are not on-chain: they are sent first.
         already: rows that this account contributed before.
         skipped: rows that cannot be sent, with the reason.
         batches: batches, if none has to shrink.
         deposit_at_most_wei: deposits of all batches, sent back to back.
         fee_estimate_wei: transaction fees, from an estimate of the first batch.
+        gas_price_wei: what a unit of gas was taken to cost at most.
         balance_wei: the account's balance.
         rejected: samples that the model would reject after learning all of them today.
         at_risk_wei: their part of the deposits: the expected loss.
@@ -86,11 +91,13 @@ class ContributionPlan:
     account: ActingAccount
     rows: int
     to_send: int
+    unfinished: int
     already: int
     skipped: tuple[Skipped, ...]
     batches: int
     deposit_at_most_wei: int
     fee_estimate_wei: int
+    gas_price_wei: int
     balance_wei: int
     rejected: int
     at_risk_wei: int
@@ -173,45 +180,75 @@ def contribute(
     if not request.unverified:
         is_ours(workspace.chain, model.address)
     with workspace.sending(account.address):
-        # A dry run sends nothing, not even what an earlier run signed.
-        recovered, recovered_keys = (
-            ([], set()) if request.dry_run else _recover(workspace, account.address, model)
-        )
+        before = _Before(workspace, account.address, model)
+        if not request.dry_run:
+            before.settle_mined()
         sender = _Sender(workspace, request, account.address, model)
-        plan, candidates = _plan(workspace, request, account, model, rows, sender, recovered_keys)
-        if candidates and not request.dry_run:
+        plan, candidates = _plan(workspace, request, account, model, rows, sender, before)
+        if not request.dry_run and (candidates or plan.unfinished):
             confirm(plan)
-            sender.send_all(unlock(workspace, account, password), candidates, progress)
-    return Contribution(plan, (*recovered, *sender.batches), (*plan.skipped, *sender.skipped))
+            key = unlock(workspace, account, password)
+            before.send_again()
+            sender.send_all(key, candidates, plan.gas_price_wei * GAS_PRICE_RISE, progress)
+    return Contribution(plan, (*before.batches, *sender.batches), (*plan.skipped, *sender.skipped))
 
 
-def _recover(
-    workspace: Workspace, address: str, model: HostedModel
-) -> tuple[list[ContributedBatch], set[tuple[bytes, int]]]:
-    """Finish what a broken-off run left: the batches that came on-chain by that, and their rows."""
-    recovered = []
-    keys: set[tuple[bytes, int]] = set()
-    for stored in recover(workspace, address):
-        batch = workspace.ledger.batch_of(stored)
-        if batch is None or batch.batch_id is None or batch.model != model.address:
-            continue
-        on_chain = batch.on_chain()
-        keys |= workspace.ledger.keys_of(batch)
-        recovered.append(
-            ContributedBatch(
-                batch_id=on_chain.id,
-                samples=on_chain.count,
-                informative=on_chain.informative.bit_count(),
-                deposit_wei=on_chain.deposit_wei,
-                added_at=on_chain.added_at,
-                gas_used=stored.gas_used or 0,
-                fee_wei=stored.fee_wei or 0,
-                transaction=stored.hash,
+class _Before:
+    """What an earlier run of this account left on its way.
+
+    Args:
+        workspace: the opened parts.
+        address: the account.
+        model: the model that is contributed to now.
+    """
+
+    def __init__(self, workspace: Workspace, address: str, model: HostedModel) -> None:
+        self._workspace = workspace
+        self._address = address
+        self._model = model
+        self.batches: list[ContributedBatch] = []
+        self.keys: set[tuple[bytes, int]] = set()
+
+    def settle_mined(self) -> None:
+        """Take over what is on-chain; what was never signed is planned anew, since prices have changed."""
+        self._add(settle_mined(self._workspace, self._address))
+        self._workspace.ledger.drop_planned(self._workspace.chain.key, self._address, self._model.address)
+        for batch in self.unfinished():
+            if batch.model == self._model.address:
+                self.keys |= self._workspace.ledger.keys_of(batch)
+
+    def unfinished(self) -> list[StoredBatch]:
+        """Batches that are signed and not mined: their deposits are still to be paid, whatever the model."""
+        return self._workspace.ledger.batches(self._workspace.chain.key, self._address, state="signed")
+
+    def deposit_at_most_wei(self) -> int:
+        """What the unfinished batches can cost."""
+        prices = {model.address: highest_unit_price_wei(model) for model in known_models(self._workspace)}
+        return sum(batch.units * prices[batch.model] for batch in self.unfinished())
+
+    def send_again(self) -> None:
+        """Finish the unfinished."""
+        self._add(recover(self._workspace, self._address))
+
+    def _add(self, settled: Sequence[StoredTransaction]) -> None:
+        for stored in settled:
+            batch = self._workspace.ledger.batch_of(stored)
+            if batch is None or batch.batch_id is None or batch.model != self._model.address:
+                continue
+            on_chain = batch.on_chain()
+            self.keys |= self._workspace.ledger.keys_of(batch)
+            self.batches.append(
+                ContributedBatch(
+                    batch_id=on_chain.id,
+                    samples=on_chain.count,
+                    informative=on_chain.informative.bit_count(),
+                    deposit_wei=on_chain.deposit_wei,
+                    added_at=on_chain.added_at,
+                    gas_used=stored.gas_used or 0,
+                    fee_wei=stored.fee_wei or 0,
+                    transaction=stored.hash,
+                )
             )
-        )
-    # What was planned but never signed is planned anew: prices, gas and rows may have changed since.
-    workspace.ledger.drop_planned(workspace.chain.key, address, model.address)
-    return recovered, keys
 
 
 def _plan(
@@ -221,7 +258,7 @@ def _plan(
     model: HostedModel,
     rows: Sequence[Row],
     sender: _Sender,
-    recovered: set[tuple[bytes, int]],
+    before: _Before,
 ) -> tuple[ContributionPlan, list[_Candidate]]:
     chain = workspace.chain
     featurized = list(
@@ -242,12 +279,12 @@ def _plan(
         )
     known = workspace.ledger.contributed_keys(chain.key, account.address, model.address)
     candidates, already, repeated = _choose(
-        usable, known, recovered, allow_duplicates=request.allow_duplicates
+        usable, known, before.keys, allow_duplicates=request.allow_duplicates
     )
     skipped = tuple(sorted((*unusable, *repeated), key=lambda skip: skip.row))
     units = [candidate.row.units for candidate in candidates]
     unit_price_wei = highest_unit_price_wei(model)
-    deposit_at_most_wei = unit_price_wei * sum(units)
+    deposit_at_most_wei = unit_price_wei * sum(units) + before.deposit_at_most_wei()
     if request.max_deposit_wei is not None and deposit_at_most_wei > request.max_deposit_wei:
         raise LimitExceeded(
             f"The deposits can reach {deposit_at_most_wei} wei, above the limit of "
@@ -255,9 +292,10 @@ def _plan(
             hint="Raise --max-deposit, or send fewer rows with --limit.",
         )
     balance_wei = chain.balance_wei(account.address)
-    if candidates and balance_wei <= deposit_at_most_wei:
+    if deposit_at_most_wei and balance_wei <= deposit_at_most_wei:
         raise _too_poor(account.address, balance_wei, deposit_at_most_wei)
-    fee_estimate_wei = _estimate_fees_wei(chain, sender, candidates)
+    gas_price_wei = chain.fees().max_fee_per_gas_wei
+    fee_estimate_wei = _estimate_gas(sender, candidates) * gas_price_wei
     if candidates and balance_wei < deposit_at_most_wei + fee_estimate_wei:
         raise _too_poor(account.address, balance_wei, deposit_at_most_wei + fee_estimate_wei)
     rejected = _rejected(snapshot(chain, model), candidates) if candidates else []
@@ -266,11 +304,13 @@ def _plan(
         account=account,
         rows=len(featurized),
         to_send=len(candidates),
+        unfinished=len(before.unfinished()),
         already=already,
         skipped=skipped,
         batches=-(-len(candidates) // request.batch_size),
         deposit_at_most_wei=deposit_at_most_wei,
         fee_estimate_wei=fee_estimate_wei,
+        gas_price_wei=gas_price_wei,
         balance_wei=balance_wei,
         rejected=len(rejected),
         at_risk_wei=unit_price_wei * sum(units[position] for position in rejected),
@@ -279,12 +319,13 @@ def _plan(
     return plan, candidates
 
 
-def _estimate_fees_wei(chain: Chain, sender: _Sender, candidates: Sequence[_Candidate]) -> int:
-    """Fees of all batches, if each sample needs as much gas as those of the first batch."""
-    fitted = sender.fit(candidates) if candidates else None
-    if fitted is None:
-        return 0
-    return fitted.gas * len(candidates) // len(fitted.chosen) * chain.fees().max_fee_per_gas_wei
+def _estimate_gas(sender: _Sender, candidates: Sequence[_Candidate]) -> int:
+    """Gas of all batches, if each sample needs as much as those of the first batch that fits."""
+    for first in range(len(candidates)):
+        fitted = sender.fit(candidates[first:])
+        if fitted is not None:
+            return fitted.gas * (len(candidates) - first) // len(fitted.chosen)
+    return 0
 
 
 def highest_unit_price_wei(model: HostedModel) -> int:
@@ -369,31 +410,38 @@ class _Sender:
         return tuple(self._skipped.values())
 
     def send_all(
-        self, key: LocalAccount, candidates: Sequence[_Candidate], progress: Callable[[int, int], None]
+        self,
+        key: LocalAccount,
+        candidates: Sequence[_Candidate],
+        gas_price_limit_wei: int,
+        progress: Callable[[int, int], None],
     ) -> None:
-        """Send every candidate that fits a transaction.
+        """Send every candidate that fits a transaction, while gas costs no more than the limit.
 
         Raises:
             PartlyDone: it broke off after some batches.
         """
-        done = 0
-        while done < len(candidates):
-            progress(done, len(candidates))
+        # The plan has looked at the first ones already.
+        queue = [candidate for candidate in candidates if candidate.row.number not in self._skipped]
+        sent, total = 0, len(queue)
+        while queue:
+            progress(sent, total)
             try:
-                fitted = self.fit(candidates[done:])
+                fitted = self.fit(queue)
                 if fitted is None:
-                    done += 1
+                    queue = queue[1:]
                     continue
-                self._send(key, fitted)
+                self._send(key, fitted, gas_price_limit_wei)
             except DcaiError as error:
                 if not self.batches:
                     raise
                 raise PartlyDone(
-                    f"{done} of {len(candidates)} samples are on-chain; then: {error.message}",
+                    f"{sent} of {total} samples are on-chain; then: {error.message}",
                     hint=f"{error.hint} The same command again goes on where this one stopped.".strip(),
                 ) from error
-            done += len(fitted.chosen)
-        progress(done, len(candidates))
+            queue = queue[len(fitted.chosen) :]
+            sent += len(fitted.chosen)
+        progress(sent, total)
 
     def fit(self, candidates: Sequence[_Candidate]) -> _Fitted | None:
         """The largest batch of the first candidates that fits a transaction.
@@ -444,7 +492,7 @@ class _Sender:
             gas = MAX_TRANSACTION_GAS
         return _Fitted(chosen, payload, units, data, offer_wei, gas)
 
-    def _send(self, key: LocalAccount, fitted: _Fitted) -> None:
+    def _send(self, key: LocalAccount, fitted: _Fitted, gas_price_limit_wei: int) -> None:
         workspace, count = self._workspace, len(fitted.chosen)
         batch = workspace.ledger.plan_batch(
             workspace.chain.key,
@@ -465,6 +513,7 @@ class _Sender:
             gas_estimate=fitted.gas,
             model=self._model.address,
             batch=batch,
+            gas_price_limit_wei=gas_price_limit_wei,
         )
         assert sent.outcome.contributed is not None
         batch_id, added_at, deposit_per_unit_wei, informative = sent.outcome.contributed

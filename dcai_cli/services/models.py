@@ -152,7 +152,7 @@ def _from_record(record: ModelRecord) -> HostedModel:
 def find_model(workspace: Workspace, name_or_address: str | None, *, unverified: bool = False) -> HostedModel:
     """The model that is meant: named, in use, or the only one.
 
-    An address that the ledger does not know yet is read from the chain, and remembered if its code is ours.
+    An address that the ledger does not know yet is read from the chain, and remembered.
 
     Args:
         workspace: the opened parts.
@@ -188,11 +188,13 @@ def find_model(workspace: Workspace, name_or_address: str | None, *, unverified:
 
 
 def _adopt(workspace: Workspace, address: str, *, unverified: bool) -> HostedModel:
+    from eth_utils.address import to_checksum_address
+
     if not unverified or not workspace.chain.code(address):
         is_ours(workspace.chain, address)
-    model = describe(workspace.chain, address)
-    if not unverified:
-        remember(workspace, model)
+    model = describe(workspace.chain, to_checksum_address(address))
+    # Unverified ones, too: what is deposited there must be found again. `contribute` verifies every time.
+    remember(workspace, model)
     return model
 
 

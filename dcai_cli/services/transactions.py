@@ -11,19 +11,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dcai_cli.chain import Event, FeeTooLow, NonceTaken, Receipt
+from dcai_cli.chain import Event, FeeTooLow, NonceTaken, NotMined, Receipt
 from dcai_cli.domain import MAX_TRANSACTION_GAS
-from dcai_cli.errors import InsufficientFunds
+from dcai_cli.errors import InsufficientFunds, LimitExceeded
 from dcai_cli.ledger.store import UNSETTLED, Outcome
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
+    from dcai_cli.chain import Chain
     from dcai_cli.ledger import Claim, StoredBatch, StoredTransaction
     from dcai_cli.services.workspace import Workspace
 
 GAS_MARGIN_PERCENT = 15
 """Gas offered above the estimate: other contributions may come first and touch other words."""
+
+
+LAG_S = 15.0
+"""How long nodes behind one URL may disagree about the newest block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ def submit(
     model: str | None = None,
     batch: StoredBatch | None = None,
     claims: Sequence[Claim] = (),
+    gas_price_limit_wei: int | None = None,
 ) -> Sent:
     """Sign, write down, send, wait, settle.
 
@@ -73,14 +79,23 @@ def submit(
         model: the trainer's address, if it is about one.
         batch: the planned batch that it contributes.
         claims: what it claims.
+        gas_price_limit_wei: what a unit of gas may cost at most, fees having been shown before.
 
     Raises:
+        LimitExceeded: gas costs more than that now; nothing was sent.
         Reverted: the contract refused; with the reason.
         InsufficientFunds: the balance does not cover it; nothing was sent.
     """
     chain, ledger = workspace.chain, workspace.ledger
     if gas_estimate is None:
         gas_estimate = chain.estimate_gas(key.address, to, data, value_wei)
+    fees = chain.fees()
+    if gas_price_limit_wei is not None and fees.max_fee_per_gas_wei > gas_price_limit_wei:
+        raise LimitExceeded(
+            f"A unit of gas can cost {fees.max_fee_per_gas_wei} wei now, above the limit of "
+            f"{gas_price_limit_wei} wei that follows from what was shown.",
+            hint="Type the command again to see the new fees.",
+        )
     signed = chain.sign(
         key,
         to=to,
@@ -88,7 +103,7 @@ def submit(
         value_wei=value_wei,
         nonce=chain.next_nonce(key.address),
         gas=min(gas_estimate * (100 + GAS_MARGIN_PERCENT) // 100, MAX_TRANSACTION_GAS),
-        fees=chain.fees(),
+        fees=fees,
     )
     balance_wei = chain.balance_wei(key.address)
     if balance_wei < value_wei + signed.max_fee_wei:
@@ -112,9 +127,9 @@ def submit(
     )
     try:
         chain.send(stored.raw)
-    except (InsufficientFunds, NonceTaken, FeeTooLow):
-        # Refused before anybody else saw it. After any other answer it may be on its way, and
-        # `recover` finds out.
+    except (InsufficientFunds, FeeTooLow):
+        # Refused before anybody else saw it. After any other answer it may be on its way, or even mined,
+        # and `recover` finds out.
         ledger.drop(stored)
         raise
     ledger.mark_sent(stored)
@@ -125,8 +140,34 @@ def submit(
     return Sent(stored.hash, receipt.gas_used, outcome.fee_wei, receipt.contract_address, outcome)
 
 
+def settle_mined(workspace: Workspace, address: str) -> list[StoredTransaction]:
+    """Take over what became of an account's transactions in the meantime; sends nothing.
+
+    A transaction whose nonce went to another is given up.
+
+    Args:
+        workspace: the opened parts; the caller holds the account's lock.
+        address: the account.
+
+    Returns:
+        The transactions that are on-chain now and were not settled before.
+    """
+    chain, ledger = workspace.chain, workspace.ledger
+    settled = []
+    for stored in ledger.transactions(chain.key, account=address, states=UNSETTLED):
+        receipt = chain.receipt(stored.hash)
+        if receipt is None and chain.mined_nonce(address) > stored.nonce:
+            receipt = _late_receipt(chain, stored)
+            if receipt is None:
+                ledger.drop(stored)
+        if receipt is not None:
+            _settle(workspace, stored, receipt)
+            settled.append(ledger.transaction(stored.id))
+    return settled
+
+
 def recover(workspace: Workspace, address: str) -> list[StoredTransaction]:
-    """Finish what earlier processes of this account left on its way.
+    """Finish what earlier processes of this account left on its way: what is not mined is sent again.
 
     Args:
         workspace: the opened parts; the caller holds the account's lock.
@@ -140,27 +181,32 @@ def recover(workspace: Workspace, address: str) -> list[StoredTransaction]:
         FeeTooLow: likewise.
     """
     chain, ledger = workspace.chain, workspace.ledger
-    settled = []
+    settled = settle_mined(workspace, address)
     for stored in ledger.transactions(chain.key, account=address, states=UNSETTLED):
-        receipt = chain.receipt(stored.hash) or _send_again(workspace, stored)
-        if receipt is None:
-            ledger.drop(stored)
-            continue
+        try:
+            chain.send(stored.raw)
+        except NonceTaken:
+            receipt = _late_receipt(chain, stored)
+            if receipt is None:
+                ledger.drop(stored)
+                continue
+        else:
+            ledger.mark_sent(stored)
+            receipt = chain.wait(stored.hash)
         _settle(workspace, stored, receipt)
         settled.append(ledger.transaction(stored.id))
     return settled
 
 
-def _send_again(workspace: Workspace, stored: StoredTransaction) -> Receipt | None:
-    chain = workspace.chain
-    if chain.mined_nonce(stored.account) > stored.nonce:
-        return chain.receipt(stored.hash)  # mined just now, or its nonce went to another
+def _late_receipt(chain: Chain, stored: StoredTransaction) -> Receipt | None:
+    """The receipt of a transaction whose nonce is used: its own, unless another took the nonce.
+
+    Behind one URL there may be several nodes, and one may know the nonce before another knows the receipt.
+    """
     try:
-        chain.send(stored.raw)
-    except NonceTaken:
-        return chain.receipt(stored.hash)
-    workspace.ledger.mark_sent(stored)
-    return chain.wait(stored.hash)
+        return chain.wait(stored.hash, timeout_s=0 if chain.is_embedded else LAG_S)
+    except NotMined:
+        return None
 
 
 def _settle(workspace: Workspace, stored: StoredTransaction, receipt: Receipt) -> Outcome:

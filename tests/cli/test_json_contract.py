@@ -104,6 +104,7 @@ BATCH = {
 PLAN = {
     "samples": count,
     "batches": count,
+    "unfinished_batches": count,
     "deposit_at_most_wei": AMOUNT,
     "fee_estimate_wei": AMOUNT,
     "balance_wei": AMOUNT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -120,7 +121,9 @@ def test_a_nonce_that_another_program_took_is_left_to_it(
     def take_nonce() -> None:
         before_wei = node.rpc("eth_getBalance", rival.address, "latest")
         key = ("--private-key", rival.key())
-        subprocess.run([cast, "send", rival.address, *key, "--rpc-url", node.url], check=True, stdout=-1)
+        send_one = [cast, "send", rival.address, *key, "--rpc-url", node.url]
+        # Without what this machine may have set for cast.
+        subprocess.run(send_one, check=True, stdout=-1, env={"PATH": os.environ["PATH"]})
         node.rpc("anvil_setBalance", rival.address, before_wei)  # its fee is not in our books
 
     with rival.workspace() as workspace:
