@@ -35,6 +35,11 @@ contract CollaborativeTrainer is ICollaborativeTrainer, ReentrancyGuardTransient
 
     address private _featureSpecStore;
 
+    /// @inheritdoc ICollaborativeTrainer
+    address public registry;
+    /// @inheritdoc ICollaborativeTrainer
+    string public name;
+
     /// @dev Refuses everyone but the owner, and the owner once the model is sealed.
     modifier onlyOwnerBeforeSealing() {
         if (msg.sender != owner) revert NotOwner(msg.sender, owner);
@@ -50,18 +55,23 @@ contract CollaborativeTrainer is ICollaborativeTrainer, ReentrancyGuardTransient
 
     /// @dev Runs for the implementation only, never for its clones: it can be initialised by nobody.
     constructor() {
-        owner = address(this);
+        registry = address(this);
     }
 
     /// @inheritdoc ICollaborativeTrainer
     function initialize(
         address owner_,
+        string calldata name_,
         IModel model_,
         IIncentiveMechanism incentive_,
         IDataHandler dataHandler_,
         address featureSpecStore
     ) external {
-        if (owner != address(0)) revert ITrainerPart.AlreadyInitialized();
+        // The caller is never zero. An owner might be: then a registry that is not ours could set up a trainer with parts of
+        // its own, write through it into genuine ones, and set it up with those afterwards.
+        if (registry != address(0)) revert ITrainerPart.AlreadyInitialized();
+        registry = msg.sender;
+        name = name_;
         owner = owner_;
         model = model_;
         incentive = incentive_;

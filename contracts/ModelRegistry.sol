@@ -45,7 +45,8 @@ contract ModelRegistry is IModelRegistry {
         trainer = modelOf[msg.sender][params.name];
         if (trainer != address(0)) revert NameTaken(msg.sender, params.name, trainer);
 
-        // The sender is part of the salt, so nobody can take somebody else's addresses.
+        // The sender is part of the salt, so nobody can take somebody else's addresses. Clients compute it again from what the
+        // trainer says of itself (`ICollaborativeTrainer.registry`).
         bytes32 salt = keccak256(abi.encode(msg.sender, params.name));
         trainer = Clones.cloneDeterministic(trainerImplementation, salt);
         address model = Clones.cloneDeterministic(modelImplementation, salt);
@@ -62,6 +63,7 @@ contract ModelRegistry is IModelRegistry {
         ICollaborativeTrainer(trainer)
             .initialize(
                 msg.sender,
+                params.name,
                 IModel(model),
                 IIncentiveMechanism(incentive),
                 IDataHandler(dataHandler),

@@ -119,13 +119,16 @@ interface ICollaborativeTrainer {
     );
 
     /// @notice Sets up a fresh clone, once. The registry does so in the transaction that makes it.
+    /// The caller becomes the registry.
     /// @param owner_ Who may write weights, seal, and sweep before others.
+    /// @param name_ The name of the model among its owner's.
     /// @param model_ The model.
     /// @param incentive_ The incentive mechanism.
     /// @param dataHandler_ The data handler.
     /// @param featureSpecStore Where the feature spec is stored (`CodeStorage`).
     function initialize(
         address owner_,
+        string calldata name_,
         IModel model_,
         IIncentiveMechanism incentive_,
         IDataHandler dataHandler_,
@@ -181,6 +184,14 @@ interface ICollaborativeTrainer {
 
     /// @notice Who made the model.
     function owner() external view returns (address);
+
+    /// @notice Who set up this trainer: the registry that made it and its parts. With `owner` and `name` it lets anyone compute
+    /// the addresses of all four by CREATE2, with `keccak256(abi.encode(owner, name))` as the salt. Only OpenZeppelin's clone
+    /// creation code leads to them, so a match proves that their storage was empty at first.
+    function registry() external view returns (address);
+
+    /// @notice The name of the model among its owner's. It is here because it is part of the salt (`registry`).
+    function name() external view returns (string memory);
 
     /// @notice When the model was sealed, in seconds; 0 before.
     function sealedAt() external view returns (uint64);

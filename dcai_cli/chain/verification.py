@@ -1,26 +1,50 @@
-"""Is it ours? Compares the code at a model's address, and at all its parts, with the shipped contracts."""
+"""Is it ours? Compares a model and all its parts with the shipped contracts: their code, and their origin."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dcai_cli.chain import abi
 from dcai_cli.chain.artifacts import artifact
-from dcai_cli.errors import UsageError, WrongChain
+from dcai_cli.chain.errors import GasTooHigh
+from dcai_cli.errors import Reverted, UsageError, WrongChain
 
 if TYPE_CHECKING:
     from dcai_cli.chain.client import Chain
 
+_CREATION_HEAD = bytes.fromhex("3d602d80600a3d3981f3")
+"""What OpenZeppelin's Clones puts before a proxy's code: it returns that code and does nothing else."""
 _PROXY_HEAD = bytes.fromhex("363d3d373d3d3d363d73")
 _PROXY_TAIL = bytes.fromhex("5af43d82803e903d91602b57fd5bf3")
 _TRAINER = "CollaborativeTrainer"
 _PARTS = {"model": "Perceptron", "incentive": "StakeIncentive", "dataHandler": "DataHandler"}
+_SALT = ({"type": "address"}, {"type": "string"})
+"""The types of owner and name, of which the registry makes the salt."""
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """Who made the proxies of a model, and the salt of their addresses."""
+
+    registry: str
+    salt: bytes
+
+    def address_of(self, proxy: bytes) -> bytes:
+        """Where the standard creation code of a proxy leads (EIP-1014)."""
+        from eth_utils.address import to_canonical_address
+        from eth_utils.crypto import keccak
+
+        creation = keccak(_CREATION_HEAD + proxy)
+        return keccak(b"\xff" + to_canonical_address(self.registry) + self.salt + creation)[12:]
 
 
 def is_ours(chain: Chain, trainer_address: str) -> None:
     """Make sure that a trainer and its parts run the contracts that ship with this package.
 
     Each must be a minimal proxy (EIP-1167) of an implementation whose code equals the artifact's, byte for
-    byte, and each part must serve this trainer.
+    byte; its address must be the one that the trainer's registry, owner and name give it by CREATE2; and each
+    part must serve this trainer.
 
     Args:
         chain: where to look.
@@ -42,21 +66,57 @@ def is_ours(chain: Chain, trainer_address: str) -> None:
             f"There is no contract at {trainer_address} on {chain.url_label} (chain {chain.chain_id}).",
             hint="Check the address and the network: --rpc-url, or none for the embedded chain.",
         )
-    _check(chain, _TRAINER, trainer_address)
+    proxy = _proxy_of_ours(chain, _TRAINER, trainer_address)
+    origin = _origin(chain, trainer_address)
+    _check_address(origin, _TRAINER, trainer_address, proxy)
     for getter, contract_name in _PARTS.items():
         address = chain.view(_TRAINER, trainer_address, getter)
-        _check(chain, contract_name, address)
+        _check_address(origin, contract_name, address, _proxy_of_ours(chain, contract_name, address))
         served = chain.view(contract_name, address, "trainer")
         if not is_same_address(served, trainer_address):
             raise _differs(contract_name, address, f"it serves {served}")
 
 
-def _check(chain: Chain, contract_name: str, address: str) -> None:
-    implementation = _implementation(chain.code(address))
+def _proxy_of_ours(chain: Chain, contract_name: str, address: str) -> bytes:
+    """The code of a minimal proxy whose implementation is the shipped contract."""
+    proxy = chain.code(address)
+    implementation = _implementation(proxy)
     if implementation is None:
         raise _differs(contract_name, address, "it is no minimal proxy")
     if chain.code(implementation) != artifact(contract_name).deployed_bytecode:
         raise _differs(contract_name, address, f"its implementation {implementation} has other code")
+    return proxy
+
+
+def _origin(chain: Chain, trainer_address: str) -> _Origin:
+    """What a trainer says of its origin. It may lie: then the addresses do not follow from it."""
+    from eth_utils.crypto import keccak
+
+    try:
+        registry, owner, name = (
+            chain.view(_TRAINER, trainer_address, getter) for getter in ("registry", "owner", "name")
+        )
+    except (Reverted, GasTooHigh):
+        # The shipped code stores a name that can be read, so another code wrote this one.
+        raise _differs(_TRAINER, trainer_address, "its name cannot be read") from None
+    return _Origin(registry, keccak(abi.encode(_SALT, (owner, name))))
+
+
+def _check_address(origin: _Origin, contract_name: str, address: str, proxy: bytes) -> None:
+    """Make sure that a proxy began with empty storage.
+
+    Code says nothing about storage: creation code can write to it, for instance weights or standing, and then
+    return the code of a proxy. An address made by CREATE2 is a hash over the creation code. Where it is the
+    address of the standard creation code, which writes nothing, only the implementation wrote to storage.
+    That holds whoever the registry is, so no list of registries is needed.
+
+    It does not show that the implementation always had the code that it has now: a contract that is created
+    and destroyed within one transaction (EIP-6780) can come back with another.
+    """
+    from eth_utils.address import to_canonical_address
+
+    if to_canonical_address(address) != origin.address_of(proxy):
+        raise _differs(contract_name, address, f"its address does not follow from registry {origin.registry}")
 
 
 def _implementation(code: bytes) -> str | None:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
 import {ICollaborativeTrainer} from "../../contracts/interfaces/ICollaborativeTrainer.sol";
 import {IDataHandler} from "../../contracts/interfaces/IDataHandler.sol";
 import {IIncentiveMechanism} from "../../contracts/interfaces/IIncentiveMechanism.sol";
@@ -153,7 +154,7 @@ contract OwnershipTest is TrainerTest {
         address[2] memory dataHandlers = [address(dataHandler), registry.dataHandlerImplementation()];
         for (uint256 i = 0; i < 2; i++) {
             vm.expectRevert(ITrainerPart.AlreadyInitialized.selector);
-            ICollaborativeTrainer(trainers[i]).initialize(alice, model, incentive, dataHandler, alice);
+            ICollaborativeTrainer(trainers[i]).initialize(alice, "main", model, incentive, dataHandler, alice);
             vm.expectRevert(ITrainerPart.AlreadyInitialized.selector);
             IModel(models[i]).initialize(alice, defaultShape());
             vm.expectRevert(ITrainerPart.AlreadyInitialized.selector);
@@ -161,5 +162,15 @@ contract OwnershipTest is TrainerTest {
             vm.expectRevert(ITrainerPart.AlreadyInitialized.selector);
             IDataHandler(dataHandlers[i]).initialize(alice);
         }
+    }
+
+    /// Whoever sets up a trainer is its registry, and an owner of zero does not leave it open to be set up again.
+    function test_ATrainerWithoutAnOwnerIsNotInitialisedTwice() public {
+        ICollaborativeTrainer fresh = ICollaborativeTrainer(Clones.clone(registry.trainerImplementation()));
+        vm.prank(bob);
+        fresh.initialize(address(0), "main", model, incentive, dataHandler, alice);
+        assertEq(fresh.registry(), bob);
+        vm.expectRevert(ITrainerPart.AlreadyInitialized.selector);
+        fresh.initialize(alice, "main", model, incentive, dataHandler, alice);
     }
 }

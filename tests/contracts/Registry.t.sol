@@ -50,6 +50,21 @@ contract RegistryTest is TrainerTest {
         assertEq(address(dataHandler).code, _proxyOf(registry.dataHandlerImplementation()));
     }
 
+    /// What a trainer says of itself leads to all four addresses, and only by the clones' standard creation code.
+    function test_AddressesFollowFromRegistryOwnerAndName() public {
+        // The longest name, which does not fit into the slot of its length.
+        string memory longest = "abcdefghijklmnopqrstuvwxyz-01234";
+        vm.prank(alice);
+        useTrainer(registry.create(_params(longest)));
+        assertEq(trainer.registry(), address(registry));
+        assertEq(trainer.owner(), alice);
+        assertEq(trainer.name(), longest);
+        assertEq(address(trainer), _predicted(registry.trainerImplementation()));
+        assertEq(address(model), _predicted(registry.modelImplementation()));
+        assertEq(address(incentive), _predicted(registry.incentiveImplementation()));
+        assertEq(address(dataHandler), _predicted(registry.dataHandlerImplementation()));
+    }
+
     /// A name is unique among its owner's models, and only there.
     function test_NamesAreUniquePerOwner() public {
         vm.prank(alice);
@@ -181,6 +196,12 @@ contract RegistryTest is TrainerTest {
 
     function deployRegistry(bytes memory arguments) external {
         vm.deployCode("out/ModelRegistry.sol/ModelRegistry.json", arguments);
+    }
+
+    function _predicted(address implementation) private view returns (address) {
+        bytes32 salt = keccak256(abi.encode(trainer.owner(), trainer.name()));
+        bytes memory creation = bytes.concat(hex"3d602d80600a3d3981f3", _proxyOf(implementation));
+        return vm.computeCreate2Address(salt, keccak256(creation), trainer.registry());
     }
 
     function _proxyOf(address implementation) private pure returns (bytes memory) {
