@@ -59,8 +59,11 @@ class Settings:
     @property
     def config_path(self) -> Path:
         """Where the settings file stands."""
-        return self.config_dir / "config.toml"
+        return self.config_dir / CONFIG_NAME
 
+
+CONFIG_NAME = "config.toml"
+"""The settings file, in the config folder."""
 
 KEYS = ("rpc_url", "chain_id", "account", "password_file", "gas_price_wei", "priority_fee_wei")
 """What config.toml may set."""
@@ -90,7 +93,7 @@ def load_settings(environ: Mapping[str, str] = os.environ, **flags: object) -> S
         UsageError: a number in the environment is none.
     """
     config_dir, data_dir = folders(environ)
-    values: dict[str, object] = _read_file(config_dir / "config.toml")
+    values: dict[str, object] = _read_file(config_dir / CONFIG_NAME)
     values |= _read_environment(environ)
     values |= {name: value for name, value in flags.items() if value is not None}
     keystore = _keystore(environ.get("ETH_KEYSTORE"), values)

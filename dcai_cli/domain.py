@@ -138,7 +138,7 @@ class Batch:
         )
 
 
-_DURATION = re.compile(r"(\d+)(s|m|h|d|w)?")
+_DURATION = re.compile(r"(\d{1,20})(s|m|h|d|w)?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
@@ -178,7 +178,7 @@ def format_duration(seconds: int) -> str:
     return " ".join(parts[:2]) or "0 s"
 
 
-_AMOUNT = re.compile(r"(\d+)(?:\.(\d+))?\s*(wei|gwei|eth|ether)?", re.IGNORECASE)
+_AMOUNT = re.compile(r"(\d{1,80})(?:\.(\d{1,80}))?\s*(wei|gwei|eth|ether)?", re.IGNORECASE)
 _UNIT_DIGITS = {"wei": 0, "gwei": 9, "eth": 18, "ether": 18}
 
 
@@ -208,13 +208,17 @@ def parse_amount(text: str) -> int:
     return whole + int(fraction.ljust(digits, "0") or 0)
 
 
+LAST_TIMESTAMP = 253_402_300_799
+"""The last second of the year 9999, the last that ISO 8601 can write."""
+
+
 def iso_time(timestamp: int) -> str:
-    """Write a chain timestamp as ISO 8601 in UTC.
+    """Write a chain timestamp as ISO 8601 in UTC; whatever is later, as the last second of the year 9999.
 
     >>> iso_time(0)
     '1970-01-01T00:00:00Z'
     """
-    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(min(timestamp, LAST_TIMESTAMP), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def format_ether(amount_wei: int) -> str:

@@ -38,6 +38,9 @@ def _told(path: Path, done: str) -> Iterator[None]:
 def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     """Write a whole file or nothing: temporary name, fsync, rename, fsync of the folder.
 
+    Behind a link it is the link's target that is written. What is no regular file (a device, a named pipe)
+    gets the bytes as they are.
+
     Args:
         path: where the file shall stand; its folder is made (0700) if need be.
         content: all of its bytes.
@@ -46,9 +49,16 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     Raises:
         DcaiError: it cannot be written; what stood there stays.
     """
-    make_folder(path.parent)
     with _told(path, "written"):
-        _write_atomically(path, content, mode)
+        special = path.exists() and not path.is_file() and not path.is_dir()
+    target = Path(os.path.realpath(path))
+    if not special:
+        make_folder(target.parent)
+    with _told(path, "written"):
+        if special:
+            path.write_bytes(content)
+        else:
+            _write_atomically(target, content, mode)
 
 
 def _write_atomically(path: Path, content: bytes, mode: int) -> None:
@@ -93,16 +103,18 @@ def lock(path: Path, *, what: str, wait_s: float = 0) -> Iterator[None]:
     # The holder's pid stands in a file of its own: opening a lock file truncates it.
     holder = path.with_suffix(".pid")
     guard = FileLock(path)
+    with _told(path, "locked"):
+        try:
+            guard.acquire(timeout=wait_s)
+        except Timeout:
+            pid = holder.read_text().strip() if holder.exists() else "unknown"
+            raise Locked(
+                f"{what} is in use by another dcai process (pid {pid}).",
+                hint="Wait until it ends, or stop it, and run the same command again.",
+            ) from None
     try:
-        guard.acquire(timeout=wait_s)
-    except Timeout:
-        pid = holder.read_text().strip() if holder.exists() else "unknown"
-        raise Locked(
-            f"{what} is in use by another dcai process (pid {pid}).",
-            hint="Wait until it ends, or stop it, and run the same command again.",
-        ) from None
-    try:
-        holder.write_text(f"{os.getpid()}\n")
+        with _told(holder, "written"):
+            holder.write_text(f"{os.getpid()}\n")
         yield
     finally:
         guard.release()

@@ -87,6 +87,8 @@ class Keystore:
             BadInput: it is no key file, or the name is taken or cannot be one.
             WrongPassword: the password does not open it.
         """
+        if not path.exists():
+            raise BadInput(f"There is no file {path}.", hint="Check the name and the folder.")
         content = _read(path)
         account = _decrypt(content, password, path)
         return self._write(name, {**content, "address": account.address[2:].lower()})

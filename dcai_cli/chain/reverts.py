@@ -86,6 +86,9 @@ def _show(value: object) -> str:
 
 
 _HINTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "AlreadySealed": lambda values: (
+        f"It has been open for contributions since {iso_time(values['sealedAt'])}."
+    ),
     "AlreadyReported": lambda _: "You have taken your share of this sample.",
     "ContributionThisSecond": lambda _: (
         "Somebody contributed in this very second; type the same command again."
@@ -96,9 +99,11 @@ _HINTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "NameTaken": lambda values: (
         f"You have a model of this name at {values['trainer']}; choose another --name."
     ),
+    "NotContributor": lambda values: f"Only {values['contributor']} can take this deposit back.",
     "NotOwner": lambda values: f"Only {values['owner']} may do this.",
     "NotSealed": lambda _: "The model's owner has to seal it first.",
     "NothingLeft": lambda _: "Everything of this batch is paid out.",
+    "ReporterIsContributor": lambda _: "Take your own deposits back with: dcai refunds --claim",
     "ReporterNotValidated": lambda _: (
         "Contribute, and get a refund for informative samples, before you report."
     ),

@@ -45,7 +45,6 @@ def new(
     rpc_url: options.RpcUrl = None,
     password_file: options.PasswordFile = None,
     json: options.Json = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """Make a new account: a key, encrypted with a password."""
     from dcai_cli.services.accounts import create_account
@@ -54,9 +53,7 @@ def new(
         workspace.keystore.check_free(name)
         password = read_password(workspace.settings, f"Password for {name}: ", twice=True)
         account = create_account(workspace, name, password)
-        Output("account new", json=json, quiet=quiet).result(
-            _data(account), lambda console: _show(console, account)
-        )
+        Output("account new", json=json).result(_data(account), lambda console: _show(console, account))
 
 
 @app.command(
@@ -73,7 +70,6 @@ def import_(
     rpc_url: options.RpcUrl = None,
     password_file: options.PasswordFile = None,
     json: options.Json = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """Take over a key file, or a private key typed at a prompt or piped to stdin."""
     from dcai_cli.services.accounts import import_account
@@ -89,9 +85,7 @@ def import_(
         prompt = f"Password for {name}: " if file is None else f"Password of {file}: "
         password = read_password(workspace.settings, prompt, twice=file is None)
         account = import_account(workspace, name, private_key=private_key, file=file, password=password)
-        Output("account import", json=json, quiet=quiet).result(
-            _data(account), lambda console: _show(console, account)
-        )
+        Output("account import", json=json).result(_data(account), lambda console: _show(console, account))
 
 
 @app.command("list", epilog="Example: dcai account list --json. Exit codes: 0.")

@@ -23,6 +23,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+GOES_ON = {"contribute", "refunds", "reports", "model deploy"}
+"""Commands of many steps, which finish what an interrupted one left."""
+
 contribute.register(app)
 predict.register(app)
 claims.register(app)
@@ -88,11 +91,8 @@ def run(arguments: Sequence[str]) -> int:
             print_document(name, error=describe_error(DcaiError(f"{type(error).__name__}: {error}")))
         raise
     if code == Interrupted.exit_code:
-        print_error(
-            Interrupted("Interrupted.", hint="The same command again goes on where this one stopped."),
-            command=name,
-            as_json=as_json,
-        )
+        hint = "The same command again goes on where this one stopped." if name in GOES_ON else ""
+        print_error(Interrupted("Interrupted.", hint=hint), command=name, as_json=as_json)
     return code if isinstance(code, int) else 0
 
 
@@ -102,7 +102,7 @@ def _print_usage(error: TyperException) -> None:
     if error.format_message():
         rich_utils.rich_format_error(error)  # type: ignore[arg-type]
     else:
-        stderr().print("Type [bold]dcai --help[/].")
+        stderr().print("Type dcai --help.")
 
 
 def _command_name(arguments: Sequence[str]) -> str:

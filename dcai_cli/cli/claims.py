@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dcai_cli.cli import options
 from dcai_cli.cli.output import Output
-from dcai_cli.domain import format_ether, iso_time
+from dcai_cli.domain import format_duration, format_ether, iso_time
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from dcai_cli.services.claim import Claimed, ClaimItem
     from dcai_cli.services.workspace import Workspace
 
+Model = Annotated[
+    str | None, typer.Option("--model", "-m", help="Model, name or address; all models if left out.")
+]
 Claim = Annotated[bool, typer.Option("--claim", help="Claim what is due.")]
 
 
@@ -34,7 +37,7 @@ def register(app: typer.Typer) -> None:
 
 def refunds(
     *,
-    model: options.Model = None,
+    model: Model = None,
     claim: Claim = False,
     rpc_url: options.RpcUrl = None,
     chain_id: options.ChainId = None,
@@ -51,17 +54,17 @@ def refunds(
     with options.open_workspace(rpc_url=rpc_url, chain_id=chain_id, password_file=password_file) as workspace:
         if claim:
             with output.progress("refunding") as progress:
-                done = claim_refunds(
-                    workspace, **_asking(workspace, output, model, account), progress=progress
-                )
+                asking = _asking(workspace, output, model, account, _refund_wei)
+                done = claim_refunds(workspace, **asking, progress=progress)
             _claimed(output, done, "refunded")
         else:
-            _list(output, pending_refunds(workspace, model=model, account=account))
+            items = pending_refunds(workspace, model=model, account=account)
+            _list(output, items, workspace.chain.timestamp())
 
 
 def reports(
     *,
-    model: options.Model = None,
+    model: Model = None,
     claim: Claim = False,
     rpc_url: options.RpcUrl = None,
     chain_id: options.ChainId = None,
@@ -78,20 +81,34 @@ def reports(
     with options.open_workspace(rpc_url=rpc_url, chain_id=chain_id, password_file=password_file) as workspace:
         if claim:
             with output.progress("reporting") as progress:
-                done = claim_reports(
-                    workspace, **_asking(workspace, output, model, account), progress=progress
-                )
+                asking = _asking(workspace, output, model, account, _report_wei)
+                done = claim_reports(workspace, **asking, progress=progress)
             _claimed(output, done, "reported")
         else:
-            _list(output, pending_reports(workspace, model=model, account=account))
+            items = pending_reports(workspace, model=model, account=account)
+            _list(output, items, workspace.chain.timestamp())
 
 
-def _asking(workspace: Workspace, output: Output, model: str | None, account: str | None) -> dict[str, Any]:
+def _asking(
+    workspace: Workspace,
+    output: Output,
+    model: str | None,
+    account: str | None,
+    worth_wei: Callable[[ClaimItem], int],
+) -> dict[str, Any]:
     """What both claims are told: for whom, and whom to ask."""
+    from dcai_cli.services.accounts import acting_account
+
+    acting = acting_account(workspace, account)
 
     def confirm(items: Sequence[ClaimItem]) -> None:
         samples = sum(item.samples if item.sweep else item.claimable.bit_count() for item in items)
-        output.ask(f"Claim {samples} samples of {len(items)} batches?")
+        pay_wei = sum(worth_wei(item) for item in items)
+        balance_wei = workspace.chain.balance_wei(acting.address)
+        output.ask(
+            f"Claim {samples} samples of {len(items)} batches, which pay up to {format_ether(pay_wei)}, for "
+            f"{acting.name} (balance {format_ether(balance_wei)})?"
+        )
 
     return {
         "password": output.password(workspace.settings),
@@ -116,28 +133,43 @@ def _item(item: ClaimItem) -> dict[str, Any]:
     }
 
 
-def _list(output: Output, items: Sequence[ClaimItem]) -> None:
-    def human(console: Console) -> None:
-        if not items:
-            console.print("Nothing is pending.")
-            return
-        from rich.table import Table
+def _refund_wei(item: ClaimItem) -> int:
+    """What a claim of one's own samples pays, if others took nothing of them; never more than is left."""
+    if item.sweep:
+        return item.amount_wei
+    from dcai_cli.features.payload import decode_payload, sample_units
 
-        table = Table(box=None, pad_edge=False)
-        for name in ("batch", "model", "samples", "amount", "due", "others from", "state"):
-            table.add_column(name, justify="right" if name in {"batch", "samples", "amount"} else "left")
+    samples = decode_payload(item.payload, item.model.wire)
+    units = sum(
+        sample_units(vector, item.model.wire)
+        for position, (_, vector) in enumerate(samples)
+        if item.claimable >> position & 1
+    )
+    return min(item.amount_wei, units * item.batch.deposit_per_unit_wei)
+
+
+def _report_wei(item: ClaimItem) -> int:
+    return item.amount_wei
+
+
+def _when(timestamp: int, now: int) -> str:
+    """A time as people say it, by the chain's clock."""
+    away = format_duration(timestamp - now)
+    return f"in {away}" if timestamp > now else f"since {away}"
+
+
+def _list(output: Output, items: Sequence[ClaimItem], now: int) -> None:
+    def human(console: Console) -> None:
         for item in items:
-            table.add_row(
-                str(item.batch.id),
-                item.model.name,
-                str(item.samples),
-                format_ether(item.amount_wei),
-                iso_time(item.due_at),
-                iso_time(item.expires_at),
-                item.state,
+            console.print(
+                f"batch {item.batch.id} of {item.model.name}: {item.samples} samples, "
+                f"{format_ether(item.amount_wei)}, {item.state}"
             )
-        console.print(table)
-        console.print(f"in all {format_ether(sum(item.amount_wei for item in items))}")
+            console.print(f"  due {_when(item.due_at, now)}, for others {_when(item.expires_at, now)}")
+        if items:
+            console.print(f"in all {format_ether(sum(item.amount_wei for item in items))}")
+        else:
+            console.print("Nothing is pending.")
 
     output.result({"items": [_item(item) for item in items]}, human)
 

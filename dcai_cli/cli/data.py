@@ -35,12 +35,13 @@ def export(
 
     with options.open_workspace(rpc_url=rpc_url, chain_id=chain_id) as workspace:
         done = export_data(workspace, output_file, model=model)
-    Output("data export", json=json, quiet=quiet).result(
+    output = Output("data export", json=json, quiet=quiet)
+    output.result(
         {
             "model": done.model.address,
             "output": str(done.output),
             "batches": done.batches,
             "samples": done.samples,
         },
-        lambda console: console.print(f"{done.samples} samples of {done.batches} batches in {done.output}"),
+        lambda _: output.note(f"{done.samples} samples of {done.batches} batches in {done.output}"),
     )

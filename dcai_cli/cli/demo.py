@@ -58,7 +58,7 @@ def _show(console: Console, story: Story) -> None:
     from rich.table import Table
 
     console.print()
-    console.print(f"[bold]{story.title}[/]")
+    console.print(story.title, style="bold")
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     table.add_column("good contributor", justify="right")
@@ -86,4 +86,4 @@ def _plot(console: Console, moments: tuple[Moment, ...]) -> None:
             left = ("█" * cells if amount < 0 else "").rjust(half)
             right = ("█" * cells if amount > 0 else "").ljust(half)
             what = moment.what if who == "good" else ""
-            console.print(f"{what:28}{who:5}[{colour}]{left}[/]│[{colour}]{right}[/]")
+            console.print(f"{what:28}{who:5}[{colour}]{left}[/]│[{colour}]{right}[/]", markup=True)

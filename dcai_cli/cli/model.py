@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +25,7 @@ app = typer.Typer(help="Deploy, look at, choose and measure models.", no_args_is
 
 NameOrAddress = Annotated[str | None, typer.Argument(help="Name or address; the one in use if left out.")]
 TextColumn = Annotated[str | None, typer.Option(help="Column of the text.")]
+_HINT_LABELS = """Write for instance --labels ham,spam, or --labels '"yes, please",no'."""
 LabelColumn = Annotated[str | None, typer.Option(help="Column of the label.")]
 
 
@@ -36,7 +38,9 @@ def deploy(
     *,
     name: Annotated[str, typer.Option(help="Its name: a-z, 0-9 and dashes, at most 32.")],
     kind: Annotated[str, typer.Option(help="text or tabular.")] = "text",
-    labels: Annotated[str | None, typer.Option(help="The two labels, the class 0 first: ham,spam.")] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="The two labels, the class 0 first, as in csv: ham,spam.")
+    ] = None,
     schema: Annotated[
         Path | None, typer.Option(help="TOML file with the columns of a tabular model.")
     ] = None,
@@ -46,9 +50,9 @@ def deploy(
     max_features: Annotated[
         int | None, typer.Option(min=1, max=65_535, help="Features of one sample at most; 1024 if left out.")
     ] = None,
-    text_column: Annotated[str, typer.Option(help="Column of the text.")] = "text",
-    label_column: Annotated[str, typer.Option(help="Column of the label.")] = "label",
-    ngrams: Annotated[str, typer.Option(help="Words in a feature: 1, or 1-2.")] = "1",
+    text_column: Annotated[str | None, typer.Option(help="Column of the text; text if left out.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Column of the label; label if left out.")] = None,
+    ngrams: Annotated[str | None, typer.Option(help="Words in a feature: 1, or 1-2; 1 if left out.")] = None,
     counts: Annotated[
         bool, typer.Option("--counts", help="Send counts (int8), not only which features are there.")
     ] = False,
@@ -126,22 +130,23 @@ def _spec(
     schema: Path | None,
     n_features: int,
     max_features: int | None,
-    text_column: str,
-    label_column: str,
-    ngrams: str,
+    text_column: str | None,
+    label_column: str | None,
+    ngrams: str | None,
     counts: bool,
 ) -> FeatureSpec:
     from dcai_cli.features.spec import FeatureSpec, tabular_spec_from_schema
 
-    names = None if labels is None else labels.split(",")
-    if names is not None and len(names) != CLASSES:
-        raise UsageError(
-            f"--labels {labels} names {len(names)} of {CLASSES} labels.",
-            hint="Write for instance --labels ham,spam.",
-        )
+    names = None if labels is None else _labels(labels)
     if kind == "tabular":
         if schema is None:
             raise UsageError("A tabular model needs its columns.", hint="Add --schema SCHEMA.toml.")
+        for_text = {"--text-column": text_column, "--label-column": label_column, "--ngrams": ngrams}
+        for option, value in for_text.items():
+            if value is not None:
+                raise UsageError(
+                    f"{option} is for text models.", hint="Leave it out; the schema names the columns."
+                )
         return tabular_spec_from_schema(
             schema, labels=names, n_features=n_features, max_features=max_features, valued=counts
         )
@@ -157,12 +162,25 @@ def _spec(
             n_features=n_features,
             max_features=max_features,
             valued=counts,
-            text_column=text_column,
-            label_column=label_column,
-            ngram_range=_ngram_range(ngrams),
+            text_column=text_column or "text",
+            label_column=label_column or "label",
+            ngram_range=_ngram_range(ngrams or "1"),
         )
     except BadInput as error:  # all of it was typed
         raise UsageError(error.message, hint=error.hint) from None
+
+
+def _labels(text: str) -> list[str]:
+    """The labels of one row of csv; blanks around them do not count."""
+    try:
+        names = [
+            name.strip() for row in csv.reader([text], skipinitialspace=True, strict=True) for name in row
+        ]
+    except csv.Error as error:
+        raise UsageError(f"--labels {text} is no row of csv: {error}.", hint=_HINT_LABELS) from None
+    if len(names) != CLASSES:
+        raise UsageError(f"--labels {text} names {len(names)} of {CLASSES} labels.", hint=_HINT_LABELS)
+    return names
 
 
 def _ngram_range(text: str) -> tuple[int, int]:
@@ -225,13 +243,12 @@ def seal(
     password_file: options.PasswordFile = None,
     yes: options.Yes = False,
     json: options.Json = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """Open a model of yours for contributions; its start weights are final then."""
     from dcai_cli.services.deploy import seal_model
     from dcai_cli.services.models import find_model
 
-    output = Output("model seal", json=json, quiet=quiet, yes=yes)
+    output = Output("model seal", json=json, yes=yes)
     flags = {"rpc_url": rpc_url, "chain_id": chain_id, "password_file": password_file}
     with options.open_workspace(**flags) as workspace:
         model = find_model(workspace, name)
@@ -261,7 +278,7 @@ def list_(
     def human(console: Console) -> None:
         for model in models:
             labels = ", ".join(model.spec.labels)
-            console.print(f"{model.name}  {model.address}  {model.spec.kind}, {labels}", markup=False)
+            console.print(f"{model.name}  {model.address}  {model.spec.kind}, {labels}")
         if not models:
             console.print("No model is known on this chain. Deploy one: dcai model deploy --help")
 
@@ -296,9 +313,8 @@ def _show_status(console: Console, status: ModelStatus) -> None:
     labels = " or ".join(model.spec.labels)
     console.print(f"{model.name}  {model.address}")
     console.print(f"owner     {model.owner}")
-    console.print(
-        f"predicts  {labels} from {model.spec.kind}, {model.spec.n_features:,} features", markup=False
-    )
+    console.print(f"predicts  {labels} from {model.spec.kind}, {model.spec.n_features:,} features")
+    console.print(f"columns   {_columns(model.spec)}")
     console.print(
         f"waits     refund {format_duration(terms.refund_wait_s)},"
         f" report {format_duration(terms.report_wait_s)}, owner {format_duration(terms.owner_wait_s)},"
@@ -311,6 +327,14 @@ def _show_status(console: Console, status: ModelStatus) -> None:
         console.print(
             f"price     {format_ether(status.unit_price_wei)} for a sample of up to 64 features now"
         )
+
+
+def _columns(spec: FeatureSpec) -> str:
+    """What a row must have."""
+    if spec.kind == "text":
+        return f"{spec.text_column}, and the label in {spec.label_column}"
+    columns = ", ".join(f"{column.name} ({column.type})" for column in spec.columns)
+    return f"{columns}, and the label in {spec.label_column}"
 
 
 @app.command("use", epilog="Example: dcai model use reviews. Exit codes: 0, 2, 13, 17.")
@@ -401,6 +425,4 @@ def _show_evaluation(console: Console, done: Evaluation) -> None:
     for figures in done.classes:
         precision = "-" if figures.precision is None else f"{figures.precision:.3f}"
         recall = "-" if figures.recall is None else f"{figures.recall:.3f}"
-        console.print(
-            f"{figures.label}: {figures.rows} rows, precision {precision}, recall {recall}", markup=False
-        )
+        console.print(f"{figures.label}: {figures.rows} rows, precision {precision}, recall {recall}")

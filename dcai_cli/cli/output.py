@@ -27,18 +27,21 @@ Progress = Callable[[int, int], None]
 
 
 def stdout() -> Console:
-    """The console for data: what is no terminal gets whole lines, and every text as it is."""
+    """The console for data: what is no terminal gets whole lines, and every text as it is.
+
+    Nothing is read as markup: names, labels and paths are anybody's.
+    """
     from rich.console import Console
 
     width = None if sys.stdout.isatty() else WIDE
-    return Console(highlight=False, emoji=False, soft_wrap=True, width=width)
+    return Console(markup=False, highlight=False, emoji=False, soft_wrap=True, width=width)
 
 
 def stderr() -> Console:
     """The console for talk."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
+    return Console(stderr=True, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class Output:
     def note(self, text: str) -> None:
         """Say something on stderr."""
         if not self.quiet:
-            stderr().print(text, markup=False)
+            stderr().print(text)
 
     def ask(self, question: str) -> None:
         """Go on only after a yes.
@@ -82,7 +85,7 @@ class Output:
             raise UsageError(
                 f"{question} Nobody is there to answer.", hint="Add --yes to go on without being asked."
             )
-        stderr().print(f"{question} [y/N] ", end="", markup=False)
+        stderr().print(f"{question} [y/N] ", end="")
         try:
             answer = input()
         except EOFError:
@@ -104,10 +107,23 @@ class Output:
         if self.quiet or self.json or not sys.stderr.isatty():
             yield lambda _done, _all: None
             return
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            ProgressColumn,
+            Task,
+            TaskProgressColumn,
+            TextColumn,
+            TimeRemainingColumn,
+        )
         from rich.progress import Progress as Bar
+        from rich.text import Text
 
-        columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        class Rate(ProgressColumn):
+            def render(self, task: Task) -> Text:
+                return TaskProgressColumn.render_speed(task.speed)
+
+        columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
         bar = Bar(*columns, console=stderr(), transient=True)
         task = bar.add_task(what, total=None)
 
@@ -167,7 +183,8 @@ def print_document(command: str, *, data: Any = None, error: dict[str, Any] | No
         document["data"] = data
     if error is not None:
         document["error"] = error
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    # Escapes are valid JSON in every encoding that a pipe may have.
+    sys.stdout.write(json.dumps(document, indent=2) + "\n")
     sys.stdout.flush()
 
 
@@ -180,13 +197,9 @@ def print_error(error: DcaiError, *, command: str, as_json: bool) -> None:
     """Say what went wrong and what to type next."""
     if as_json:
         print_document(command, error=describe_error(error))
+    from rich.text import Text
+
     console = stderr()
-    console.print(f"[bold red]error:[/] {_escaped(error.message)}")
+    console.print(Text.assemble(("error:", "bold red"), " ", error.message))
     if error.hint:
-        console.print(f"[dim]hint:[/] {_escaped(error.hint)}")
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
+        console.print(Text.assemble(("hint:", "dim"), " ", error.hint))

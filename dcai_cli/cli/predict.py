@@ -63,13 +63,13 @@ def predict(
     data: dict[str, Any] = {"model": hosted.address}
     if output_file is not None:
         data |= {"output": str(output_file), "rows": len(predictions)}
-        output.result(data, lambda console: console.print(f"{len(predictions)} rows in {output_file}"))
+        output.result(data, lambda _: output.note(f"{len(predictions)} rows in {output_file}"))
         return
     data["predictions"] = [_item(prediction) for prediction in predictions]
 
     def human(console: Console) -> None:
         for item in predictions:
-            console.print(item.label or f"- ({item.reason})", markup=False)
+            console.print(item.label or f"- ({item.reason})")
 
     output.result(data, human)
 

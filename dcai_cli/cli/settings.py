@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -24,7 +25,7 @@ def show(*, json: options.Json = False) -> None:
 
     def human(console: Console) -> None:
         for name, value in data.items():
-            console.print(f"{name:17}{'-' if value is None else value}", markup=False)
+            console.print(f"{name:17}{'-' if value is None else value}")
 
     Output("config show", json=json).result(data, human)
 
@@ -32,7 +33,8 @@ def show(*, json: options.Json = False) -> None:
 @app.command("path", epilog="Example: dcai config path. Exit codes: 0.")
 def path(*, json: options.Json = False) -> None:
     """Print where the settings file stands."""
-    from dcai_cli.config import load_settings
+    from dcai_cli.config import CONFIG_NAME, folders
 
-    where = load_settings().config_path
+    # Not by way of the settings: whoever has to mend a broken file must find it.
+    where = folders(os.environ)[0] / CONFIG_NAME
     Output("config path", json=json).result({"path": str(where)}, lambda console: console.print(str(where)))

@@ -96,10 +96,13 @@ def featurize(
 def _check_columns(needed: list[str], present: list[str], spec: FeatureSpec) -> None:
     for name in needed:
         if name not in present:
-            flags = "--text-column or --label-column" if spec.kind == "text" else "--label-column"
+            options = {spec.label_column: "--label-column"}
+            if spec.kind == "text":
+                options[spec.text_column] = "--text-column"
+            other = f", or name another with {options[name]}" if name in options else ""
             raise BadInput(
                 f"There is no column {name!r}; the columns are: {', '.join(present)}.",
-                hint=f"Rename the column, or name another with {flags}.",
+                hint=f"Rename the column in the file{other}.",
             )
 
 

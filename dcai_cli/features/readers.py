@@ -7,6 +7,7 @@ readings must agree, cell by cell.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
@@ -54,7 +55,9 @@ def read_rows(path: Path) -> list[Row]:
         suffix = _suffix(path)
         rows = _read_parquet(path) if suffix == ".parquet" else _read_text(path, suffix)
     except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise BadInput(
+            f"{path} cannot be read: {error.strerror or error}.", hint="Check the file and its permissions."
+        ) from error
     if not rows:
         raise BadInput(f"{path} has no rows.", hint="Put at least one row of data into it.")
     return rows
@@ -94,12 +97,14 @@ def _decode(path: Path, data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        charset = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "latin1"
         # The codec counts from behind a byte order mark.
         offset = error.start + (3 if data.startswith(b"\xef\xbb\xbf") else 0)
         line = data.count(b"\n", 0, offset) + 1
         raise BadInput(
             f"{path}, line {line}: byte 0x{data[offset]:02x} at offset {offset} is not UTF-8.",
-            hint=f"Save it as UTF-8, for instance: iconv -f latin1 -t utf-8 {path.name} > utf8-{path.name}",
+            hint="Save it as UTF-8, for instance: "
+            f"iconv -f {charset} -t utf-8 {path.name} > utf8-{path.name}",
         ) from error
 
 
@@ -188,7 +193,7 @@ def _read_jsonl(path: Path, text: str) -> list[Row]:
     """Read JSON lines: `datasets` reads the lines; its JSON reader would make timestamps of strings."""
     lines = _load(path, "text", text.encode())["text"].to_pylist() if text else []
     objects = [
-        _json_cells(f"{path}, line {line}", content)
+        json_cells(f"{path}, line {line}", content)
         for line, content in enumerate(lines, start=1)
         if content.strip()
     ]
@@ -199,7 +204,16 @@ def _read_jsonl(path: Path, text: str) -> list[Row]:
     ]
 
 
-def _json_cells(where: str, content: str) -> dict[str, str]:
+def json_cells(where: str, content: str) -> dict[str, str]:
+    """Read one JSON object as a row of cells.
+
+    Args:
+        where: what the content is, for messages.
+        content: JSON.
+
+    Raises:
+        BadInput: it is no JSON object, has a key twice, or is not valid Unicode.
+    """
     try:
         fields = json.loads(content, object_pairs_hook=_unique_keys)
         cells = (

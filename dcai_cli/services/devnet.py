@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcai_cli.config import EMBEDDED
+from dcai_cli.domain import LAST_TIMESTAMP
+from dcai_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from dcai_cli.services.workspace import Workspace
@@ -47,8 +49,12 @@ def advance_time(workspace: Workspace, seconds: int) -> DevnetStatus:
     """Let time pass on the chain.
 
     Raises:
-        UsageError: the node cannot be told to.
+        UsageError: the node cannot be told to, or the chain would come behind the year 9999.
     """
+    if workspace.chain.timestamp() + seconds > LAST_TIMESTAMP:
+        raise UsageError(
+            f"{seconds} seconds on, the chain would be behind the year 9999.", hint="Advance it by less."
+        )
     workspace.chain.advance(seconds)
     return devnet_status(workspace)
 

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 from dcai_cli.domain import Row
 from dcai_cli.errors import BadInput, UsageError
 from dcai_cli.features.featurize import FeaturizedRow, Skipped, featurize
-from dcai_cli.features.readers import read_rows
+from dcai_cli.features.readers import json_cells, read_rows
 from dcai_cli.files import write_atomically
 from dcai_cli.services.models import HostedModel, find_model, snapshot
 
 if TYPE_CHECKING:
+    from dcai_cli.features.spec import FeatureSpec
     from dcai_cli.services.workspace import Workspace
 
 
@@ -92,25 +93,26 @@ def predict_text(
         BadInput: the text has no features, or is not the JSON object that a tabular model needs.
     """
     hosted = find_model(workspace, model)
-    cells = {hosted.spec.text_column: text} if hosted.spec.kind == "text" else _cells(text)
+    if hosted.spec.kind == "text":
+        cells, hint = {hosted.spec.text_column: text}, "Type at least one word."
+    else:
+        cells, hint = _cells(text, hosted.spec)
     (row,) = featurize([Row(1, cells)], hosted.spec, with_labels=False)
     if isinstance(row, Skipped):
-        raise BadInput(f"{text!r} cannot be predicted: {row.reason}.", hint="Type at least one word.")
+        raise BadInput(f"{text!r} cannot be predicted: {row.reason}.", hint=hint)
     labels = workspace.chain.view("CollaborativeTrainer", hosted.address, "predict", row.sample)
     return hosted, Prediction(1, hosted.spec.labels[labels[0]])
 
 
-def _cells(text: str) -> dict[str, str]:
+def _cells(text: str, spec: FeatureSpec) -> tuple[dict[str, str], str]:
+    """The cells of a row typed as JSON, a missing one being empty; and how such a row looks."""
+    example = json.dumps({column.name: "..." for column in spec.columns}, ensure_ascii=False)
+    hint = f"Write the columns as a JSON object, such as '{example}', or use --file FILE."
     try:
-        cells = json.loads(text)
-    except ValueError:
-        cells = None
-    if not isinstance(cells, dict):
-        raise UsageError(
-            f"This model reads tables, and {text!r} is no JSON object.",
-            hint="""Write one, such as '{"age": "3", "class": "first"}', or use --file FILE.""",
-        )
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in cells.items()}
+        cells = json_cells(repr(text), text)
+    except BadInput as error:
+        raise UsageError(f"This model reads tables. {error.message}", hint=hint) from None
+    return {column.name: cells.get(column.name, "") for column in spec.columns}, hint
 
 
 def predict_file(

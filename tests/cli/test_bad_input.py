@@ -59,6 +59,26 @@ def test_a_file_that_is_not_there_is_named(dcai: Dcai, command: list[str]) -> No
     assert (error["exit_code"], error["message"]) == (15, "There is no file nowhere.csv.")
 
 
+def test_a_key_file_that_is_not_there_is_named(dcai: Dcai) -> None:
+    """A wrong --file is bad input, not a missing account."""
+    with dcai.unchanged():
+        error = dcai.error("account", "import", "--name", "carol", "--file", "/nowhere/key.json")
+    assert (error["exit_code"], error["message"]) == (15, "There is no file /nowhere/key.json.")
+
+
+def test_a_settings_file_that_is_broken_can_be_found(dcai: Dcai) -> None:
+    """`config path` does not read the file that it names."""
+    (dcai.home / "config.toml").write_text("= broken")
+    assert dcai.error("config", "show")["exit_code"] == 15
+    assert dcai.data("config", "path")["path"] == str(dcai.home / "config.toml")
+
+
+def test_a_utf_16_file_is_told_how_to_become_utf_8(dcai: Dcai) -> None:
+    """Its byte order mark gives it away."""
+    (dcai.folder / "wide.csv").write_bytes("text,label\ngood,positive\n".encode("utf-16"))
+    assert "iconv -f utf-16 -t utf-8" in dcai.error("contribute", "wide.csv")["hint"]
+
+
 def test_a_folder_is_no_file(dcai: Dcai) -> None:
     """A folder's name in place of a file's is refused."""
     with dcai.unchanged():

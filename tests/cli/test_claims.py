@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dcai_cli.domain import format_ether
+
 if TYPE_CHECKING:
     from tests.cli.conftest import Dcai
 
@@ -196,6 +198,20 @@ def test_the_export_says_what_became_of_every_sample(books: Books) -> None:
     first = (dcai.folder / "out.csv").read_text().splitlines()[1].split(",")
     assert first[:4] == ["0", "0", books.addresses["alice"], "positive"]
     assert all(pair.endswith(":1") for pair in first[4].split(" "))
+
+
+def test_a_claim_says_what_it_pays_before_it_asks(books: Books) -> None:
+    """The question names the amount that is then paid, and the account's balance."""
+    dcai = books.dcai
+    dcai.data("devnet", "advance", "25h")
+    for command, name, wait in (("refunds", "alice", "24h"), ("reports", "alice", "0s")):
+        question = " ".join(dcai(command, "--claim", "--account", name).err.split())
+        assert f"for {name} (balance " in question
+        data, _ = books.change(name, command, "--claim")
+        paid_wei = int(data["refunded_wei" if command == "refunds" else "reported_wei"])
+        assert paid_wei > 0
+        assert f"which pay up to {format_ether(paid_wei)}, " in question
+        dcai.data("devnet", "advance", wait)
 
 
 def test_claims_can_be_of_one_model_only(books: Books) -> None:

@@ -325,14 +325,27 @@ def test_no_escape_codes_where_no_terminal_is(dcai: Dcai, films: Path, environme
         assert environment or "\x1b" not in result.out + result.err
 
 
-def test_a_table_in_a_pipe_is_not_cut_short(dcai: Dcai, films: Path) -> None:
-    """Every column of `refunds` is whole, however long its name and times are."""
+def test_claims_are_listed_in_short_lines_with_times_as_people_say_them(dcai: Dcai, films: Path) -> None:
+    """Two lines a batch, each shorter than a terminal, and nothing is cut; --json has the exact times."""
     dcai.data("contribute", films, "--yes")
-    (item,) = dcai.data("refunds")["items"]
-    result = dcai("refunds")
-    assert item["due_at"] in result.out
-    assert item["expires_at"] in result.out
-    assert "…" not in result.out
+    lines = dcai("refunds").out.splitlines()
+    assert lines[0].startswith("batch 0 of films: 6 samples, ")
+    assert re.fullmatch(r"  due in 23 h \d+ min, for others in 1 d 23 h", lines[1])
+    dcai.data("devnet", "advance", "26h")
+    lines = dcai("refunds").out.splitlines()
+    assert lines[0].endswith(", due")
+    assert re.fullmatch(r"  due since 2 h.*, for others in 21 h \d+ min", lines[1])
+    assert max(map(len, lines)) < 80
+
+
+def test_paths_that_look_like_markup_are_printed_as_they_are(dcai: Dcai, films: Path) -> None:
+    """Brackets in the names of files and folders are no styles."""
+    home = dcai.folder / "[red]home[/]"
+    assert dcai("config", "path", DCAI_HOME=str(home)).out == f"{home}/config.toml\n"
+    assert f"{home}/config.toml\n" in dcai("config", "show", DCAI_HOME=str(home)).out
+    result = dcai("predict", "--file", films, "--output", "[/b].csv")
+    assert (result.code, result.err) == (0, "6 rows in [/b].csv\n")
+    assert "error: There is no file [/b]x.csv." in dcai("predict", "--file", "[/b]x.csv").err
 
 
 def test_labels_that_look_like_markup_are_printed_as_they_are(dcai: Dcai) -> None:

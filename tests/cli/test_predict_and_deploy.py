@@ -52,17 +52,118 @@ def test_a_table_row_is_predicted_from_a_json_object(titanic: Dcai) -> None:
 
 
 def test_a_table_model_says_how_a_row_is_typed(titanic: Dcai) -> None:
-    """A text, a list, and an object without a column are refused, each with what to type."""
+    """A text, a list, and an object without any of the columns are refused, each with what to type."""
     for text in ("first class", "[1]"):
         error = titanic.error("predict", text)
         assert (error["exit_code"], text in error["message"]) == (2, True)
         assert '{"' in error["hint"]
-    error = titanic.error("predict", '{"class": "first"}')
+    error = titanic.error("predict", '{"klass": "first"}')
     assert error["exit_code"] == 15
-    assert "'age'" in error["message"]
+    assert '"class"' in error["hint"]
     error = titanic.error("predict", '{"class": "first", "age": "old"}')
     assert error["exit_code"] == 15
     assert "'old'" in error["message"]
+
+
+def test_null_and_a_missing_cell_are_empty(titanic: Dcai) -> None:
+    """A typed row reads as the same row of a jsonl file does."""
+    rows = ['{"class": "first", "age": null}', '{"class": "third", "age": ""}', '{"class": "third"}']
+    (titanic.folder / "rows.jsonl").write_text("\n".join(rows))
+    of_file = titanic.data("predict", "--file", "rows.jsonl")["predictions"]
+    typed = [titanic.data("predict", row)["predictions"][0]["label"] for row in rows]
+    assert typed == [item["label"] for item in of_file]
+
+
+def test_a_missing_column_of_a_table_is_to_be_renamed_in_the_file(titanic: Dcai) -> None:
+    """No option names the columns of a table, but one names that of the label."""
+    titanic.write("other.csv", [("first", "yes")], header=["class", "survived"])
+    hint = titanic.error("predict", "--file", "other.csv")["hint"]
+    assert hint == "Rename the column in the file."
+    titanic.write("other.csv", [("first", "3", "yes")], header=["class", "age", "lived"])
+    assert "--label-column" in titanic.error("model", "evaluate", "other.csv")["hint"]
+
+
+def test_a_model_shows_the_columns_that_it_reads(titanic: Dcai) -> None:
+    """For people, `model show` names them all."""
+    assert "class (categorical), age (numeric), and the label in survived\n" in titanic("model", "show").out
+    assert "text, and the label in label\n" in titanic("model", "show", "films").out
+
+
+@pytest.mark.parametrize("option", ["--text-column", "--label-column", "--ngrams"])
+def test_what_is_for_texts_is_refused_for_tables(titanic: Dcai, option: str) -> None:
+    """The schema names all columns; an option that would do nothing is a usage error."""
+    deploy = ["model", "deploy", "--name", "other", "--kind", "tabular", "--schema", "schema.toml"]
+    error = titanic.error(*deploy, "--labels", "no,yes", option, "1", "--yes")
+    assert (error["exit_code"], option in error["message"]) == (2, True)
+
+
+@pytest.mark.parametrize(("typed", "labels"), [('"x,y", b', ["x,y", "b"]), (" ham , spam ", ["ham", "spam"])])
+def test_labels_are_one_row_of_csv(dcai: Dcai, typed: str, labels: list[str]) -> None:
+    """A label may hold a comma, and blanks around it do not count."""
+    assert dcai.data(*DEPLOY, "other", "--labels", typed)["labels"] == labels
+
+
+@pytest.mark.parametrize("typed", ["a", "a,b,c", '"a,b', ""])
+def test_labels_that_are_not_two_are_refused(dcai: Dcai, typed: str) -> None:
+    """One, three, an open quote and none are usage errors."""
+    with dcai.unchanged():
+        error = dcai.error(*DEPLOY, "other", "--labels", typed)
+    assert (error["exit_code"], "--labels" in error["hint"]) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--cost-weight", str(10**24 + 1)],
+        ["--public-wait", "36526d"],
+        ["--max-idle", "36526d"],
+        ["--min-gap", "36526d"],
+        ["--labels", "a," + "b" * 24_575],
+    ],
+)
+def test_what_the_contracts_would_refuse_is_refused_before_anything_is_paid(
+    dcai: Dcai, options: list[str]
+) -> None:
+    """Beyond the bounds of the contracts: exit code 2, and no transaction."""
+    with dcai.unchanged():
+        error = dcai.error(*DEPLOY, "other", *options)
+    assert error["exit_code"] == 2
+    assert "at most" in error["message"]
+
+
+def test_the_bounds_of_the_contracts_themselves_can_be_deployed(dcai: Dcai) -> None:
+    """The highest price and a hundred years of waiting and idling pass the contract."""
+    century = ["--public-wait", "36525d", "--max-idle", "36525d", "--cost-weight", str(10**24)]
+    assert dcai.data(*DEPLOY, "other", *century)["sealed"] is True
+
+
+def test_a_deployment_says_what_it_costs_before_it_asks(dcai: Dcai) -> None:
+    """Transactions, gas, fee and balance stand in the question; the gas is about what it then takes."""
+    np.savez(dcai.folder / "start.npz", weights=np.full(256, 3), bias=np.array(-1))
+    deploy = [*DEPLOY, "other", "--pretrain", "start.npz"]
+    question = dcai(*(word for word in deploy if word != "--yes")).err
+    words = question.replace("\n", " ").split()
+    assert words[words.index("transactions") - 1] == "3"
+    assert "the balance is" in question
+    estimate = int(words[words.index("gas") - 1].replace(",", ""))
+    done = dcai.data(*deploy)
+    assert len(done["transactions"]) == 3
+    assert done["gas_used"] <= estimate <= done["gas_used"] * 1.25
+
+
+def test_output_goes_through_what_is_no_file_and_behind_links(dcai: Dcai, films: Path) -> None:
+    """A device gets the rows and stays one, and so does a link; --quiet silences the talk about it."""
+    target, link = dcai.folder / "target.csv", dcai.folder / "[b]link.csv"
+    link.symlink_to(target.name)
+    result = dcai("predict", "--file", films, "--output", link)
+    assert (result.out, result.err) == ("", f"6 rows in {link}\n")
+    assert dcai("data", "export", "--output", link, "--quiet").err == ""
+    assert link.is_symlink()
+    assert target.read_text().startswith("batch,")
+    null = Path("/dev/null")
+    before = null.stat().st_rdev
+    assert dcai.data("data", "export", "--output", null)["output"] == str(null)
+    assert (null.is_char_device(), null.stat().st_rdev) == (True, before)
 
 
 def test_a_text_column_is_not_for_tables(titanic: Dcai) -> None:
@@ -174,6 +275,7 @@ def test_a_model_is_sealed_when_its_owner_says_so(dcai: Dcai, films: Path) -> No
         error = dcai.error("model", "seal", "later", "--yes")
     assert error["exit_code"] == 14
     assert "AlreadySealed" in error["message"]
+    assert "open for contributions since" in error["hint"]
 
 
 def test_only_the_owner_can_seal(dcai: Dcai) -> None:

@@ -23,6 +23,8 @@ WRONG = {
     "no number": (["contribute", "films.csv", "--limit", "ten"], ["--limit"]),
     "number out of range": (["contribute", "films.csv", "--limit", "0"], ["--limit", "1"]),
     "bad duration to advance": (["devnet", "advance", "soon"], ["'soon'", "25h"]),
+    "a time behind the calendar": (["devnet", "advance", "99999999d"], ["9999"]),
+    "a time behind all numbers": (["devnet", "advance", "9" * 5000], ["is not a duration"]),
     "negative duration": (["devnet", "advance", "-1h"], ["-1"]),
     "bad duration of a wait": ([*DEPLOY_X, "--refund-wait", "1 day"], ["'1 day'"]),
     "waits in disorder": ([*DEPLOY_X, "--refund-wait", "3d"], ["report wait", "3 d", "2 d"]),

@@ -102,6 +102,7 @@ def test_amounts_are_written_in_a_unit_that_can_be_read(wei: int, text: str) -> 
 def test_times_are_utc() -> None:
     """Chain time is written as ISO 8601 with Z."""
     assert iso_time(1_800_000_000) == "2027-01-15T08:00:00Z"
+    assert iso_time(2**64) == "9999-12-31T23:59:59Z"
 
 
 @given(st.sets(st.integers(min_value=0, max_value=255)))

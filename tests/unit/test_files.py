@@ -113,3 +113,38 @@ def test_a_lock_is_free_after_an_error(tmp_path: Path) -> None:
         raise ZeroDivisionError
     with lock(path, what="The thing"):
         pass
+
+
+def test_a_link_stays_and_its_target_is_written(tmp_path: Path) -> None:
+    """A link to a file, and one to a file that is not there yet."""
+    for name in ("there", "new"):
+        (tmp_path / "link").unlink(missing_ok=True)
+        (tmp_path / "link").symlink_to(name)
+        (tmp_path / "there").write_bytes(b"old")
+        write_atomically(tmp_path / "link", b"content")
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / name).read_bytes() == b"content"
+
+
+def test_a_named_pipe_gets_the_bytes(tmp_path: Path) -> None:
+    """What is no regular file is written into, not replaced."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_atomically(path, b"content")
+        assert os.read(reader, 100) == b"content"
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(path.stat().st_mode)
+
+
+@pytest.mark.parametrize("name", ["guard.lock", "guard.pid"])
+def test_a_lock_that_cannot_be_written_says_so(tmp_path: Path, name: str) -> None:
+    """A folder in the way, as on a read-only disk: an error that names the path, and the lock is free."""
+    (tmp_path / name).mkdir()
+    with pytest.raises(DcaiError, match=str(tmp_path / name)), lock(tmp_path / "guard.lock", what="It"):
+        pass
+    (tmp_path / name).rmdir()
+    with lock(tmp_path / "guard.lock", what="It"):
+        pass
