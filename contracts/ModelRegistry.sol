@@ -2,12 +2,16 @@
 pragma solidity 0.8.37;
 
 import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
+import {CollaborativeTrainer} from "./CollaborativeTrainer.sol";
+import {DataHandler} from "./data/DataHandler.sol";
+import {StakeIncentive} from "./incentives/StakeIncentive.sol";
 import {ICollaborativeTrainer} from "./interfaces/ICollaborativeTrainer.sol";
 import {IDataHandler} from "./interfaces/IDataHandler.sol";
 import {IIncentiveMechanism} from "./interfaces/IIncentiveMechanism.sol";
 import {IModel} from "./interfaces/IModel.sol";
 import {CreateParams, IModelRegistry} from "./interfaces/IModelRegistry.sol";
 import {CodeStorage} from "./libraries/CodeStorage.sol";
+import {Perceptron} from "./models/Perceptron.sol";
 
 /// @title Makes models and lists those that it made
 contract ModelRegistry is IModelRegistry {
@@ -28,15 +32,13 @@ contract ModelRegistry is IModelRegistry {
     mapping(address owner => mapping(string name => address)) public modelOf;
     address[] private _trainers;
 
-    /// @param trainer What the trainers run.
-    /// @param model What the models run.
-    /// @param incentive What the incentive mechanisms run.
-    /// @param dataHandler What the data handlers run.
-    constructor(address trainer, address model, address incentive, address dataHandler) {
-        trainerImplementation = _requireCode(trainer);
-        modelImplementation = _requireCode(model);
-        incentiveImplementation = _requireCode(incentive);
-        dataHandlerImplementation = _requireCode(dataHandler);
+    /// @dev It creates the implementations itself, by CREATE2: their addresses are hashes over their creation code, so whoever
+    /// knows the registry's address knows that they never had, nor can have, any other code.
+    constructor() {
+        trainerImplementation = address(new CollaborativeTrainer{salt: 0}());
+        modelImplementation = address(new Perceptron{salt: 0}());
+        incentiveImplementation = address(new StakeIncentive{salt: 0}());
+        dataHandlerImplementation = address(new DataHandler{salt: 0}());
     }
 
     /// @inheritdoc IModelRegistry
@@ -96,10 +98,5 @@ contract ModelRegistry is IModelRegistry {
             bool valid = (letter >= "a" && letter <= "z") || (letter >= "0" && letter <= "9") || letter == "-";
             if (!valid) revert InvalidName(name);
         }
-    }
-
-    function _requireCode(address implementation) private view returns (address) {
-        if (implementation.code.length == 0) revert NoCode(implementation);
-        return implementation;
     }
 }

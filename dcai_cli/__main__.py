@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -9,6 +10,11 @@ def main() -> None:
     """Run the command line and exit with its code."""
     from dcai_cli.cli.app import run
 
+    # Whatever a library writes beside our files (logs of databases, locks) is nobody else's business.
+    os.umask(0o077)
+    for stream in (sys.stdout, sys.stderr):
+        # A label may be any text, and a terminal may know less: no command fails for that.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.exit(run(sys.argv[1:]))
 
 

@@ -26,9 +26,6 @@ interface IModelRegistry {
     /// @notice The caller has a model of this name.
     error NameTaken(address owner, string name, address trainer);
 
-    /// @notice An implementation must be a contract.
-    error NoCode(address implementation);
-
     /// @notice A model was created.
     /// @param trainer Its entry contract, which is its address for every purpose.
     /// @param owner Who created it.

@@ -38,6 +38,7 @@ def deep_calls() -> Iterator[None]:
     finally:
         sys.setrecursionlimit(before)
 
+
 EMBEDDED_CHAIN_ID = 131_337
 """The chain id of every embedded chain; they differ in their genesis hash."""
 

@@ -30,21 +30,28 @@ class _Origin:
     registry: str
     salt: bytes
 
-    def address_of(self, proxy: bytes) -> bytes:
-        """Where the standard creation code of a proxy leads (EIP-1014)."""
+    def proxy_address(self, proxy: bytes) -> bytes:
+        """Where the standard creation code of a proxy leads."""
+        return self._create2(self.salt, _CREATION_HEAD + proxy)
+
+    def implementation_address(self, contract_name: str) -> bytes:
+        """Where the shipped creation code of an implementation leads."""
+        return self._create2(bytes(32), artifact(contract_name).bytecode)
+
+    def _create2(self, salt: bytes, creation: bytes) -> bytes:
+        """EIP-1014."""
         from eth_utils.address import to_canonical_address
         from eth_utils.crypto import keccak
 
-        creation = keccak(_CREATION_HEAD + proxy)
-        return keccak(b"\xff" + to_canonical_address(self.registry) + self.salt + creation)[12:]
+        return keccak(b"\xff" + to_canonical_address(self.registry) + salt + keccak(creation))[12:]
 
 
 def is_ours(chain: Chain, trainer_address: str) -> None:
     """Make sure that a trainer and its parts run the contracts that ship with this package.
 
     Each must be a minimal proxy (EIP-1167) of an implementation whose code equals the artifact's, byte for
-    byte; its address must be the one that the trainer's registry, owner and name give it by CREATE2; and each
-    part must serve this trainer.
+    byte; both addresses must be those that the trainer's registry, owner and name give them by CREATE2; and
+    each part must serve this trainer.
 
     Args:
         chain: where to look.
@@ -77,6 +84,15 @@ def is_ours(chain: Chain, trainer_address: str) -> None:
             raise _differs(contract_name, address, f"it serves {served}")
 
 
+def is_our_registry(chain: Chain, address: str) -> bool:
+    """Whether a registry makes models that `is_ours` accepts: it created the shipped implementations."""
+    origin = _Origin(address, bytes(32))
+    return all(
+        chain.code("0x" + origin.implementation_address(name).hex()) == artifact(name).deployed_bytecode
+        for name in (_TRAINER, *_PARTS.values())
+    )
+
+
 def _proxy_of_ours(chain: Chain, contract_name: str, address: str) -> bytes:
     """The code of a minimal proxy whose implementation is the shipped contract."""
     proxy = chain.code(address)
@@ -103,19 +119,22 @@ def _origin(chain: Chain, trainer_address: str) -> _Origin:
 
 
 def _check_address(origin: _Origin, contract_name: str, address: str, proxy: bytes) -> None:
-    """Make sure that a proxy began with empty storage.
+    """Make sure that a proxy began with empty storage, and that only the shipped code ever wrote to it.
 
     Code says nothing about storage: creation code can write to it, for instance weights or standing, and then
     return the code of a proxy. An address made by CREATE2 is a hash over the creation code. Where it is the
     address of the standard creation code, which writes nothing, only the implementation wrote to storage.
     That holds whoever the registry is, so no list of registries is needed.
 
-    It does not show that the implementation always had the code that it has now: a contract that is created
-    and destroyed within one transaction (EIP-6780) can come back with another.
+    Nor does code say anything about the past: a contract that is created and destroyed within one transaction
+    (EIP-6780) can come back with another. So the implementation's address must be a hash over the shipped
+    creation code, too, which gives the shipped code and no other.
     """
     from eth_utils.address import to_canonical_address
 
-    if to_canonical_address(address) != origin.address_of(proxy):
+    implementation = proxy[len(_PROXY_HEAD) : -len(_PROXY_TAIL)]
+    follows = to_canonical_address(address) == origin.proxy_address(proxy)
+    if not follows or implementation != origin.implementation_address(contract_name):
         raise _differs(contract_name, address, f"its address does not follow from registry {origin.registry}")
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dcai_cli.chain.artifacts import artifact
-from dcai_cli.domain import CLASSES, Terms, format_duration
+from dcai_cli.chain.verification import is_our_registry
+from dcai_cli.domain import CLASSES, Terms, format_duration, format_ether
 from dcai_cli.errors import BadInput, DcaiError, UsageError
 from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.services.accounts import Password, acting_account, unlock
@@ -21,11 +21,23 @@ if TYPE_CHECKING:
 
     from dcai_cli.services.workspace import Workspace
 
-PARTS = ("CollaborativeTrainer", "Perceptron", "StakeIncentive", "DataHandler")
-"""What the registry clones, in the order of its constructor's arguments."""
+GAS_PER_SPEC_BYTE = 220
+GAS_PER_MODEL = 620_000
+GAS_PER_WORD = 24_000
+GAS_PER_SEAL = 35_000
+"""What the steps after the registry take, measured and rounded up."""
 
 WORDS_PER_TRANSACTION = 400
 """Words of weights that one transaction writes: 22,100 gas each on fresh storage, and calldata."""
+
+MAX_WAIT_S = 36_525 * 86_400
+"""The longest wait, gap and idle time that the contracts take: a hundred years (`StakeIncentive.sol`)."""
+
+MAX_COST_WEIGHT_WEI = 10**24
+"""The highest cost weight that the contracts take (`StakeIncentive.sol`)."""
+
+MAX_SPEC_BYTES = 24_575
+"""The longest feature spec that the contracts take (`CodeStorage.sol`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +60,32 @@ class Deployment:
 
 
 def check_terms(terms: Terms) -> None:
-    """Refuse time-outs that the contract would refuse, in words.
+    """Refuse terms that the contract would refuse, in words.
 
     Raises:
-        UsageError: the waits are not in order, or closer than the gap.
+        UsageError: the waits are not in order, or closer than the gap; or something is too large.
     """
+    limits = (
+        ("refund wait", terms.refund_wait_s),
+        ("report wait", terms.report_wait_s),
+        ("owner wait", terms.owner_wait_s),
+        ("public wait", terms.public_wait_s),
+        ("least gap", terms.min_gap_s),
+        ("most idle time", terms.max_idle_s),
+    )
+    for what, seconds in limits:
+        if seconds > MAX_WAIT_S:
+            raise UsageError(
+                f"The {what} is {format_duration(seconds)}; the contracts take {format_duration(MAX_WAIT_S)} "
+                "at most.",
+                hint="Shorten it.",
+            )
+    if terms.cost_weight_wei > MAX_COST_WEIGHT_WEI:
+        raise UsageError(
+            f"The cost weight is {terms.cost_weight_wei} wei; the contracts take {MAX_COST_WEIGHT_WEI} wei "
+            "at most.",
+            hint="Lower --cost-weight.",
+        )
     order = (
         ("refund wait", terms.refund_wait_s, "report wait", terms.report_wait_s, terms.min_gap_s),
         ("report wait", terms.report_wait_s, "owner wait", terms.owner_wait_s, terms.min_gap_s),
@@ -81,6 +114,26 @@ def check_name(name: str) -> None:
         raise UsageError(
             f"{name!r} cannot be the name of a model.",
             hint="Use 1 to 32 lower-case letters, digits and dashes.",
+        )
+
+
+def check_spec(spec: FeatureSpec) -> None:
+    """Refuse a feature spec that the contract would refuse.
+
+    Raises:
+        BadInput: it does not tell two classes apart.
+        UsageError: it is too long.
+    """
+    if len(spec.labels) != CLASSES:
+        raise BadInput(
+            f"The labels are {', '.join(spec.labels)}; a model tells {CLASSES} apart.",
+            hint="Name two labels.",
+        )
+    size = len(spec.to_json().encode())
+    if size > MAX_SPEC_BYTES:
+        raise UsageError(
+            f"The feature spec has {size:,} bytes; the contracts take {MAX_SPEC_BYTES:,} at most.",
+            hint="Use fewer or shorter columns, bins and labels.",
         )
 
 
@@ -115,17 +168,16 @@ def deploy_model(
 
     Raises:
         BadInput: a model has this name already that is sealed, or differs in spec, margin or terms.
-        UsageError: the registry would refuse the name, or the time-outs contradict each other.
+        UsageError: the contracts would refuse the name, the spec or the terms.
     """
     check_name(name)
-    if len(spec.labels) != CLASSES:
-        raise BadInput(
-            f"The labels are {', '.join(spec.labels)}; a model tells {CLASSES} apart.",
-            hint="Name two labels.",
-        )
+    check_spec(spec)
     check_terms(terms)
     stored = acting_account(workspace, account)
-    confirm(f"Deploy model {name} from {stored.name} ({stored.address}).")
+    confirm(
+        f"Deploy model {name} from {stored.name} ({stored.address}). "
+        + _cost(workspace, stored.address, spec, len(pretrained_words), seal=seal)
+    )
     key = unlock(workspace, stored, password)
     with workspace.sending(key.address):
         # What an earlier run had signed when it died may have been its last step, the seal.
@@ -149,6 +201,22 @@ def deploy_model(
         gas_used=sum(step.gas_used for step in steps),
         fee_wei=sum(step.fee_wei for step in steps),
         transactions=tuple(step.hash for step in steps),
+    )
+
+
+def _cost(workspace: Workspace, account: str, spec: FeatureSpec, words: int, *, seal: bool) -> str:
+    """What a deployment will cost, and what the account has, in words."""
+    chain = workspace.chain
+    count = 1 + -(-words // WORDS_PER_TRANSACTION) + int(seal)
+    gas = GAS_PER_MODEL + GAS_PER_SPEC_BYTE * len(spec.to_json().encode()) + GAS_PER_WORD * words
+    gas += GAS_PER_SEAL if seal else 0
+    if _known_registry(workspace, account) is None:
+        count += 1
+        gas += chain.estimate_gas(account, None, chain.encode_deploy("ModelRegistry"))
+    fee_wei = gas * chain.fees().max_fee_per_gas_wei
+    return (
+        f"That takes {count} transactions of about {gas:,} gas in all, up to {format_ether(fee_wei)} at the "
+        f"present gas price; the balance is {format_ether(chain.balance_wei(account))}."
     )
 
 
@@ -213,42 +281,27 @@ def _registry(
     workspace: Workspace, key: LocalAccount, steps: list[Sent], progress: Callable[[str], None]
 ) -> str:
     """The registry of this chain: deployed by whoever needs it first, remembered in the ledger."""
+    chain = workspace.chain
+    address = _known_registry(workspace, key.address)
+    if address is None:
+        progress("deploying the contracts")
+        data = chain.encode_deploy("ModelRegistry")
+        sent = submit(workspace, key, kind="deploy", detail="ModelRegistry", to=None, data=data)
+        steps.append(sent)
+        address = sent.contract_address
+    if address is None:
+        raise DcaiError("The node named no address for the registry.", hint="Try another node: --rpc-url URL")
+    workspace.ledger.choose(chain.key, "registry", address)
+    return address
+
+
+def _known_registry(workspace: Workspace, account: str) -> str | None:
+    """The registry that this ledger knows of, unless its contracts are those of another version."""
     chain, ledger = workspace.chain, workspace.ledger
-    addresses: list[str] = []
-    for part in (*PARTS, "ModelRegistry"):
-        address = ledger.choice(chain.key, part) or _mined_part(workspace, key.address, part)
-        if address is None or not _runs(chain.code(address), part, addresses):
-            progress(f"deploying {part}")
-            data = chain.encode_deploy(part, *(addresses if part == "ModelRegistry" else ()))
-            sent = submit(workspace, key, kind="deploy", detail=part, to=None, data=data)
-            steps.append(sent)
-            address = sent.contract_address
-        if address is None:
-            raise DcaiError(f"The node named no address for {part}.", hint="Try another node: --rpc-url URL")
-        ledger.choose(chain.key, part, address)
-        addresses.append(address)
-    return addresses[-1]
-
-
-def _runs(code: bytes, part: str, addresses: Sequence[str]) -> bool:
-    """Whether this is the code of a part as it ships; an older version's is not.
-
-    The registry's code holds the addresses of the parts that it clones, where the artifact has zeros.
-    """
-    if part == "ModelRegistry":
-        for address in addresses:
-            word = bytes.fromhex(address[2:])
-            if word not in code:
-                return False
-            code = code.replace(word, bytes(20))
-    return code == artifact(part).deployed_bytecode
-
-
-def _mined_part(workspace: Workspace, account: str, part: str) -> str | None:
-    mined = workspace.ledger.transactions(
-        workspace.chain.key, account=account, states=("mined",), kind="deploy"
-    )
-    return next((stored.contract_address for stored in reversed(mined) if stored.detail == part), None)
+    mined = ledger.transactions(chain.key, account=account, states=("mined",), kind="deploy")
+    last = mined[-1].contract_address if mined else None
+    address = ledger.choice(chain.key, "registry") or last
+    return address if address is not None and is_our_registry(chain, address) else None
 
 
 def _create(

@@ -187,15 +187,17 @@ contract RegistryTest is TrainerTest {
         assertEq(bytes(trainer.featureSpec()).length, 24_575);
     }
 
-    /// A registry of implementations that are no contracts is not made.
-    function test_ImplementationsMustBeContracts() public {
-        bytes memory arguments = abi.encode(address(this), address(this), alice, address(this));
-        vm.expectRevert(abi.encodeWithSelector(IModelRegistry.NoCode.selector, alice));
-        this.deployRegistry(arguments);
+    /// The implementations stand where CREATE2 puts their creation code, so they never had another code.
+    function test_ImplementationsAreCreatedByTheRegistry() public view {
+        assertEq(registry.trainerImplementation(), _created("CollaborativeTrainer"));
+        assertEq(registry.modelImplementation(), _created("Perceptron"));
+        assertEq(registry.incentiveImplementation(), _created("StakeIncentive"));
+        assertEq(registry.dataHandlerImplementation(), _created("DataHandler"));
     }
 
-    function deployRegistry(bytes memory arguments) external {
-        vm.deployCode("out/ModelRegistry.sol/ModelRegistry.json", arguments);
+    function _created(string memory name) private view returns (address) {
+        bytes memory creation = vm.getCode(string.concat("out/", name, ".sol/", name, ".json"));
+        return vm.computeCreate2Address(0, keccak256(creation), address(registry));
     }
 
     function _predicted(address implementation) private view returns (address) {

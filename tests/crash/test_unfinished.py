@@ -167,7 +167,7 @@ def test_half_written_weights_are_completed_and_never_sealed(make_dcai: MakeDcai
     """Without its weights the deployment is refused; with them it is finished."""
     dcai = make_dcai(None)
     words = [int.from_bytes(bytes(30) + b"\x00\x07", "big")] * (2 * WORDS_PER_TRANSACTION) + [0]
-    with dying.at(Chain, "send", after=False, call=8):  # five parts, the model, its first half, its second
+    with dying.at(Chain, "send", after=False, call=4):  # the contracts, the model, its first half, its second
         pretrain(dcai, words)
 
     with pytest.raises(BadInput, match="began to write weights"):

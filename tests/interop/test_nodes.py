@@ -11,7 +11,6 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from dcai_cli.chain import Chain, Receipt, open_chain
-from dcai_cli.chain.artifacts import artifact
 from dcai_cli.chain.commitment import batch_hash, samples_root
 from dcai_cli.chain.price import deposit_per_unit_wei
 from dcai_cli.chain.verification import is_ours
@@ -28,7 +27,6 @@ TERMS_TUPLE = (DAY, 2 * DAY, 7 * DAY, 9 * DAY, DAY, 3600, 10**11)
 SPEC = '{"kind":"text"}'
 SAMPLES = [bytes([label, 0, 2, 0, index, 1, index]) for index in range(5) for label in (0, 1)]
 PAYLOAD = b"".join(SAMPLES)
-PARTS = ("CollaborativeTrainer", "Perceptron", "StakeIncentive", "DataHandler")
 
 
 @dataclass(frozen=True)
@@ -50,14 +48,9 @@ def transact(chain: Chain, to: str | None, data: bytes, value_wei: int = 0, marg
     return receipt
 
 
-def deploy_implementations(chain: Chain) -> list[str]:
-    """Deploy the four implementations."""
-    return [str(transact(chain, None, chain.encode_deploy(name)).contract_address) for name in PARTS]
-
-
-def create_model(chain: Chain, implementations: list[str]) -> Receipt:
+def create_model(chain: Chain) -> Receipt:
     """Deploy a registry and let it make a model."""
-    registry = transact(chain, None, chain.encode_deploy("ModelRegistry", *implementations)).contract_address
+    registry = transact(chain, None, chain.encode_deploy("ModelRegistry")).contract_address
     params = ("model", SPEC, (4096, 300, False, 2), TERMS_TUPLE)
     return transact(chain, registry, chain.encode("ModelRegistry", "create", params))
 
@@ -69,7 +62,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     url = request.getfixturevalue("anvil_url") if request.param == "anvil" else None
     with open_chain(Settings(folder, folder, folder, rpc_url=url)) as chain:
         chain.fund_if_new(OWNER.address)
-        created = create_model(chain, deploy_implementations(chain))
+        created = create_model(chain)
         trainer = chain.events("ModelRegistry", created)[0].args["trainer"]
         transact(chain, trainer, chain.encode("CollaborativeTrainer", "seal"))
         yield World(chain, trainer, created)
@@ -217,31 +210,6 @@ def test_addresses_without_our_code_are_refused_by_name(world: World) -> None:
         is_ours(chain, str(transact(chain, None, chain.encode_deploy("DataHandler")).contract_address))
 
 
-@pytest.mark.parametrize("part", range(4))
-def test_a_part_with_other_code_is_named(world: World, part: int) -> None:
-    """A model of which one implementation differs in its last byte is not ours, whichever it is."""
-    chain = world.chain
-    implementations = deploy_implementations(chain)
-    code = artifact(PARTS[part]).bytecode
-    # Behind the code: it runs as before and is not the same.
-    runtime_length = len(artifact(PARTS[part]).deployed_bytecode)
-    longer = _with_a_byte_more(code, runtime_length)
-    implementations[part] = str(transact(chain, None, longer).contract_address)
-    created = create_model(chain, implementations)
-    trainer = chain.events("ModelRegistry", created)[0].args["trainer"]
-    with pytest.raises(WrongChain, match=f"not the {PARTS[part]} of this version .* has other code"):
-        is_ours(chain, trainer)
-
-
-def _with_a_byte_more(creation: bytes, runtime_length: int) -> bytes:
-    """The creation code that deploys the same runtime with one more byte behind it."""
-    length = runtime_length.to_bytes(2, "big")
-    longer = (runtime_length + 1).to_bytes(2, "big")
-    head, runtime = creation[:-runtime_length], creation[-runtime_length:]
-    assert b"\x61" + length in head
-    return head.replace(b"\x61" + length, b"\x61" + longer) + runtime + b"\x00"
-
-
 def test_time_advances_by_what_was_asked(world: World) -> None:
     """25 hours later means at least 25 hours in the chain's time, in its next block too."""
     chain = world.chain
@@ -264,6 +232,8 @@ def test_the_same_transactions_use_the_same_gas_on_both(anvil_url: str, tmp_path
     for url in (None, anvil_url):
         with open_chain(Settings(tmp_path, tmp_path, tmp_path, rpc_url=url)) as chain:
             chain.fund_if_new(OWNER.address)
-            deployed = [transact(chain, None, chain.encode_deploy(name)) for name in PARTS]
+            deployed = [
+                transact(chain, None, chain.encode_deploy(name)) for name in ("ModelRegistry", "DataHandler")
+            ]
             used.append([receipt.gas_used for receipt in deployed])
     assert used[0] == used[1]

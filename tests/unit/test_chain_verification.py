@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from dcai_cli.chain import Chain, Receipt, abi, open_chain
+from dcai_cli.chain.artifacts import artifact
 from dcai_cli.chain.commitment import samples_root
 from dcai_cli.chain.verification import is_ours
 from dcai_cli.config import Settings
@@ -141,8 +142,9 @@ def forger(tmp_path: Path) -> Iterator[Forger]:
     with open_chain(Settings(tmp_path, tmp_path, tmp_path)) as chain:
         chain.fund_if_new(THIEF.address)
         factory = deploy(chain, creation(FACTORY, {}))
-        parts = tuple(deploy(chain, chain.encode_deploy(name)) for name in PARTS)
-        yield Forger(chain, factory, parts)
+        forger = Forger(chain, factory, ())
+        parts = tuple(forger.create(artifact(name).bytecode, bytes(32)) for name in PARTS)
+        yield replace(forger, implementations=parts)
 
 
 def refunded_wei(chain: Chain, trainer: str) -> int:
@@ -181,6 +183,36 @@ def test_a_model_whose_batches_were_settled_at_its_creation_is_refused(forger: F
     with pytest.raises(WrongChain, match=r"not the StakeIncentive .* does not follow") as refused:
         is_ours(forger.chain, trainer)
     assert refused.value.exit_code == 17
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_an_implementation_that_could_have_had_another_code_is_refused(forger: Forger, part: int) -> None:
+    """It has the shipped code now, at an address that says nothing of what it had before."""
+    implementations = list(forger.implementations)
+    implementations[part] = deploy(forger.chain, forger.chain.encode_deploy(PARTS[part]))
+    trainer = replace(forger, implementations=tuple(implementations)).model({})
+    with pytest.raises(WrongChain, match=f"not the {PARTS[part]} .* does not follow"):
+        is_ours(forger.chain, trainer)
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_a_part_with_other_code_is_named(forger: Forger, part: int) -> None:
+    """A model of which one implementation has a byte more is not ours, whichever it is."""
+    implementations = list(forger.implementations)
+    longer = _with_a_byte_more(artifact(PARTS[part]).bytecode, len(artifact(PARTS[part]).deployed_bytecode))
+    implementations[part] = forger.create(longer, bytes(32))
+    trainer = replace(forger, implementations=tuple(implementations)).model({})
+    with pytest.raises(WrongChain, match=f"not the {PARTS[part]} of this version .* has other code"):
+        is_ours(forger.chain, trainer)
+
+
+def _with_a_byte_more(creation: bytes, runtime_length: int) -> bytes:
+    """The creation code that deploys the same runtime with one more byte behind it."""
+    length = runtime_length.to_bytes(2, "big")
+    longer = (runtime_length + 1).to_bytes(2, "big")
+    head, runtime = creation[:-runtime_length], creation[-runtime_length:]
+    assert b"\x61" + length in head
+    return head.replace(b"\x61" + length, b"\x61" + longer) + runtime + b"\x00"
 
 
 @pytest.mark.parametrize("part", PARTS)

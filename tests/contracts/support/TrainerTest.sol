@@ -36,25 +36,15 @@ abstract contract TrainerTest is Test {
 
     function setUp() public virtual {
         vm.warp(1_800_000_000);
-        bytes memory implementations = abi.encode(
-            deployShipped("CollaborativeTrainer"),
-            deployShipped("Perceptron"),
-            deployShipped("StakeIncentive"),
-            deployShipped("DataHandler")
-        );
-        registry = IModelRegistry(vm.deployCode("out/ModelRegistry.sol/ModelRegistry.json", implementations));
+        // As it is shipped. Tests themselves are compiled without the intermediate representation, which would take a
+        // minute, and whatever they import would be too.
+        registry = IModelRegistry(vm.deployCode("out/ModelRegistry.sol/ModelRegistry.json"));
         useModel("main", defaultShape());
         vm.prank(owner);
         trainer.seal();
         for (uint256 i = 0; i < 4; i++) {
             vm.deal([owner, alice, bob, carol][i], 1000 ether);
         }
-    }
-
-    /// Deploys a contract as it is shipped. Tests themselves are compiled without the intermediate representation, which
-    /// would take a minute, and whatever they import would be too.
-    function deployShipped(string memory name) internal returns (address) {
-        return vm.deployCode(string.concat("out/", name, ".sol/", name, ".json"));
     }
 
     function defaultShape() internal pure returns (ModelParams memory) {
