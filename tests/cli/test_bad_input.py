@@ -380,12 +380,15 @@ def foreign(dcai: Dcai) -> dict[str, str]:
     """Contracts that are not ours, some of them nearly, by what they are."""
     stop = dcai.send("bob", None, creation(b"\0")).contract_address
     assert stop is not None
-    parts = {name: value for scope, name, value in dcai.ledger_rows()["choices"] if scope}
+    (registry,) = [value for _, name, value in dcai.ledger_rows()["choices"] if name == "registry"]
+    with dcai.chain() as chain:
+        trainer = chain.view("ModelRegistry", registry, "trainerImplementation")
+        perceptron = chain.view("ModelRegistry", registry, "modelImplementation")
     cases = {
         "no proxy": creation(b"\0"),
         "a proxy of something else": creation(clone(stop)),
-        "our trainer without parts": creation(clone(parts["CollaborativeTrainer"])),
-        "another part of ours": creation(clone(parts["Perceptron"])),
+        "our trainer without parts": creation(clone(trainer)),
+        "another part of ours": creation(clone(perceptron)),
     }
     return {name: str(dcai.send("bob", None, code).contract_address) for name, code in cases.items()}
 

@@ -140,7 +140,18 @@ def test_an_interruption_ends_with_130_and_leaves_everything(
         command.until("[y/N]")
         command.process.send_signal(signal.SIGINT)
         code, out = command.end()
-    assert (code, json.loads(out)["error"]["code"]) == (130, "interrupted")
+    error = json.loads(out)["error"]
+    assert (code, error["code"]) == (130, "interrupted")
+    assert "goes on where" in error["hint"]
+
+
+def test_an_interruption_of_what_has_no_steps_promises_nothing(dcai: Dcai, terminal: StartTerminal) -> None:
+    """Ctrl-C at a question of a command that does one thing: no hint that another run goes on."""
+    command = terminal(dcai, "devnet", "reset", "--json")
+    command.until("[y/N]")
+    command.process.send_signal(signal.SIGINT)
+    code, out = command.end()
+    assert (code, json.loads(out)["error"]["hint"]) == (130, "")
 
 
 def test_a_second_process_is_told_who_works_here(dcai: Dcai, films: Path, terminal: StartTerminal) -> None:
