@@ -65,7 +65,10 @@ def import_(
     *,
     name: Name,
     file: Annotated[
-        Path | None, typer.Option("--file", help="A key file of geth, foundry or ape; its password opens it.")
+        Path | None,
+        typer.Option(
+            "--file", help="A key file of geth, foundry or ape; its password opens it.", readable=False
+        ),
     ] = None,
     rpc_url: options.RpcUrl = None,
     password_file: options.PasswordFile = None,

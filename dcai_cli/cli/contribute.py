@@ -31,7 +31,9 @@ def register(app: typer.Typer) -> None:
 
 
 def contribute(
-    file: Annotated[Path, typer.Argument(help="Rows: csv, tsv, jsonl (each also .gz) or parquet.")],
+    file: Annotated[
+        Path, typer.Argument(help="Rows: csv, tsv, jsonl (each also .gz) or parquet.", readable=False)
+    ],
     *,
     model: options.Model = None,
     text_column: Annotated[str | None, typer.Option(help="Column of the text.")] = None,

@@ -23,7 +23,9 @@ def _group() -> None:
 )
 def export(
     *,
-    output_file: Annotated[Path, typer.Option("--output", "-o", help="The csv file to write.")],
+    output_file: Annotated[
+        Path, typer.Option("--output", "-o", help="The csv file to write.", readable=False)
+    ],
     model: options.Model = None,
     rpc_url: options.RpcUrl = None,
     chain_id: options.ChainId = None,

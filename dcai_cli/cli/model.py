@@ -42,7 +42,7 @@ def deploy(
         str | None, typer.Option(help="The two labels, the class 0 first, as in csv: ham,spam.")
     ] = None,
     schema: Annotated[
-        Path | None, typer.Option(help="TOML file with the columns of a tabular model.")
+        Path | None, typer.Option(help="TOML file with the columns of a tabular model.", readable=False)
     ] = None,
     n_features: Annotated[
         int, typer.Option(min=256, max=16_777_216, help="Size of the hash space, 256 to 16777216.")
@@ -69,7 +69,8 @@ def deploy(
         int, typer.Option(min=1, help="Price of a sample; in wei, times 3600 a unit.")
     ] = 10**11,
     pretrain: Annotated[
-        Path | None, typer.Option(help="Weights (.npz), or labelled rows to train on before sealing.")
+        Path | None,
+        typer.Option(help="Weights (.npz), or labelled rows to train on before sealing.", readable=False),
     ] = None,
     no_seal: Annotated[bool, typer.Option("--no-seal", help="Do not open it for contributions yet.")] = False,
     rpc_url: options.RpcUrl = None,
@@ -381,7 +382,7 @@ def verify(
     epilog="Example: dcai model evaluate test.csv --model reviews. Exit codes: 0, 2, 13, 15 (bad file), 17.",
 )
 def evaluate(
-    file: Annotated[Path, typer.Argument(help="Labelled rows: csv, tsv, jsonl or parquet.")],
+    file: Annotated[Path, typer.Argument(help="Labelled rows: csv, tsv, jsonl or parquet.", readable=False)],
     *,
     model: options.Model = None,
     text_column: TextColumn = None,

@@ -41,6 +41,7 @@ PasswordFile = Annotated[
         "--password-file",
         help="File that holds the account's password. (env: ETH_PASSWORD)",
         rich_help_panel=_NETWORK,
+        readable=False,
     ),
 ]
 Model = Annotated[

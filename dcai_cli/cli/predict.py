@@ -30,9 +30,12 @@ def predict(
         str | None, typer.Argument(help="Text; for a tabular model a JSON object of column to cell.")
     ] = None,
     *,
-    file: Annotated[Path | None, typer.Option("--file", "-f", help="Predict every row of a file.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="Predict every row of a file.", readable=False)
+    ] = None,
     output_file: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write the rows with their predictions as csv.")
+        Path | None,
+        typer.Option("--output", "-o", help="Write the rows with their predictions as csv.", readable=False),
     ] = None,
     model: options.Model = None,
     text_column: Annotated[str | None, typer.Option(help="Column of the text.")] = None,

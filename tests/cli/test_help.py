@@ -118,3 +118,11 @@ def test_help_imports_nothing_heavy(empty: Dcai, arguments: list[str]) -> None:
 def test_what_only_reads_ledger_and_keys_imports_nothing_heavy(dcai: Dcai, arguments: list[str]) -> None:
     """A command that asks no chain loads none of its libraries."""
     assert not imported_by(dcai, *arguments) & HEAVY
+
+
+def test_what_a_file_is_like_is_judged_by_the_command_alone() -> None:
+    """No file is refused while options are read: that would be a usage error, where it is bad input."""
+    descriptors = [option.type_descriptor for command in COMMANDS.values() for option in command.params]
+    paths = [descriptor.parameter_info for descriptor in descriptors if descriptor.is_path]
+    assert len(paths) >= 9
+    assert not any(path.readable or path.writable or path.exists for path in paths)
