@@ -48,7 +48,7 @@ def refunds(
     quiet: options.Quiet = False,
 ) -> None:
     """Show your deposits that are still out, or take back those that are due."""
-    from dcai_cli.services.claim import claim_refunds, pending_refunds
+    from dcai_cli.services.refund import claim_refunds, pending_refunds
 
     output = Output("refunds", json=json, quiet=quiet, yes=yes)
     with options.open_workspace(rpc_url=rpc_url, chain_id=chain_id, password_file=password_file) as workspace:
@@ -75,7 +75,7 @@ def reports(
     quiet: options.Quiet = False,
 ) -> None:
     """Show others' samples that the model rejects and what they would pay, or take it."""
-    from dcai_cli.services.claim import claim_reports, pending_reports
+    from dcai_cli.services.report import claim_reports, pending_reports
 
     output = Output("reports", json=json, quiet=quiet, yes=yes)
     with options.open_workspace(rpc_url=rpc_url, chain_id=chain_id, password_file=password_file) as workspace:

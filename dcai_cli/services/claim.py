@@ -1,27 +1,23 @@
-"""Claims: one's own deposits back, and those of others' samples that the model rejects."""
+"""What refunds and reports share: what can be claimed of a batch, and claiming it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dcai_cli.chain import FeeTooLow, GasTooHigh
-from dcai_cli.chain.commitment import sample_proof, samples_root
-from dcai_cli.domain import MAX_TRANSACTION_BYTES, MAX_TRANSACTION_GAS, Batch, bits
+from dcai_cli.domain import MAX_TRANSACTION_BYTES, MAX_TRANSACTION_GAS, Batch
 from dcai_cli.errors import DcaiError, InsufficientFunds, PartlyDone
-from dcai_cli.features.payload import decode_payload, sample_units, split_payload
 from dcai_cli.ledger import Claim
 from dcai_cli.services.accounts import Password, acting_account, unlock
-from dcai_cli.services.models import HostedModel, find_model, known_models, snapshot
+from dcai_cli.services.models import HostedModel, find_model, known_models
 from dcai_cli.services.transactions import GAS_MARGIN_PERCENT, Sent, recover, submit
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
-    from dcai_cli.ledger import StoredBatch
-    from dcai_cli.models.perceptron import Perceptron
     from dcai_cli.services.workspace import Workspace
 
 USABLE_BYTES = MAX_TRANSACTION_BYTES * 3 // 4
@@ -92,74 +88,7 @@ class Claimed:
     transactions: tuple[str, ...]
 
 
-def pending_refunds(
-    workspace: Workspace, *, model: str | None = None, account: str | None = None
-) -> list[ClaimItem]:
-    """One's own batches with something still open, the most urgent first.
-
-    Args:
-        workspace: the opened parts.
-        model: only of this model.
-        account: whose; the acting account's if None.
-    """
-    address = acting_account(workspace, account).address
-    # Reading takes no lock, so a claim may be on its way that the ledger does not know to be mined: what
-    # the chain paid must not be written down as lost.
-    return _refund_items(workspace, address, _models(workspace, model), learn=False)
-
-
-def pending_reports(
-    workspace: Workspace, *, model: str | None = None, account: str | None = None
-) -> list[ClaimItem]:
-    """Others' batches with something still open, and what claiming them now would pay."""
-    address = acting_account(workspace, account).address
-    return _report_items(workspace, address, _models(workspace, model))
-
-
-def claim_refunds(
-    workspace: Workspace,
-    *,
-    password: Password,
-    model: str | None = None,
-    account: str | None = None,
-    confirm: Callable[[Sequence[ClaimItem]], None] = lambda _: None,
-    progress: Callable[[int, int], None] = lambda _done, _all: None,
-) -> Claimed:
-    """Take back every deposit that is due and that the model agrees with.
-
-    Args:
-        workspace: the opened parts.
-        password: asked once for the account's password, if there is something to claim.
-        model: only of this model.
-        account: whose; the acting account's if None.
-        confirm: gets what will be claimed; raises to stop.
-        progress: gets (batches claimed, batches in all).
-
-    Raises:
-        Reverted: the contract refused; with the reason.
-        PartlyDone: it broke off after some claims; the same call again goes on.
-    """
-    return _claim(
-        workspace, password, model, account, confirm, progress, pending=_refund_items, send=_send_refunds
-    )
-
-
-def claim_reports(
-    workspace: Workspace,
-    *,
-    password: Password,
-    model: str | None = None,
-    account: str | None = None,
-    confirm: Callable[[Sequence[ClaimItem]], None] = lambda _: None,
-    progress: Callable[[int, int], None] = lambda _done, _all: None,
-) -> Claimed:
-    """Take one's share of others' deposits that the model rejects; sweep what everybody left."""
-    return _claim(
-        workspace, password, model, account, confirm, progress, pending=_report_items, send=_send_reports
-    )
-
-
-def _claim(
+def claim_due(
     workspace: Workspace,
     password: Password,
     model: str | None,
@@ -170,13 +99,28 @@ def _claim(
     pending: Callable[[Workspace, str, Sequence[HostedModel]], list[ClaimItem]],
     send: Callable[[Workspace, LocalAccount, Sequence[ClaimItem]], Iterator[tuple[int, Sent]]],
 ) -> Claimed:
+    """Claim all that is due, after a yes.
+
+    Args:
+        workspace: the opened parts.
+        password: asked once for the account's password, if there is something to claim.
+        model: only of this model.
+        account: whose; the acting account's if None.
+        confirm: gets what will be claimed; raises to stop.
+        progress: gets (batches claimed, batches in all).
+        pending: lists an address's items of some models.
+        send: claims items; yields (batches claimed, transaction).
+
+    Raises:
+        PartlyDone: it broke off after some claims; the same call again goes on.
+    """
     stored = acting_account(workspace, account)
     sent: list[Sent] = []
     with workspace.sending(stored.address):
         # What cannot be sent for want of ether must not keep ether from coming in: a claim takes its nonce.
         with suppress(InsufficientFunds, FeeTooLow):
             recover(workspace, stored.address)
-        items = pending(workspace, stored.address, _models(workspace, model))
+        items = pending(workspace, stored.address, models_meant(workspace, model))
         chosen = [item for item in items if item.claimable or item.sweep]
         if chosen:
             confirm(chosen)
@@ -211,162 +155,32 @@ def _claim(
     )
 
 
-def _models(workspace: Workspace, wanted: str | None) -> list[HostedModel]:
+def models_meant(workspace: Workspace, wanted: str | None) -> list[HostedModel]:
+    """The model that was named, or all that are known."""
     return known_models(workspace) if wanted is None else [find_model(workspace, wanted)]
 
 
-# --- one's own -------------------------------------------------------------------------------------------
-
-
-def _refund_items(
-    workspace: Workspace, address: str, models: Sequence[HostedModel], *, learn: bool = True
-) -> list[ClaimItem]:
-    now = workspace.chain.timestamp()
-    items = []
-    for model in models:
-        replica: Perceptron | None = None
-        for stored in workspace.ledger.batches(
-            workspace.chain.key, address, state="open", model=model.address
-        ):
-            item = _open_refund(workspace, model, stored, learn=learn)
-            if item is None:
-                continue
-            if not workspace.chain.view("DataHandler", model.data_handler, "verify", item.batch.as_tuple()):
-                item = replace(item, state="missing")
-            elif now >= item.due_at:
-                replica = replica or snapshot(workspace.chain, model)
-                sweep = now >= item.batch.added_at + _sweep_wait_s(model, address)
-                item = _judged(item, replica.agree(item.payload) & item.open, now, sweep=sweep)
-            items.append(item)
-    return sorted(items, key=lambda item: (item.due_at, item.batch.id))
-
-
-def _open_refund(
-    workspace: Workspace, model: HostedModel, stored: StoredBatch, *, learn: bool
-) -> ClaimItem | None:
-    """What is open of a batch by the chain, which knows what others took; None if nothing is.
-
-    Args:
-        workspace: the opened parts.
-        model: the batch's model.
-        stored: the batch.
-        learn: write into the ledger what others took.
-    """
-    batch = stored.on_chain()
-    settled, paid_wei = _stake(workspace, model, batch)
-    lost_wei = paid_wei - stored.refunded_wei
-    if learn and (settled, lost_wei) != (stored.settled, stored.lost_wei):
-        workspace.ledger.settle_batch(stored, settled=settled, lost_wei=lost_wei)
-    left_wei = batch.deposit_wei - paid_wei
-    if not left_wei:
-        return None
-    assert stored.payload is not None
-    return ClaimItem(
-        model=model,
-        batch=batch,
-        payload=stored.payload,
-        open=(1 << batch.count) - 1 & ~settled,
-        agreed=0,
-        amount_wei=left_wei,
-        due_at=batch.added_at + model.terms.refund_wait_s,
-        expires_at=batch.added_at + model.terms.report_wait_s,
-        state="waiting",
-        claimable=0,
-    )
-
-
-def _sweep_wait_s(model: HostedModel, address: str) -> int:
+def sweep_wait_s(model: HostedModel, address: str) -> int:
     """After how long an address may sweep what is left of a batch."""
     owns = address.lower() == model.owner.lower()
     return model.terms.owner_wait_s if owns else model.terms.public_wait_s
 
 
-def _judged(item: ClaimItem, agreed: int, now: int, *, sweep: bool) -> ClaimItem:
-    if sweep:
-        # Everything that is left, whatever the model says; others may be faster.
-        return replace(item, agreed=agreed, state="sweepable", sweep=True)
-    if not agreed:
-        state = "disputed"
-    elif now >= item.expires_at:
-        state = "at-risk"
-    else:
-        state = "due"
-    return replace(item, agreed=agreed, claimable=agreed, state=state)
-
-
-def _stake(workspace: Workspace, model: HostedModel, batch: Batch) -> tuple[int, int]:
+def stake(workspace: Workspace, model: HostedModel, batch: Batch) -> tuple[int, int]:
     """Bitmap of settled samples and wei paid out of a batch."""
     settled, paid_wei, *_ = workspace.chain.view("StakeIncentive", model.incentive, "stakeOf", batch.id)
     return settled, paid_wei
 
 
-def _send_refunds(
-    workspace: Workspace, key: LocalAccount, items: Sequence[ClaimItem]
-) -> Iterator[tuple[int, Sent]]:
-    done = 0
-    for item in items:
-        if item.sweep:
-            done += 1
-            yield done, _sweep(workspace, key, item)
-    for model in {item.model.address: item.model for item in items}.values():
-        queue = [item for item in items if item.model.address == model.address and not item.sweep]
-        while queue:
-            group = _fit_bytes(queue)
-            sent = _refund_group(workspace, key, model, group)
-            while sent is None:
-                group = group[: len(group) // 2] if len(group) > 1 else [_halved(group[0])]
-                sent = _refund_group(workspace, key, model, group)
-            queue = _rest(queue, group)
-            done += len(group)
-            yield done, sent
-
-
-def _fit_bytes(queue: Sequence[ClaimItem]) -> list[ClaimItem]:
-    group: list[ClaimItem] = []
-    size = 0
-    for item in queue:
-        size += len(item.payload)
-        if group and size > USABLE_BYTES:
-            break
-        group.append(item)
-    return group
-
-
-def _halved(item: ClaimItem) -> ClaimItem:
-    """The same batch with half of its mask: whatever could be contributed can be refunded in parts."""
-    positions = bits(item.claimable)
-    return replace(item, claimable=sum(1 << position for position in positions[: len(positions) // 2]))
-
-
-def _rest(queue: Sequence[ClaimItem], group: Sequence[ClaimItem]) -> list[ClaimItem]:
-    """What is left of the queue when a group, its last batch perhaps in part, was claimed."""
-    first, last = queue[len(group) - 1], group[-1]
-    rest = list(queue[len(group) :])
-    unclaimed = first.claimable & ~last.claimable
-    return [replace(first, claimable=unclaimed), *rest] if unclaimed else rest
-
-
-def _refund_group(
-    workspace: Workspace, key: LocalAccount, model: HostedModel, group: Sequence[ClaimItem]
-) -> Sent | None:
-    """Refund some batches in one transaction; None if it needs too much gas."""
-    claims = [(item.batch.as_tuple(), item.payload, item.claimable) for item in group]
-    data = workspace.chain.encode("CollaborativeTrainer", "refund", claims)
-    gas = _gas(workspace, key, model, data)
-    if gas > USABLE_GAS and (len(group) > 1 or group[0].claimable.bit_count() > 1):
-        return None
-    asked = [Claim("refund", item.batch.id, item.claimable) for item in group]
-    return _submit(workspace, key, model, "refund", data, gas, asked)
-
-
-def _gas(workspace: Workspace, key: LocalAccount, model: HostedModel, data: bytes) -> int:
+def gas_needed(workspace: Workspace, key: LocalAccount, model: HostedModel, data: bytes) -> int:
+    """What a call of the trainer needs; a whole transaction's gas if it needs more than that."""
     try:
         return workspace.chain.estimate_gas(key.address, model.address, data, 0)
     except GasTooHigh:
         return MAX_TRANSACTION_GAS
 
 
-def _submit(
+def submit_claim(
     workspace: Workspace,
     key: LocalAccount,
     model: HostedModel,
@@ -375,6 +189,7 @@ def _submit(
     gas: int,
     asked: Iterable[Claim],
 ) -> Sent:
+    """Send a claim, with what it asks for."""
     return submit(
         workspace,
         key,
@@ -387,144 +202,10 @@ def _submit(
     )
 
 
-def _sweep(workspace: Workspace, key: LocalAccount, item: ClaimItem) -> Sent:
+def submit_sweep(workspace: Workspace, key: LocalAccount, item: ClaimItem) -> Sent:
+    """Take all that is left of a batch."""
     data = workspace.chain.encode("CollaborativeTrainer", "sweep", item.batch.as_tuple())
-    gas = _gas(workspace, key, item.model, data)
-    return _submit(workspace, key, item.model, "sweep", data, gas, [Claim("sweep", item.batch.id, item.open)])
-
-
-# --- others' ---------------------------------------------------------------------------------------------
-
-
-def _report_items(workspace: Workspace, address: str, models: Sequence[HostedModel]) -> list[ClaimItem]:
-    items = []
-    for model in models:
-        replica = snapshot(workspace.chain, model)
-        items += [
-            item
-            for batch, payload in contributed_batches(workspace, model)
-            if batch.contributor.lower() != address.lower()
-            and (item := _open_report(workspace, address, model, replica, batch, payload)) is not None
-        ]
-    return sorted(items, key=lambda item: (item.due_at, item.batch.id))
-
-
-def contributed_batches(workspace: Workspace, model: HostedModel) -> Iterator[tuple[Batch, bytes]]:
-    """Every batch of a model from its events: the committed meta-data and the payload, in order."""
-    for event in workspace.chain.logs("CollaborativeTrainer", model.address, "Contributed", model.from_block):
-        args = event.args
-        samples = split_payload(args["payload"], model.wire)
-        yield (
-            Batch(
-                id=args["batchId"],
-                contributor=args["contributor"],
-                added_at=args["addedAt"],
-                deposit_per_unit_wei=args["depositPerUnit"],
-                count=len(samples),
-                units=sum(_units(args["payload"], model)),
-                informative=args["informative"],
-                samples_root=samples_root(samples),
-            ),
-            args["payload"],
-        )
-
-
-def _units(payload: bytes, model: HostedModel) -> list[int]:
-    """Units of each sample of a payload."""
-    return [sample_units(vector, model.wire) for _, vector in decode_payload(payload, model.wire)]
-
-
-def _open_report(
-    workspace: Workspace,
-    address: str,
-    model: HostedModel,
-    replica: Perceptron,
-    batch: Batch,
-    payload: bytes,
-) -> ClaimItem | None:
-    now = workspace.chain.timestamp()
-    settled, paid_wei = _stake(workspace, model, batch)
-    left_wei = batch.deposit_wei - paid_wei
-    if not left_wei:
-        return None
-    open_mask = (1 << batch.count) - 1 & ~settled
-    agreed = replica.agree(payload) & open_mask
-    sweep = now >= batch.added_at + _sweep_wait_s(model, address)
-    due_at = batch.added_at + model.terms.report_wait_s
-    rewards = {}
-    if now >= due_at and not sweep:
-        rewards = _rewards(workspace, address, model, batch, payload, open_mask & ~agreed)
-    if sweep:
-        state = "sweepable"
-    elif now < due_at:
-        state = "waiting"
-    else:
-        state = "due" if rewards else "agreed"
-    return ClaimItem(
-        model=model,
-        batch=batch,
-        payload=payload,
-        open=open_mask,
-        agreed=agreed,
-        amount_wei=left_wei if sweep else sum(rewards.values()),
-        due_at=due_at,
-        expires_at=batch.added_at + model.terms.public_wait_s,
-        state=state,
-        claimable=sum(1 << position for position in rewards),
-        sweep=sweep,
+    gas = gas_needed(workspace, key, item.model, data)
+    return submit_claim(
+        workspace, key, item.model, "sweep", data, gas, [Claim("sweep", item.batch.id, item.open)]
     )
-
-
-def _rewards(
-    workspace: Workspace, address: str, model: HostedModel, batch: Batch, payload: bytes, rejected: int
-) -> dict[int, int]:
-    """What reporting each rejected sample would pay: position -> wei; those that pay nothing are left out."""
-    view = workspace.chain.view
-    mine_wei = view("StakeIncentive", model.incentive, "validatedWei", address)
-    all_wei = view("StakeIncentive", model.incentive, "totalValidatedWei")
-    if not mine_wei:
-        return {}
-    units = _units(payload, model)
-    rewards = {}
-    for position in bits(rejected):
-        if view("StakeIncentive", model.incentive, "hasReported", batch.id, position, address):
-            continue
-        deposit_wei = units[position] * batch.deposit_per_unit_wei
-        left_wei = deposit_wei - view("StakeIncentive", model.incentive, "reportedWei", batch.id, position)
-        reward_wei = min(deposit_wei * mine_wei // all_wei, left_wei)
-        if reward_wei:
-            rewards[position] = reward_wei
-    return rewards
-
-
-def _send_reports(
-    workspace: Workspace, key: LocalAccount, items: Sequence[ClaimItem]
-) -> Iterator[tuple[int, Sent]]:
-    for done, item in enumerate(items, start=1):
-        if item.sweep:
-            yield done, _sweep(workspace, key, item)
-            continue
-        positions = bits(item.claimable)
-        while positions:
-            part, gas, data = _fit_report(workspace, key, item, positions)
-            positions = positions[len(part) :]
-            asked = [Claim("report", item.batch.id, sum(1 << position for position in part))]
-            yield done, _submit(workspace, key, item.model, "report", data, gas, asked)
-
-
-def _fit_report(
-    workspace: Workspace, key: LocalAccount, item: ClaimItem, positions: list[int]
-) -> tuple[list[int], int, bytes]:
-    """As many of the positions as fit one transaction, the gas they need, and the call data."""
-    samples = split_payload(item.payload, item.model.wire)
-    part = positions
-    while True:
-        proofs = [(position, samples[position], sample_proof(samples, position)) for position in part]
-        data = workspace.chain.encode("CollaborativeTrainer", "report", item.batch.as_tuple(), proofs)
-        if len(part) == 1:
-            return part, _gas(workspace, key, item.model, data), data
-        if len(data) <= USABLE_BYTES:
-            gas = _gas(workspace, key, item.model, data)
-            if gas <= USABLE_GAS:
-                return part, gas, data
-        part = part[: len(part) // 2]

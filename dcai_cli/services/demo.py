@@ -17,10 +17,11 @@ from dcai_cli.errors import DcaiError
 from dcai_cli.features.spec import Column, FeatureSpec
 from dcai_cli.keystore import Keystore
 from dcai_cli.services.accounts import acting_account, create_account
-from dcai_cli.services.claim import claim_refunds, claim_reports
 from dcai_cli.services.contribute import ContributeRequest, contribute
 from dcai_cli.services.deploy import deploy_model
 from dcai_cli.services.predict import evaluate_file
+from dcai_cli.services.refund import claim_refunds
+from dcai_cli.services.report import claim_reports
 from dcai_cli.services.workspace import Workspace
 
 if TYPE_CHECKING:

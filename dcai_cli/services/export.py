@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from dcai_cli.domain import iso_time
 from dcai_cli.features.payload import decode_payload
 from dcai_cli.files import write_atomically
-from dcai_cli.services.claim import contributed_batches
 from dcai_cli.services.models import HostedModel, find_model
+from dcai_cli.services.report import contributed_batches
 
 if TYPE_CHECKING:
     from dcai_cli.services.workspace import Workspace

@@ -14,8 +14,8 @@ import pytest
 from dcai_cli.features.featurize import FeaturizedRow, featurize
 from dcai_cli.features.payload import split_payload
 from dcai_cli.features.readers import read_rows
-from dcai_cli.services.claim import contributed_batches
 from dcai_cli.services.models import HostedModel, find_model
+from dcai_cli.services.report import contributed_batches
 
 if TYPE_CHECKING:
     from dcai_cli.services.workspace import Workspace

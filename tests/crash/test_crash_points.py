@@ -15,9 +15,10 @@ from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.keystore import password_from_file
 from dcai_cli.ledger import Ledger
 from dcai_cli.services.accounts import acting_account
-from dcai_cli.services.claim import Claimed, claim_refunds, pending_refunds
+from dcai_cli.services.claim import Claimed
 from dcai_cli.services.contribute import ContributeRequest, Contribution, contribute
 from dcai_cli.services.deploy import Deployment, deploy_model
+from dcai_cli.services.refund import claim_refunds, pending_refunds
 
 if TYPE_CHECKING:
     from pathlib import Path
