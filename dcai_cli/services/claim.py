@@ -13,7 +13,7 @@ from dcai_cli.errors import DcaiError, InsufficientFunds, PartlyDone
 from dcai_cli.ledger import Claim
 from dcai_cli.services.accounts import Password, acting_account, unlock
 from dcai_cli.services.models import HostedModel, find_model, known_models
-from dcai_cli.services.transactions import GAS_MARGIN_PERCENT, Sent, recover, submit
+from dcai_cli.services.transactions import Sent, recover, submit
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 USABLE_BYTES = MAX_TRANSACTION_BYTES * 3 // 4
 """Bytes of payloads and proofs in one claim; ABI padding and meta-data take a part of the rest."""
-
-USABLE_GAS = MAX_TRANSACTION_GAS * 100 // (100 + GAS_MARGIN_PERCENT)
 
 
 @dataclass(frozen=True, slots=True)

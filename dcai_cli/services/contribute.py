@@ -7,21 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dcai_cli.chain import GasTooHigh
-from dcai_cli.chain.commitment import samples_root
 from dcai_cli.chain.verification import is_ours
-from dcai_cli.domain import MAX_BATCH_SAMPLES, MAX_PAYLOAD_BYTES, MAX_TRANSACTION_GAS
-from dcai_cli.errors import BadInput, DcaiError, InsufficientFunds, LimitExceeded, PartlyDone, UsageError
+from dcai_cli.domain import MAX_BATCH_SAMPLES
+from dcai_cli.errors import BadInput, LimitExceeded, UsageError
 from dcai_cli.features.featurize import FeaturizedRow, Skipped, featurize
 from dcai_cli.features.readers import read_rows
 from dcai_cli.ledger.records import PlannedSample
 from dcai_cli.services.accounts import ActingAccount, Password, acting_account, unlock
+from dcai_cli.services.batches import (
+    BatchSender,
+    Candidate,
+    ContributedBatch,
+    highest_unit_price_wei,
+    too_poor,
+)
 from dcai_cli.services.models import HostedModel, find_model, known_models, snapshot
-from dcai_cli.services.transactions import GAS_MARGIN_PERCENT, recover, settle_mined, submit
+from dcai_cli.services.transactions import recover, settle_mined
 
 if TYPE_CHECKING:
-    from eth_account.signers.local import LocalAccount
-
     from dcai_cli.domain import Row
     from dcai_cli.ledger import StoredBatch, StoredTransaction
     from dcai_cli.models.perceptron import Perceptron
@@ -29,9 +32,6 @@ if TYPE_CHECKING:
 
 GAS_PRICE_RISE = 4
 """How many times what was shown a unit of gas may cost before the command stops and shows it anew."""
-
-USABLE_GAS = MAX_TRANSACTION_GAS * 100 // (100 + GAS_MARGIN_PERCENT)
-"""Gas that an estimate may have so that the margin above it still fits a transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,20 +105,6 @@ class ContributionPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class ContributedBatch:
-    """A batch that is on-chain."""
-
-    batch_id: int
-    samples: int
-    informative: int
-    deposit_wei: int
-    added_at: int
-    gas_used: int
-    fee_wei: int
-    transaction: str
-
-
-@dataclass(frozen=True, slots=True)
 class Contribution:
     """What a contribution did.
 
@@ -136,14 +122,6 @@ class Contribution:
     def contributed(self) -> int:
         """Samples that came on-chain."""
         return sum(batch.samples for batch in self.batches)
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """A row with its place in the ledger."""
-
-    row: FeaturizedRow
-    planned: PlannedSample
 
 
 def contribute(
@@ -183,7 +161,7 @@ def contribute(
         before = _Before(workspace, account.address, model)
         if not request.dry_run:
             before.settle_mined()
-        sender = _Sender(workspace, request, account.address, model)
+        sender = BatchSender(workspace, request.batch_size, account.address, model)
         plan, candidates = _plan(workspace, request, account, model, rows, sender, before)
         if not request.dry_run and (candidates or plan.unfinished):
             confirm(plan)
@@ -257,9 +235,9 @@ def _plan(
     account: ActingAccount,
     model: HostedModel,
     rows: Sequence[Row],
-    sender: _Sender,
+    sender: BatchSender,
     before: _Before,
-) -> tuple[ContributionPlan, list[_Candidate]]:
+) -> tuple[ContributionPlan, list[Candidate]]:
     chain = workspace.chain
     featurized = list(
         featurize(
@@ -293,11 +271,11 @@ def _plan(
         )
     balance_wei = chain.balance_wei(account.address)
     if deposit_at_most_wei and balance_wei <= deposit_at_most_wei:
-        raise _too_poor(account.address, balance_wei, deposit_at_most_wei)
+        raise too_poor(account.address, balance_wei, deposit_at_most_wei)
     gas_price_wei = chain.fees().max_fee_per_gas_wei
     fee_estimate_wei = _estimate_gas(sender, candidates) * gas_price_wei
     if candidates and balance_wei < deposit_at_most_wei + fee_estimate_wei:
-        raise _too_poor(account.address, balance_wei, deposit_at_most_wei + fee_estimate_wei)
+        raise too_poor(account.address, balance_wei, deposit_at_most_wei + fee_estimate_wei)
     rejected = _rejected(snapshot(chain, model), candidates) if candidates else []
     plan = ContributionPlan(
         model=model,
@@ -319,7 +297,7 @@ def _plan(
     return plan, candidates
 
 
-def _estimate_gas(sender: _Sender, candidates: Sequence[_Candidate]) -> int:
+def _estimate_gas(sender: BatchSender, candidates: Sequence[Candidate]) -> int:
     """Gas of all batches, if each sample needs as much as those of the first batch that fits."""
     for first in range(len(candidates)):
         fitted = sender.fit(candidates[first:])
@@ -328,25 +306,17 @@ def _estimate_gas(sender: _Sender, candidates: Sequence[_Candidate]) -> int:
     return 0
 
 
-def highest_unit_price_wei(model: HostedModel) -> int:
-    """What one unit can cost at most: the price of a batch that follows another at once.
-
-    The price formula falls with every idle second, from cost weight * 3600 a unit.
-    """
-    return model.terms.cost_weight_wei * 3600
-
-
 def _choose(
     rows: Sequence[FeaturizedRow],
     known: set[tuple[bytes, int]],
     recovered: set[tuple[bytes, int]],
     *,
     allow_duplicates: bool,
-) -> tuple[list[_Candidate], int, list[Skipped]]:
+) -> tuple[list[Candidate], int, list[Skipped]]:
     """Which rows are new, how many are on-chain already, and which repeat an earlier row of the file."""
     first_seen: dict[bytes, int] = {}
     times_seen: dict[bytes, int] = {}
-    candidates: list[_Candidate] = []
+    candidates: list[Candidate] = []
     repeated: list[Skipped] = []
     already = 0
     for row in rows:
@@ -358,184 +328,13 @@ def _choose(
         elif (row.key, occurrence) in known:
             already += (row.key, occurrence) not in recovered  # those count as contributed now
         else:
-            candidates.append(_Candidate(row, PlannedSample(row.key, occurrence, row.number)))
+            candidates.append(Candidate(row, PlannedSample(row.key, occurrence, row.number)))
     return candidates, already, repeated
 
 
-def _rejected(replica: Perceptron, candidates: Sequence[_Candidate]) -> list[int]:
+def _rejected(replica: Perceptron, candidates: Sequence[Candidate]) -> list[int]:
     """Positions of the samples that the model rejects after learning all of them."""
     samples = [candidate.row.sample for candidate in candidates]
     for sample in samples:
         replica.train(sample)
     return [position for position, sample in enumerate(samples) if not replica.agree(sample)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Fitted:
-    """A batch that fits a transaction, with what it takes."""
-
-    chosen: Sequence[_Candidate]
-    payload: bytes
-    units: int
-    data: bytes
-    offer_wei: int
-    gas: int
-
-
-class _Sender:
-    """Cuts candidates into batches that fit a transaction, and sends them.
-
-    Args:
-        workspace: the opened parts.
-        request: what the user asked for.
-        address: who contributes.
-        model: the model.
-    """
-
-    def __init__(
-        self, workspace: Workspace, request: ContributeRequest, address: str, model: HostedModel
-    ) -> None:
-        self._workspace = workspace
-        self._request = request
-        self._address = address
-        self._model = model
-        self._size = request.batch_size
-        self._fitted: _Fitted | None = None
-        self.batches: list[ContributedBatch] = []
-        self._skipped: dict[int, Skipped] = {}
-
-    @property
-    def skipped(self) -> tuple[Skipped, ...]:
-        """Rows that fit no transaction."""
-        return tuple(self._skipped.values())
-
-    def send_all(
-        self,
-        key: LocalAccount,
-        candidates: Sequence[_Candidate],
-        gas_price_limit_wei: int,
-        progress: Callable[[int, int], None],
-    ) -> None:
-        """Send every candidate that fits a transaction, while gas costs no more than the limit.
-
-        Raises:
-            PartlyDone: it broke off after some batches.
-        """
-        # The plan has looked at the first ones already.
-        queue = [candidate for candidate in candidates if candidate.row.number not in self._skipped]
-        sent, total = 0, len(queue)
-        while queue:
-            progress(sent, total)
-            try:
-                fitted = self.fit(queue)
-                if fitted is None:
-                    queue = queue[1:]
-                    continue
-                self._send(key, fitted, gas_price_limit_wei)
-            except DcaiError as error:
-                if not self.batches:
-                    raise
-                raise PartlyDone(
-                    f"{sent} of {total} samples are on-chain; then: {error.message}",
-                    hint=f"{error.hint} The same command again goes on where this one stopped.".strip(),
-                ) from error
-            queue = queue[len(fitted.chosen) :]
-            sent += len(fitted.chosen)
-        progress(sent, total)
-
-    def fit(self, candidates: Sequence[_Candidate]) -> _Fitted | None:
-        """The largest batch of the first candidates that fits a transaction.
-
-        Returns:
-            The batch, the same until it is sent; None if the first candidate fits none, and was skipped.
-        """
-        while self._fitted is None:
-            chosen = self._fit_bytes(candidates[: self._size])
-            if not chosen:
-                self._skip(candidates[0], "is too long for one transaction")
-                return None
-            fitted = self._measure(chosen)
-            if fitted.gas <= USABLE_GAS:
-                self._fitted = fitted
-            elif len(chosen) == 1:
-                self._skip(chosen[0], "needs more gas than one transaction may use; try it again later")
-                return None
-            else:
-                self._size = max(1, len(chosen) // 2)
-        return self._fitted
-
-    def _skip(self, candidate: _Candidate, reason: str) -> None:
-        # The plan looks at the first candidates before they are sent: a row is skipped once all the same.
-        self._skipped[candidate.row.number] = Skipped(candidate.row.number, reason)
-
-    def _fit_bytes(self, candidates: Sequence[_Candidate]) -> Sequence[_Candidate]:
-        room = MAX_PAYLOAD_BYTES
-        for count, candidate in enumerate(candidates):
-            room -= len(candidate.row.sample)
-            if room < 0:
-                return candidates[:count]
-        return candidates
-
-    def _measure(self, chosen: Sequence[_Candidate]) -> _Fitted:
-        payload = b"".join(candidate.row.sample for candidate in chosen)
-        units = sum(candidate.row.units for candidate in chosen)
-        data = self._workspace.chain.encode("CollaborativeTrainer", "contribute", payload)
-        # The ceiling that goes along is what the batch can cost at most, whoever contributes before it: the
-        # contract keeps the price of the moment and returns the rest in the same transaction.
-        offer_wei = highest_unit_price_wei(self._model) * units
-        balance_wei = self._workspace.chain.balance_wei(self._address)
-        if balance_wei <= offer_wei:
-            raise _too_poor(self._address, balance_wei, offer_wei)
-        try:
-            gas = self._workspace.chain.estimate_gas(self._address, self._model.address, data, offer_wei)
-        except GasTooHigh:
-            gas = MAX_TRANSACTION_GAS
-        return _Fitted(chosen, payload, units, data, offer_wei, gas)
-
-    def _send(self, key: LocalAccount, fitted: _Fitted, gas_price_limit_wei: int) -> None:
-        workspace, count = self._workspace, len(fitted.chosen)
-        batch = workspace.ledger.plan_batch(
-            workspace.chain.key,
-            self._address,
-            self._model.address,
-            payload=fitted.payload,
-            units=fitted.units,
-            samples_root=samples_root([candidate.row.sample for candidate in fitted.chosen]),
-            rows=[candidate.planned for candidate in fitted.chosen],
-        )
-        sent = submit(
-            workspace,
-            key,
-            kind="contribute",
-            to=self._model.address,
-            data=fitted.data,
-            value_wei=fitted.offer_wei,
-            gas_estimate=fitted.gas,
-            model=self._model.address,
-            batch=batch,
-            gas_price_limit_wei=gas_price_limit_wei,
-        )
-        assert sent.outcome.contributed is not None
-        batch_id, added_at, deposit_per_unit_wei, informative = sent.outcome.contributed
-        self.batches.append(
-            ContributedBatch(
-                batch_id=batch_id,
-                samples=count,
-                informative=informative.bit_count(),
-                deposit_wei=deposit_per_unit_wei * fitted.units,
-                added_at=added_at,
-                gas_used=sent.gas_used,
-                fee_wei=sent.fee_wei,
-                transaction=sent.hash,
-            )
-        )
-        self._fitted = None
-        # Fresh words cost most, and later batches find fewer of them: let the batch grow again.
-        self._size = max(1, min(self._request.batch_size, USABLE_GAS * count // fitted.gas))
-
-
-def _too_poor(address: str, balance_wei: int, needed_wei: int) -> InsufficientFunds:
-    return InsufficientFunds(
-        f"Deposits and fees can take {needed_wei} wei; {address} has {balance_wei} wei.",
-        hint="Send ether to the account, or send fewer rows: --limit N",
-    )

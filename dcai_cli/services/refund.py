@@ -11,7 +11,6 @@ from dcai_cli.ledger import Claim
 from dcai_cli.services.accounts import Password, acting_account
 from dcai_cli.services.claim import (
     USABLE_BYTES,
-    USABLE_GAS,
     Claimed,
     ClaimItem,
     claim_due,
@@ -23,7 +22,7 @@ from dcai_cli.services.claim import (
     sweep_wait_s,
 )
 from dcai_cli.services.models import HostedModel, snapshot
-from dcai_cli.services.transactions import Sent
+from dcai_cli.services.transactions import USABLE_GAS, Sent
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount

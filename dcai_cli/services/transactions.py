@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 GAS_MARGIN_PERCENT = 15
 """Gas offered above the estimate: other contributions may come first and touch other words."""
 
+USABLE_GAS = MAX_TRANSACTION_GAS * 100 // (100 + GAS_MARGIN_PERCENT)
+"""Gas that an estimate may have so that the margin above it still fits a transaction."""
+
 
 LAG_S = 15.0
 """How long nodes behind one URL may disagree about the newest block."""

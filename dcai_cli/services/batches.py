@@ -1,0 +1,221 @@
+"""Batches: cutting samples into some that fit a transaction, and sending them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dcai_cli.chain import GasTooHigh
+from dcai_cli.chain.commitment import samples_root
+from dcai_cli.domain import MAX_PAYLOAD_BYTES, MAX_TRANSACTION_GAS
+from dcai_cli.errors import DcaiError, InsufficientFunds, PartlyDone
+from dcai_cli.features.featurize import FeaturizedRow, Skipped
+from dcai_cli.ledger.records import PlannedSample
+from dcai_cli.services.models import HostedModel
+from dcai_cli.services.transactions import USABLE_GAS, submit
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
+    from dcai_cli.services.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class ContributedBatch:
+    """A batch that is on-chain."""
+
+    batch_id: int
+    samples: int
+    informative: int
+    deposit_wei: int
+    added_at: int
+    gas_used: int
+    fee_wei: int
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A row with its place in the ledger."""
+
+    row: FeaturizedRow
+    planned: PlannedSample
+
+
+@dataclass(frozen=True, slots=True)
+class FittedBatch:
+    """A batch that fits a transaction, with what it takes."""
+
+    chosen: Sequence[Candidate]
+    payload: bytes
+    units: int
+    data: bytes
+    offer_wei: int
+    gas: int
+
+
+class BatchSender:
+    """Cuts candidates into batches that fit a transaction, and sends them.
+
+    Args:
+        workspace: the opened parts.
+        batch_size: samples of a batch at most.
+        address: who contributes.
+        model: the model.
+    """
+
+    def __init__(self, workspace: Workspace, batch_size: int, address: str, model: HostedModel) -> None:
+        self._workspace = workspace
+        self._batch_size = batch_size
+        self._address = address
+        self._model = model
+        self._size = batch_size
+        self._fitted: FittedBatch | None = None
+        self.batches: list[ContributedBatch] = []
+        self._skipped: dict[int, Skipped] = {}
+
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        """Rows that fit no transaction."""
+        return tuple(self._skipped.values())
+
+    def send_all(
+        self,
+        key: LocalAccount,
+        candidates: Sequence[Candidate],
+        gas_price_limit_wei: int,
+        progress: Callable[[int, int], None],
+    ) -> None:
+        """Send every candidate that fits a transaction, while gas costs no more than the limit.
+
+        Raises:
+            PartlyDone: it broke off after some batches.
+        """
+        # The plan has looked at the first ones already.
+        queue = [candidate for candidate in candidates if candidate.row.number not in self._skipped]
+        sent, total = 0, len(queue)
+        while queue:
+            progress(sent, total)
+            try:
+                fitted = self.fit(queue)
+                if fitted is None:
+                    queue = queue[1:]
+                    continue
+                self._send(key, fitted, gas_price_limit_wei)
+            except DcaiError as error:
+                if not self.batches:
+                    raise
+                raise PartlyDone(
+                    f"{sent} of {total} samples are on-chain; then: {error.message}",
+                    hint=f"{error.hint} The same command again goes on where this one stopped.".strip(),
+                ) from error
+            queue = queue[len(fitted.chosen) :]
+            sent += len(fitted.chosen)
+        progress(sent, total)
+
+    def fit(self, candidates: Sequence[Candidate]) -> FittedBatch | None:
+        """The largest batch of the first candidates that fits a transaction.
+
+        Returns:
+            The batch, the same until it is sent; None if the first candidate fits none, and was skipped.
+        """
+        while self._fitted is None:
+            chosen = self._fit_bytes(candidates[: self._size])
+            if not chosen:
+                self._skip(candidates[0], "is too long for one transaction")
+                return None
+            fitted = self._measure(chosen)
+            if fitted.gas <= USABLE_GAS:
+                self._fitted = fitted
+            elif len(chosen) == 1:
+                self._skip(chosen[0], "needs more gas than one transaction may use; try it again later")
+                return None
+            else:
+                self._size = max(1, len(chosen) // 2)
+        return self._fitted
+
+    def _skip(self, candidate: Candidate, reason: str) -> None:
+        # The plan looks at the first candidates before they are sent: a row is skipped once all the same.
+        self._skipped[candidate.row.number] = Skipped(candidate.row.number, reason)
+
+    def _fit_bytes(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        room = MAX_PAYLOAD_BYTES
+        for count, candidate in enumerate(candidates):
+            room -= len(candidate.row.sample)
+            if room < 0:
+                return candidates[:count]
+        return candidates
+
+    def _measure(self, chosen: Sequence[Candidate]) -> FittedBatch:
+        payload = b"".join(candidate.row.sample for candidate in chosen)
+        units = sum(candidate.row.units for candidate in chosen)
+        data = self._workspace.chain.encode("CollaborativeTrainer", "contribute", payload)
+        # The ceiling that goes along is what the batch can cost at most, whoever contributes before it: the
+        # contract keeps the price of the moment and returns the rest in the same transaction.
+        offer_wei = highest_unit_price_wei(self._model) * units
+        balance_wei = self._workspace.chain.balance_wei(self._address)
+        if balance_wei <= offer_wei:
+            raise too_poor(self._address, balance_wei, offer_wei)
+        try:
+            gas = self._workspace.chain.estimate_gas(self._address, self._model.address, data, offer_wei)
+        except GasTooHigh:
+            gas = MAX_TRANSACTION_GAS
+        return FittedBatch(chosen, payload, units, data, offer_wei, gas)
+
+    def _send(self, key: LocalAccount, fitted: FittedBatch, gas_price_limit_wei: int) -> None:
+        workspace, count = self._workspace, len(fitted.chosen)
+        batch = workspace.ledger.plan_batch(
+            workspace.chain.key,
+            self._address,
+            self._model.address,
+            payload=fitted.payload,
+            units=fitted.units,
+            samples_root=samples_root([candidate.row.sample for candidate in fitted.chosen]),
+            rows=[candidate.planned for candidate in fitted.chosen],
+        )
+        sent = submit(
+            workspace,
+            key,
+            kind="contribute",
+            to=self._model.address,
+            data=fitted.data,
+            value_wei=fitted.offer_wei,
+            gas_estimate=fitted.gas,
+            model=self._model.address,
+            batch=batch,
+            gas_price_limit_wei=gas_price_limit_wei,
+        )
+        assert sent.outcome.contributed is not None
+        batch_id, added_at, deposit_per_unit_wei, informative = sent.outcome.contributed
+        self.batches.append(
+            ContributedBatch(
+                batch_id=batch_id,
+                samples=count,
+                informative=informative.bit_count(),
+                deposit_wei=deposit_per_unit_wei * fitted.units,
+                added_at=added_at,
+                gas_used=sent.gas_used,
+                fee_wei=sent.fee_wei,
+                transaction=sent.hash,
+            )
+        )
+        self._fitted = None
+        # Fresh words cost most, and later batches find fewer of them: let the batch grow again.
+        self._size = max(1, min(self._batch_size, USABLE_GAS * count // fitted.gas))
+
+
+def highest_unit_price_wei(model: HostedModel) -> int:
+    """What one unit can cost at most: the price of a batch that follows another at once.
+
+    The price formula falls with every idle second, from cost weight * 3600 a unit.
+    """
+    return model.terms.cost_weight_wei * 3600
+
+
+def too_poor(address: str, balance_wei: int, needed_wei: int) -> InsufficientFunds:
+    """The error of an account that cannot pay."""
+    return InsufficientFunds(
+        f"Deposits and fees can take {needed_wei} wei; {address} has {balance_wei} wei.",
+        hint="Send ether to the account, or send fewer rows: --limit N",
+    )
