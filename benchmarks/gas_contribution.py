@@ -28,9 +28,9 @@ from dcai_cli.config import Settings
 from dcai_cli.domain import Terms
 from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.keystore import Keystore
-from dcai_cli.services.claim import claim_refunds
 from dcai_cli.services.contribute import ContributeRequest, contribute
 from dcai_cli.services.deploy import deploy_model
+from dcai_cli.services.refund import claim_refunds
 from dcai_cli.services.workspace import Workspace
 
 FOLDER = Path(__file__).resolve().parent
