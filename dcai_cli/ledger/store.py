@@ -352,10 +352,14 @@ def open_ledger(path: Path) -> Ledger:
     # An error shows the statement; its values are payloads and signed transactions.
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": WAIT_S}, hide_parameters=True)
     event.listen(engine, "connect", _set_pragmas)
-    with _mapped_errors(path):
-        with engine.begin() as connection:
-            migrate(connection)
-        path.chmod(0o600)
+    try:
+        with _mapped_errors(path):
+            with engine.begin() as connection:
+                migrate(connection)
+            path.chmod(0o600)
+    except BaseException:
+        engine.dispose()
+        raise
     return Ledger(engine)
 
 
