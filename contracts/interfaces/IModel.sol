@@ -1,16 +1,25 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-/// @notice The shape of a model; it never changes.
+/// @notice The shape of a model; it never changes. What a type of model has no use for is 0.
 /// @param nFeatures How many features there are, 2 to 2^24.
 /// @param maxFeatures How many of them one sample may have, at least 1.
 /// @param valued Whether a sample gives a value from -127 to 127 for each of its features; otherwise every value is 1.
-/// @param margin A sample trains the model unless the score of its class leads by more than this, per feature of the sample.
+/// @param classes How many classes there are, 2 to 16; labels are counted from 0.
+/// @param weightBits How many bits of storage a weight, count or sum takes: 8, 16 or 32, as the type of model has it.
+/// @param margin Perceptrons: a sample trains the model unless the score of its class leads by more than this, per feature
+/// of the sample.
+/// @param smoothing Naive Bayes: what is added to every count, in 1/256.
+/// @param bernoulli Naive Bayes: whether it counts presence and absence, not occurrences.
 struct ModelParams {
     uint32 nFeatures;
     uint16 maxFeatures;
     bool valued;
+    uint8 classes;
+    uint8 weightBits;
     uint16 margin;
+    uint16 smoothing;
+    bool bernoulli;
 }
 
 /// @title A model that is trained on-chain by a fixed rule
@@ -45,13 +54,13 @@ interface IModel {
     /// @notice The index does not come after the one before it; a repeated index would train its weight twice.
     error FeaturesNotIncreasing(uint256 sample, uint256 previous, uint256 index);
 
-    /// @notice A value is neither 0, which would be no feature, nor -128.
+    /// @notice A value is neither 0, which would be no feature, nor -128; nor is it negative where it is a count.
     error InvalidValue(uint256 sample, uint256 index, int256 value);
 
     /// @notice The words are not all within the model's.
     error WordsOutOfRange(uint256 firstWord, uint256 count, uint256 totalWords);
 
-    /// @notice The word has a lane of -32768, or a lane that belongs to no weight and is not 0.
+    /// @notice The word has a number that the model never has, or a lane that belongs to no weight and is not 0.
     error InvalidWord(uint256 number, uint256 word);
 
     /// @notice The owner wrote weights before sealing.
@@ -73,7 +82,8 @@ interface IModel {
 
     /// @notice Trains the model with each sample, in order. Only the trainer may call this.
     /// @param payload The samples.
-    /// @return informative Bit i is set if sample i changed the model (or would have, were its weights not at their limit).
+    /// @return informative Bit i is set if sample i changed the model (or would have, were its weights not at their limit). Where
+    /// every sample changes the model, it is set if the model, as it was before the payload, predicted another label.
     /// @return samplesRoot The Merkle root over the samples.
     function train(bytes calldata payload) external returns (uint256 informative, bytes32 samplesRoot);
 
@@ -106,12 +116,9 @@ interface IModel {
     /// @return words The words; what a lane holds is the model's affair.
     function weights(uint256 firstWord, uint256 count) external view returns (uint256[] memory words);
 
-    /// @notice How many words the model's weights fill, biases included.
+    /// @notice How many words the model fills, with all that stands behind its weights.
     function totalWords() external view returns (uint256);
 
     /// @notice The shape of the model.
     function params() external view returns (ModelParams memory);
-
-    /// @notice How many classes there are; labels are counted from 0.
-    function classes() external view returns (uint256);
 }

@@ -318,7 +318,7 @@ def _create(
     parameters = (
         name,
         spec.to_json(),
-        (wire.n_features, wire.max_features, wire.valued, margin),
+        (wire.n_features, wire.max_features, wire.valued, CLASSES, 16, margin, 0, False),
         (
             terms.refund_wait_s,
             terms.report_wait_s,

@@ -76,7 +76,7 @@ def describe(chain: Chain, address: str, *, name: str = "", from_block: int = 0)
         return chain.view("CollaborativeTrainer", address, function)
 
     spec = FeatureSpec.from_json(str(read("featureSpec")))
-    n_features, max_features, valued, margin = read("params")
+    n_features, max_features, valued, _, _, margin, _, _ = read("params")
     declared = Wire(n_features=n_features, max_features=max_features, valued=valued)
     if spec.wire != declared:
         raise BadInput(

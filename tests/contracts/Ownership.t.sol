@@ -16,7 +16,19 @@ contract OwnershipTest is TrainerTest {
     function setUp() public override {
         super.setUp();
         // 40 features: two full words, one of 8 lanes, and the bias.
-        useModel("open", ModelParams({nFeatures: 40, maxFeatures: 40, valued: false, margin: 0}));
+        useModel(
+            "open",
+            ModelParams({
+                nFeatures: 40,
+                maxFeatures: 40,
+                valued: false,
+                classes: 2,
+                weightBits: 16,
+                margin: 0,
+                smoothing: 0,
+                bernoulli: false
+            })
+        );
     }
 
     function _words(uint256 a) private pure returns (uint256[] memory words) {

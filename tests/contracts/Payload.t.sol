@@ -96,7 +96,19 @@ contract PayloadTest is TrainerTest {
 
     /// A valued model names a bad value.
     function test_BadValuesAreNamed() public {
-        useModel("valued", ModelParams({nFeatures: 256, maxFeatures: 9, valued: true, margin: 0}));
+        useModel(
+            "valued",
+            ModelParams({
+                nFeatures: 256,
+                maxFeatures: 9,
+                valued: true,
+                classes: 2,
+                weightBits: 16,
+                margin: 0,
+                smoothing: 0,
+                bernoulli: false
+            })
+        );
         _refuse(hex"010002000a01000b00", abi.encodeWithSelector(IModel.InvalidValue.selector, 0, 11, 0));
         _refuse(hex"010002000a80000b01", abi.encodeWithSelector(IModel.InvalidValue.selector, 0, 10, -128));
     }
@@ -149,7 +161,8 @@ contract PayloadTest is TrainerTest {
 
     /// Goes on with the model of a shape, made when it is needed first.
     function _useModelOf(uint256 nFeatures, uint256 maxFeatures, bool valued) private {
-        ModelParams memory shape = ModelParams(uint32(nFeatures), uint16(maxFeatures), valued, 2);
+        ModelParams memory shape =
+            ModelParams(uint32(nFeatures), uint16(maxFeatures), valued, 2, 16, 2, 0, false);
         bytes32 key = keccak256(abi.encode(shape));
         if (_trainerOfShape[key] == address(0)) {
             useModel(string.concat("golden-", vm.toString(registry.modelCount())), shape);

@@ -49,7 +49,11 @@ contract PerceptronTest is TrainerTest {
                 nFeatures: uint32(history.n_features),
                 maxFeatures: uint16(history.max_features),
                 valued: history.valued,
-                margin: uint16(history.margin)
+                margin: uint16(history.margin),
+                classes: 2,
+                weightBits: 16,
+                smoothing: 0,
+                bernoulli: false
             })
         );
         vm.startPrank(address(trainer));
@@ -84,10 +88,20 @@ contract PerceptronTest is TrainerTest {
 
     /// Weights read in bulk, one word at a time and straight from storage train alike, from any start: a model with values,
     /// which goes the general way, is given the same samples with the value 1.
-    function testFuzz_TheFastWayIsTheGeneralWay(uint256 seed, uint256 scale, bool many) public {
-        scale = bound(scale, 0, 15);
-        ModelParams memory shape = ModelParams({nFeatures: 300, maxFeatures: 300, valued: false, margin: 1});
-        uint256[] memory start = _randomWords(seed, scale);
+    function testFuzz_TheFastWayIsTheGeneralWay(uint256 seed, uint256 scale, bool many, bool narrow) public {
+        uint8 weightBits = narrow ? 8 : 16;
+        scale = bound(scale, 0, weightBits - 1);
+        ModelParams memory shape = ModelParams({
+            nFeatures: 300,
+            maxFeatures: 300,
+            valued: false,
+            classes: 2,
+            weightBits: weightBits,
+            margin: 1,
+            smoothing: 0,
+            bernoulli: false
+        });
+        uint256[] memory start = _randomWords(seed, scale, weightBits);
         uint256[] memory sizes = new uint256[](many ? 8 : 1);
         for (uint256 i = 0; i < sizes.length; i++) {
             sizes[i] = bound(uint256(keccak256(abi.encode(seed, "size", i))), 1, many ? 300 : 60);
@@ -103,7 +117,8 @@ contract PerceptronTest is TrainerTest {
             vm.stopPrank();
             (, uint256 agreed,) = model.assess(payload, type(uint256).max);
             bytes memory labels = model.predict(payload);
-            results[way][1] = uint256(keccak256(abi.encode(model.weights(0, 20), agreed, labels)));
+            results[way][1] =
+                uint256(keccak256(abi.encode(model.weights(0, model.totalWords()), agreed, labels)));
         }
         assertEq(results[0][0], results[1][0]);
         assertEq(results[0][1], results[1][1]);
@@ -115,9 +130,21 @@ contract PerceptronTest is TrainerTest {
         for (uint256 i = 0; i < sizes.length; i++) {
             sizes[i] = 1 + i * 3;
         }
-        useModel("masked", ModelParams({nFeatures: 300, maxFeatures: 300, valued: false, margin: 1}));
+        useModel(
+            "masked",
+            ModelParams({
+                nFeatures: 300,
+                maxFeatures: 300,
+                valued: false,
+                classes: 2,
+                weightBits: 16,
+                margin: 1,
+                smoothing: 0,
+                bernoulli: false
+            })
+        );
         vm.prank(address(trainer));
-        model.writeWeights(0, _randomWords(seed, 9));
+        model.writeWeights(0, _randomWords(seed, 9, 16));
         bytes memory payload = _randomPayload(seed, sizes, false);
         (bytes32 root, uint256 all, bytes memory units) = model.assess(payload, type(uint256).max);
         (bytes32 sameRoot, uint256 some, bytes memory sameUnits) = model.assess(payload, mask);
@@ -129,7 +156,19 @@ contract PerceptronTest is TrainerTest {
 
     /// A verdict does not depend on what memory held before: here the bytes of samples, from their hashing.
     function test_AssessmentsOfLongSamplesAreWhatPredictionsSay() public {
-        useModel("long", ModelParams({nFeatures: 65_536, maxFeatures: 2000, valued: false, margin: 0}));
+        useModel(
+            "long",
+            ModelParams({
+                nFeatures: 65_536,
+                maxFeatures: 2000,
+                valued: false,
+                classes: 2,
+                weightBits: 16,
+                margin: 0,
+                smoothing: 0,
+                bernoulli: false
+            })
+        );
         bytes memory payload;
         for (uint256 sample = 0; sample < 5; sample++) {
             payload = abi.encodePacked(payload, uint8(1), uint16(2000));
@@ -147,7 +186,19 @@ contract PerceptronTest is TrainerTest {
 
     /// A batch of one sample on a model that nobody trained reads and writes only the words of the sample.
     function test_ASmallBatchTouchesItsWordsOnly() public {
-        useModel("wide", ModelParams({nFeatures: 65_536, maxFeatures: 9, valued: false, margin: 0}));
+        useModel(
+            "wide",
+            ModelParams({
+                nFeatures: 65_536,
+                maxFeatures: 9,
+                valued: false,
+                classes: 2,
+                weightBits: 16,
+                margin: 0,
+                smoothing: 0,
+                bernoulli: false
+            })
+        );
         bytes memory payload = hex"0100030000000f8000";
         vm.record();
         vm.prank(address(trainer));
@@ -158,16 +209,26 @@ contract PerceptronTest is TrainerTest {
     }
 
     /// Words for 300 features and the bias, with weights of at most 2^scale.
-    function _randomWords(uint256 seed, uint256 scale) private pure returns (uint256[] memory words) {
-        words = new uint256[](20);
+    function _randomWords(uint256 seed, uint256 scale, uint256 weightBits)
+        private
+        pure
+        returns (uint256[] memory words)
+    {
+        words = new uint256[]((300 + 256 / weightBits - 1) / (256 / weightBits) + 1);
+        int256 limit = int256(1 << scale) - (scale == weightBits - 1 ? int256(1) : int256(0));
         for (uint256 index = 0; index <= 300; index++) {
-            int256 limit = int256(1 << scale) - (scale == 15 ? int256(1) : int256(0));
             uint256 draw = uint256(keccak256(abi.encode(seed, "weight", index)));
             int256 weight = int256(draw % uint256(2 * limit + 1)) - limit;
             // Some at the very ends, where saturation begins.
             if (draw >> 250 == 0) weight = limit;
-            uint256 place = index == 300 ? 19 * 16 : index;
-            words[place / 16] |= uint256(uint16(int16(weight))) << (240 - 16 * (place % 16));
+            if (index == 300) {
+                words[words.length - 1] = uint256(uint16(int16(weight))) << 240;
+            } else if (weightBits == 16) {
+                words[index / 16] |= uint256(uint16(int16(weight))) << (240 - 16 * (index % 16));
+            } else {
+                uint256 shift = 240 - 16 * (index % 16) + (index % 32 < 16 ? 8 : 0);
+                words[index / 32] |= uint256(uint8(int8(weight))) << shift;
+            }
         }
     }
 

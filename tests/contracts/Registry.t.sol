@@ -30,7 +30,6 @@ contract RegistryTest is TrainerTest {
         assertEq(trainer.featureSpec(), params.featureSpec);
         assertEq(abi.encode(trainer.params()), abi.encode(params.model));
         assertEq(abi.encode(trainer.terms()), abi.encode(params.terms));
-        assertEq(model.classes(), 2);
         assertEq(model.totalWords(), 17);
     }
 
@@ -113,7 +112,19 @@ contract RegistryTest is TrainerTest {
             vm.expectRevert(abi.encodeWithSelector(IModel.InvalidModelParams.selector, shapes[i]));
             registry.create(params);
         }
-        useModel("largest", ModelParams({nFeatures: 2 ** 24, maxFeatures: 1, valued: true, margin: 65_535}));
+        useModel(
+            "largest",
+            ModelParams({
+                nFeatures: 2 ** 24,
+                maxFeatures: 1,
+                valued: true,
+                classes: 2,
+                weightBits: 16,
+                margin: 65_535,
+                smoothing: 0,
+                bernoulli: false
+            })
+        );
         assertEq(model.totalWords(), 2 ** 20 + 1);
         assertEq(model.weights(2 ** 20, 1)[0], 0);
     }

@@ -51,7 +51,7 @@ def transact(chain: Chain, to: str | None, data: bytes, value_wei: int = 0, marg
 def create_model(chain: Chain) -> Receipt:
     """Deploy a registry and let it make a model."""
     registry = transact(chain, None, chain.encode_deploy("ModelRegistry")).contract_address
-    params = ("model", SPEC, (4096, 300, False, 2), TERMS_TUPLE)
+    params = ("model", SPEC, (4096, 300, False, 2, 16, 2, 0, False), TERMS_TUPLE)
     return transact(chain, registry, chain.encode("ModelRegistry", "create", params))
 
 
@@ -99,7 +99,7 @@ def test_views_return_structs_and_texts(world: World) -> None:
     """Structs come as tuples, in their order, and texts as str."""
     chain, trainer = world.chain, world.trainer
     assert chain.view("CollaborativeTrainer", trainer, "terms") == TERMS_TUPLE
-    assert chain.view("CollaborativeTrainer", trainer, "params") == (4096, 300, False, 2)
+    assert chain.view("CollaborativeTrainer", trainer, "params") == (4096, 300, False, 2, 16, 2, 0, False)
     assert chain.view("CollaborativeTrainer", trainer, "featureSpec") == SPEC
     assert chain.view("CollaborativeTrainer", trainer, "owner") == OWNER.address
 

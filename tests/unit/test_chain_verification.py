@@ -22,7 +22,7 @@ from dcai_cli.errors import WrongChain
 
 THIEF: LocalAccount = Account.from_key("0x" + "11" * 32)
 DAY = 86_400
-SHAPE = (4096, 300, False, 2)
+SHAPE = (4096, 300, False, 2, 16, 2, 0, False)
 TERMS = (DAY, 2 * DAY, 7 * DAY, 9 * DAY, DAY, 3600, 10**11)
 SAMPLE = bytes([1, 0, 1, 0, 7])
 PARTS = ("CollaborativeTrainer", "Perceptron", "StakeIncentive", "DataHandler")

@@ -48,7 +48,16 @@ abstract contract TrainerTest is Test {
     }
 
     function defaultShape() internal pure returns (ModelParams memory) {
-        return ModelParams({nFeatures: 256, maxFeatures: 200, valued: false, margin: 2});
+        return ModelParams({
+            nFeatures: 256,
+            maxFeatures: 200,
+            valued: false,
+            classes: 2,
+            weightBits: 16,
+            margin: 2,
+            smoothing: 0,
+            bernoulli: false
+        });
     }
 
     function defaultTerms() internal pure returns (Terms memory) {
