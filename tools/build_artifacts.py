@@ -18,7 +18,14 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 ARTIFACTS = ROOT / "dcai_cli" / "chain" / "artifacts"
-CONTRACTS = ("CollaborativeTrainer", "DataHandler", "ModelRegistry", "Perceptron", "StakeIncentive")
+CONTRACTS = (
+    "CollaborativeTrainer",
+    "DataHandler",
+    "ModelRegistry",
+    "Perceptron",
+    "PointsIncentive",
+    "StakeIncentive",
+)
 
 
 def find_forge() -> str:

@@ -38,7 +38,7 @@ class Artifact:
 
     @cached_property
     def functions(self) -> dict[str, Entry]:
-        """Its functions by name; the contracts overload none."""
+        """Its functions by name; none that dcai calls is overloaded."""
         return {entry["name"]: entry for entry in self.entries if entry["type"] == "function"}
 
     @cached_property

@@ -90,8 +90,14 @@ _HINTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
         f"It has been open for contributions since {iso_time(values['sealedAt'])}."
     ),
     "AlreadyReported": lambda _: "You have taken your share of this sample.",
+    "AlreadyValidated": lambda _: "You have given this contributor your validation point.",
     "ContributionThisSecond": lambda _: (
         "Somebody contributed in this very second; type the same command again."
+    ),
+    "FullyValidated": lambda values: (
+        "It has as many validation points as model points; it must earn more of these first."
+        if values["modelPoints"]
+        else "It has earned no model points yet, so there is nothing to validate."
     ),
     "InsufficientDeposit": lambda values: (
         f"The price rose to {format_ether(values['requiredWei'])}; type the same command again to see it."
@@ -102,10 +108,16 @@ _HINTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "NotContributor": lambda values: f"Only {values['contributor']} can take this deposit back.",
     "NotOwner": lambda values: f"Only {values['owner']} may do this.",
     "NotSealed": lambda _: "The model's owner has to seal it first.",
+    "NothingAtStake": lambda _: "Contributions to this model earn points; there are no deposits to take.",
     "NothingLeft": lambda _: "Everything of this batch is paid out.",
+    "NothingToSpend": lambda _: "Each validation spends a model point: earn more by contributing.",
+    "OwnValidation": lambda _: "Only others can validate you.",
     "ReporterIsContributor": lambda _: "Take your own deposits back with: dcai refunds --claim",
     "ReporterNotValidated": lambda _: (
         "Contribute, and get a refund for informative samples, before you report."
     ),
     "TooEarly": lambda values: f"It is due at {iso_time(values['availableAt'])}, by the chain's time.",
+    "TooFewPoints": lambda values: (
+        f"You have {values['modelPoints']} model points and need {values['requiredPoints']}."
+    ),
 }

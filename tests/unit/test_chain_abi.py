@@ -32,6 +32,7 @@ def test_every_shipped_contract_can_be_read() -> None:
         "DataHandler",
         "ModelRegistry",
         "Perceptron",
+        "PointsIncentive",
         "StakeIncentive",
     }
     for name in names():
@@ -43,11 +44,11 @@ def test_every_shipped_contract_can_be_read() -> None:
 
 
 def test_functions_are_not_overloaded() -> None:
-    """Functions, events and errors can be named by their name alone."""
+    """Functions and events can be named by their name alone, but for one of ERC-721 that nobody calls."""
     for name in names():
         for kind in ("function", "event"):
             found = [entry["name"] for entry in artifact(name).entries if entry["type"] == kind]
-            assert len(found) == len(set(found))
+            assert {entry for entry in found if found.count(entry) > 1} <= {"safeTransferFrom"}
 
 
 def test_an_unknown_contract_names_those_that_ship() -> None:
