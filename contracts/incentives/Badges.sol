@@ -107,7 +107,9 @@ abstract contract Badges is IBadges, TrainerPart {
     function _requireEarned(uint256 tokenId) private view returns (address owner, uint256 level) {
         owner = address(uint160(tokenId));
         level = tokenId >> 160;
-        if (level == 0 || level > _levelOf(_modelPointsOf(owner))) revert IERC721Errors.ERC721NonexistentToken(tokenId);
+        if (level == 0 || level > _levelOf(_modelPointsOf(owner))) {
+            revert IERC721Errors.ERC721NonexistentToken(tokenId);
+        }
     }
 
     /// @dev How many badges so many points make.

@@ -98,4 +98,27 @@ contract PointsValidationTest is PointsTest {
         validate(alice, last);
         assertPoints(alice, POINTS_TO_VALIDATE + 1, 0, POINTS_TO_VALIDATE + 1);
     }
+
+    /// What the docs say of second addresses: 21 of them fill each other up to 20 validation points, and no further.
+    function test_ARingOfAddressesIsBoundedByItsWork() public {
+        for (uint160 i = 1; i <= 21; i++) {
+            award(address(i), POINTS_TO_VALIDATE);
+        }
+        for (uint160 from = 1; from <= 21; from++) {
+            for (uint160 to = 1; to <= 21; to++) {
+                if (from != to) validate(address(from), address(to));
+            }
+        }
+        for (uint160 i = 1; i <= 21; i++) {
+            assertPoints(address(i), POINTS_TO_VALIDATE, POINTS_TO_VALIDATE, POINTS_TO_VALIDATE);
+        }
+        vm.expectRevert(
+            abi.encodeWithSelector(IPoints.FullyValidated.selector, address(1), POINTS_TO_VALIDATE)
+        );
+        validate(alice, address(1));
+        vm.expectRevert(
+            abi.encodeWithSelector(IPoints.NothingToSpend.selector, address(1), POINTS_TO_VALIDATE)
+        );
+        validate(address(1), alice);
+    }
 }
