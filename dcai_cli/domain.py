@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from dcai_cli.errors import UsageError
+from dcai_cli.errors import BadInput, UsageError
 
 MAX_BATCH_SAMPLES = 256
 """Samples of one batch at most: one bit each in the masks of a claim."""
@@ -55,6 +55,131 @@ class Wire:
     def word_count(self) -> int:
         """Words of weights, without the one word of biases behind them."""
         return -(-self.n_features // WORD_LANES)
+
+
+PERCEPTRON = "perceptron"
+MULTICLASS_PERCEPTRON = "multiclass-perceptron"
+NAIVE_BAYES = "naive-bayes"
+NEAREST_CENTROID = "nearest-centroid"
+MODEL_TYPES = (PERCEPTRON, MULTICLASS_PERCEPTRON, NAIVE_BAYES, NEAREST_CENTROID)
+"""What models there are, by the names that the command line takes."""
+
+_CLASSES = {
+    PERCEPTRON: (2, 2),
+    MULTICLASS_PERCEPTRON: (3, 16),
+    NAIVE_BAYES: (2, 16),
+    NEAREST_CENTROID: (2, 16),
+}
+_WEIGHT_BITS = {
+    PERCEPTRON: (16, 8),
+    MULTICLASS_PERCEPTRON: (16,),
+    NAIVE_BAYES: (32,),
+    NEAREST_CENTROID: (32,),
+}
+_WORD_BITS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ModelParams:
+    """The shape of a model, which never changes: the struct of the contracts, and the type of model.
+
+    What a type has no use for is 0 or False.
+
+    Args:
+        model_type: one of `MODEL_TYPES`.
+        n_features: 2 to 2^24.
+        max_features: features of one sample at most, 1 to 65,535.
+        valued: whether each feature of a sample has an int8 value; otherwise every value is 1.
+        classes: 2 to 16; labels are 0 <= label < classes.
+        weight_bits: bits that a weight, count or sum takes in storage.
+        margin: perceptrons: a sample trains unless its class leads by more than this per feature of it.
+        smoothing: naive Bayes: what is added to every count, in 1/256.
+        bernoulli: naive Bayes: presence and absence of features, instead of their numbers.
+
+    Raises:
+        BadInput: no model has this shape.
+
+    >>> ModelParams("naive-bayes", 1000, 500, classes=3, weight_bits=32, smoothing=256).total_words
+    503
+    """
+
+    model_type: str
+    n_features: int
+    max_features: int
+    valued: bool = False
+    classes: int = CLASSES
+    weight_bits: int = 16
+    margin: int = 0
+    smoothing: int = 0
+    bernoulli: bool = False
+
+    def __post_init__(self) -> None:
+        problem = self._problem()
+        if problem:
+            raise BadInput(f"No model can have this shape: {problem}.")
+
+    @property
+    def wire(self) -> Wire:
+        """How it reads samples."""
+        return Wire(self.n_features, self.max_features, self.classes, self.valued)
+
+    @property
+    def row_lanes(self) -> int:
+        """Lanes of storage that one feature takes: a power of two that holds a number for each class."""
+        return 1 if self.model_type == PERCEPTRON else 1 << (self.classes - 1).bit_length()
+
+    @property
+    def word_lanes(self) -> int:
+        """Lanes in one word of storage."""
+        return _WORD_BITS // self.weight_bits
+
+    @property
+    def body_words(self) -> int:
+        """Words of weights, counts or sums; the header words stand behind them."""
+        return -(-self.n_features * self.row_lanes // self.word_lanes)
+
+    @property
+    def total_words(self) -> int:
+        """All words of the model."""
+        if self.model_type in {PERCEPTRON, MULTICLASS_PERCEPTRON}:
+            return self.body_words + 1
+        return self.body_words + -(-self.classes // 2) + (self.model_type == NAIVE_BAYES)
+
+    def as_tuple(self) -> tuple[int, int, bool, int, int, int, int, bool]:
+        """The struct `ModelParams` of the contracts, in its order."""
+        return (
+            self.n_features,
+            self.max_features,
+            self.valued,
+            self.classes,
+            self.weight_bits,
+            self.margin,
+            self.smoothing,
+            self.bernoulli,
+        )
+
+    def _problem(self) -> str:
+        """What the contract refuses about it, or nothing."""
+        if self.model_type not in MODEL_TYPES:
+            return f"{self.model_type!r} is none of {', '.join(MODEL_TYPES)}"
+        bayes = self.model_type == NAIVE_BAYES
+        least, most = _CLASSES[self.model_type]
+        perceptron = self.model_type in {PERCEPTRON, MULTICLASS_PERCEPTRON}
+        ranges = {
+            "features": (self.n_features, 2, 4096 if self.bernoulli else 2**24),
+            "features in a sample": (self.max_features, 1, 65_535),
+            "classes": (self.classes, least, most),
+            "margin": (self.margin, 0, 65_535 if perceptron else 0),
+            "smoothing": (self.smoothing, int(bayes), 65_535 if bayes else 0),
+        }
+        for name, (value, low, high) in ranges.items():
+            if not low <= value <= high:
+                return f"{name}: {value:,}, where a {self.model_type} model takes {low:,} to {high:,}"
+        if self.weight_bits not in _WEIGHT_BITS[self.model_type]:
+            return f"{self.weight_bits} bits are no width of a {self.model_type} model"
+        if self.bernoulli and (self.valued or not bayes):
+            return "only naive Bayes without values can be Bernoulli"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 They come from plain_models.py, which uses nothing of the package. A case has a model's parameters, its
 `first` words, batches and its `last` words; words that are not listed are 0. A batch has its informative
-bitmap, the words it `changed`, and what the model then says to a `probe`: predictions, and the bitmap of labels
-that it agrees with. Run it again only when the protocol changes: ``python -m tests.golden.generate_models``
+bitmap, the words it `changed`, and what the model then says to a `probe`: predictions, and the bitmap of
+labels that it agrees with. Run it again only when the protocol changes: ``python -m
+tests.golden.generate_models``
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dcai_cli.domain import ModelParams
 from dcai_cli.errors import BadInput
 from dcai_cli.models.perceptron import Perceptron
 from dcai_cli.models.pretrain import read_weights, words_from_arrays
@@ -108,7 +109,8 @@ def test_lane_0_is_the_most_significant() -> None:
 def test_words_make_a_round_trip(n_features: int) -> None:
     """A model rebuilt from its words, as integers or as bytes, has the same words."""
     rng = np.random.default_rng(7)
-    words = words_from_arrays(rng.integers(-32_767, 32_768, n_features), -32_767)
+    arrays = {"weights": rng.integers(-32_767, 32_768, n_features), "bias": np.array(-32_767)}
+    words = words_from_arrays(arrays, ModelParams("perceptron", n_features, 256))
     packed = b"".join(word.to_bytes(32, "big") for word in words)
     assert Perceptron.from_words(words, n_features, 2).words() == words
     assert Perceptron.from_words(packed, n_features, 2).words() == words
@@ -166,7 +168,7 @@ def test_pretrained_weights_are_read_from_a_file(tmp_path: Path) -> None:
         ({"weights": np.full(256, 32_768), "bias": 0}, "32768"),
         ({"weights": np.full(256, -32_768), "bias": 0}, "-32768"),
         ({"weights": np.zeros(256, int), "bias": 40_000}, "40000"),
-        ({"weights": np.zeros(256, int), "bias": 0.5}, "bias of shape"),
+        ({"weights": np.zeros(256, int), "bias": 0.5}, "bias is of type float64"),
         ({"weights": np.zeros(256, int)}, "bias is not a file in the archive"),
         ({"weights": np.array([None] * 256), "bias": 0}, "not an .npz file"),
     ],
