@@ -128,6 +128,7 @@ contract BadgesTest is PointsTest {
     /// The metadata of every level is JSON that says what it is for, with a picture inside.
     function test_TheMetadataTellsWhatTheBadgeIsFor() public {
         award(alice, 10_000);
+        string[5] memory colours = ["7f8c8d", "cd7f32", "c0c0c0", "ffd700", "8ecae6"];
         for (uint256 level = 1; level <= 5; level++) {
             string memory json =
                 string(_decode(badges.tokenURI(_id(alice, level)), "data:application/json;base64,"));
@@ -153,6 +154,7 @@ contract BadgesTest is PointsTest {
                 string(_decode(vm.parseJsonString(json, ".image"), "data:image/svg+xml;base64,"));
             assertEq(vm.indexOf(image, "<svg xmlns=\"http://www.w3.org/2000/svg\""), 0);
             assertTrue(vm.contains(image, string.concat(">", title, "</text>")));
+            assertTrue(vm.contains(image, string.concat('stroke="#', colours[level - 1], '"')));
         }
     }
 
