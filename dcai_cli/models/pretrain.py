@@ -10,13 +10,27 @@ nearest-centroid       `sums` (classes, features), `samples` (classes,)
 ====================== ============================================================================
 
 What else a model stores follows from these: the totals of naive Bayes are the sums of its counts, and so on.
+
+Estimators of scikit-learn become such arrays, too. They must have been fitted on the integers that the
+samples of the model hold, with the numbers of the labels as classes.
+
+- *Linear ones* (coef_, intercept_) have real weights. Only their ratios matter to predictions, so they
+  are scaled until the greatest is `largest_weight`, and rounded; whole numbers that fit are taken as they
+  are. The default, 127, fits both widths of weights, and is about what one pass over some ten thousand
+  texts makes of weights by itself: contributions, which move a weight by 1, still count. A greater one
+  rounds less, and makes a model that learns more slowly.
+- *Naive Bayes* (feature_count_, class_count_) is taken exactly. The contract smooths over the features
+  seen, scikit-learn over all: both predict the same if every feature was seen.
+- *Nearest centroid* has means (centroids_), but not how many samples they are of. Give the numbers as
+  `samples`, and the sums are those of the samples; without, each class counts as 1,024 samples.
 """
 
 from __future__ import annotations
 
+import math
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +88,109 @@ def words_from_arrays(arrays: Mapping[str, NDArray[Any]], params: ModelParams) -
     words = pack_words(body + _header(matrix, vector, params))
     make_replica(params, words)  # takes only what the contract takes
     return words
+
+
+def words_from_estimator(
+    estimator: Any,  # noqa: ANN401 - scikit-learn has no types
+    params: ModelParams,
+    *,
+    largest_weight: int = 127,
+    samples: Sequence[int] | None = None,
+) -> list[int]:
+    """Take over a fitted estimator of scikit-learn.
+
+    Args:
+        estimator: a linear classifier for the perceptrons; MultinomialNB or BernoulliNB; NearestCentroid.
+        params: the shape of the model.
+        largest_weight: linear classifiers: the greatest weight.
+        samples: nearest centroid: how many samples each class was fitted on.
+
+    Returns:
+        All words of the model.
+
+    Raises:
+        BadInput: the estimator does not fit the model.
+    """
+    arrays = arrays_from_estimator(estimator, params, largest_weight=largest_weight, samples=samples)
+    return words_from_arrays(arrays, params)
+
+
+def arrays_from_estimator(
+    estimator: Any,  # noqa: ANN401 - scikit-learn has no types
+    params: ModelParams,
+    *,
+    largest_weight: int = 127,
+    samples: Sequence[int] | None = None,
+) -> dict[str, NDArray[np.int64]]:
+    """The arrays of a fitted estimator, to be saved by `numpy.savez(path, **arrays)`.
+
+    The arguments and errors are those of `words_from_estimator`.
+    """
+    if list(getattr(estimator, "classes_", ())) != list(range(params.classes)):
+        raise BadInput(
+            f"The estimator is not fitted, or its classes are not the labels 0 to {params.classes - 1}.",
+            hint="Fit it with the numbers of the labels, in the order of the feature spec, as y.",
+        )
+    if params.model_type == NAIVE_BAYES:
+        return _counts(estimator, params)
+    if params.model_type == NEAREST_CENTROID:
+        return _sums(estimator, [1024] * params.classes if samples is None else samples)
+    return _linear(estimator, params, largest_weight)
+
+
+def _linear(estimator: Any, params: ModelParams, largest_weight: int) -> dict[str, NDArray[np.int64]]:  # noqa: ANN401
+    if not hasattr(estimator, "coef_"):
+        raise BadInput(f"A {type(estimator).__name__} has no weights.", hint="Take a linear classifier.")
+    coef = estimator.coef_.toarray() if hasattr(estimator.coef_, "toarray") else np.asarray(estimator.coef_)
+    rows = 1 if params.model_type == PERCEPTRON else params.classes
+    intercept = np.broadcast_to(np.asarray(estimator.intercept_, dtype=np.float64), (rows,))
+    if coef.shape != (rows, params.n_features):
+        raise BadInput(f"coef_ has shape {coef.shape}; this model needs {(rows, params.n_features)}.")
+    if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
+        raise BadInput("A weight of the estimator is not finite.")
+    limit = WEIGHT_LIMITS[params.weight_bits]
+    weight, bias = float(np.abs(coef).max()), float(np.abs(intercept).max())
+    whole = (coef == np.rint(coef)).all() and (intercept == np.rint(intercept)).all()
+    if not (whole and weight <= limit and bias <= BIAS_LIMIT):
+        greatest = min(largest_weight, limit)
+        scale = min(greatest / weight if weight else math.inf, BIAS_LIMIT / bias if bias else math.inf)
+        coef, intercept = coef * scale, intercept * scale
+    weights, biases = np.rint(coef).astype(np.int64), np.rint(intercept).astype(np.int64)
+    return {"weights": weights[0], "bias": biases[0]} if rows == 1 else {"weights": weights, "bias": biases}
+
+
+def _counts(estimator: Any, params: ModelParams) -> dict[str, NDArray[np.int64]]:  # noqa: ANN401
+    from sklearn.naive_bayes import BernoulliNB, MultinomialNB
+
+    wanted = BernoulliNB if params.bernoulli else MultinomialNB
+    if not isinstance(estimator, wanted):
+        raise BadInput(f"A {type(estimator).__name__} does not fit this model; it takes a {wanted.__name__}.")
+    if not estimator.fit_prior or estimator.class_prior is not None:
+        raise BadInput("The estimator has a prior of its own; the contract takes that of the samples.")
+    if np.ndim(estimator.alpha) or abs(estimator.alpha * 256 - params.smoothing) > 1 / 2:
+        raise BadInput(
+            f"The estimator's alpha is {estimator.alpha}, the model's smoothing {params.smoothing}/256.",
+            hint="Give the model the smoothing 256 * alpha.",
+        )
+    counts, samples = estimator.feature_count_, estimator.class_count_
+    if (counts != np.rint(counts)).any() or (samples != np.rint(samples)).any():
+        raise BadInput(
+            "The estimator has counted fractions, or samples with weights; counts are whole numbers."
+        )
+    return {"counts": counts.astype(np.int64), "samples": samples.astype(np.int64)}
+
+
+def _sums(estimator: Any, samples: Sequence[int]) -> dict[str, NDArray[np.int64]]:  # noqa: ANN401
+    from sklearn.neighbors import NearestCentroid
+
+    if not isinstance(estimator, NearestCentroid):
+        raise BadInput(f"A {type(estimator).__name__} does not fit this model; it takes a NearestCentroid.")
+    if estimator.metric != "euclidean" or np.ptp(estimator.class_prior_) > 1e-9:
+        raise BadInput("The estimator must measure euclidean distances, with uniform priors.")
+    numbers = np.asarray(samples, dtype=np.int64)
+    if numbers.shape != estimator.classes_.shape:
+        raise BadInput(f"There are {numbers.size} numbers of samples for {len(estimator.classes_)} classes.")
+    return {"sums": np.rint(estimator.centroids_ * numbers[:, None]).astype(np.int64), "samples": numbers}
 
 
 def read_weights(path: Path, params: ModelParams | int) -> list[int]:
