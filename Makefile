@@ -10,7 +10,10 @@ export PATH := $(PATH):$(CURDIR)/$(BIN)
 
 FORGE = $(firstword $(wildcard node_modules/@foundry-rs/forge-*-*/bin/forge) forge)
 
-.PHONY: help demo test test-python test-contracts check format artifacts bench gas clean
+# Analysers call `forge`.
+ANALYSIS = PATH="$(abspath $(dir $(FORGE))):$$PATH"
+
+.PHONY: help demo test test-python test-contracts check slither format artifacts bench gas clean
 
 help:  ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
@@ -30,6 +33,12 @@ node_modules/.installed: package-lock.json $(VENV)/.dev
 	npm ci --silent
 	@touch $@
 
+# Analysers whose requirements clash with ours live in environments of their own.
+$(VENV)-%/.installed: tools/requirements-%.txt $(VENV)/.user
+	$(PYTHON) -m venv $(VENV)-$*
+	$(VENV)-$*/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
 demo: $(VENV)/.user  ## The whole story in a minute, on a chain in this process.
 	$(BIN)/dcai demo
 
@@ -41,7 +50,7 @@ test-contracts: node_modules/.installed
 test-python: node_modules/.installed
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-check: node_modules/.installed  ## Format, lint, types, floors, artifacts and generated docs.
+check: node_modules/.installed slither  ## Format, lint, types, floors, slither, artifacts and generated docs.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -49,6 +58,9 @@ check: node_modules/.installed  ## Format, lint, types, floors, artifacts and ge
 	$(FORGE) fmt --check
 	$(BIN)/python tools/build_artifacts.py --check
 	$(BIN)/python tools/cli_reference.py --check
+
+slither: node_modules/.installed $(VENV)-slither/.installed  ## Static analysis: nothing of high or medium impact may be found.
+	$(ANALYSIS) FOUNDRY_OUT=build/slither/out FOUNDRY_CACHE_PATH=build/slither/cache $(VENV)-slither/bin/slither .
 
 format: node_modules/.installed  ## Format Python and Solidity.
 	$(BIN)/ruff check --fix --exit-zero
@@ -65,4 +77,4 @@ gas: node_modules/.installed  ## Measure gas per sample on anvil, by receipts.
 	$(BIN)/python benchmarks/gas_contribution.py
 
 clean:  ## Remove what the other targets made.
-	rm -rf $(VENV) node_modules out cache build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* node_modules out cache build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

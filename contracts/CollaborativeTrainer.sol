@@ -49,6 +49,8 @@ contract CollaborativeTrainer is ICollaborativeTrainer, ReentrancyGuardTransient
 
     /// @dev Refuses claims in the second of the last contribution.
     modifier notInTheSecondOfAContribution() {
+        // Equal is what is meant: only a contribution of this very second could have been made for this claim.
+        // slither-disable-next-line incorrect-equality
         if (block.timestamp == lastContributedAt) revert ContributionThisSecond(block.timestamp);
         _;
     }
@@ -109,6 +111,8 @@ contract CollaborativeTrainer is ICollaborativeTrainer, ReentrancyGuardTransient
 
     /// @inheritdoc ICollaborativeTrainer
     function quote(uint256 units) external view returns (uint256 depositWei) {
+        // Unset or set: sealing writes a time, which is never 0.
+        // slither-disable-next-line incorrect-equality
         if (sealedAt == 0) revert NotSealed();
         return incentive.depositPerUnit(units, _idleS()) * units;
     }
@@ -136,6 +140,8 @@ contract CollaborativeTrainer is ICollaborativeTrainer, ReentrancyGuardTransient
         _requireKnown(batch);
         incentive.authorizeReport(batch, msg.sender);
         (uint256[] memory indexes, bytes memory payload) = _requireProven(batch, samples);
+        // The proofs stand in for the root.
+        // slither-disable-next-line unused-return
         (, uint256 agreed, bytes memory units) = model.assess(payload, type(uint256).max);
         uint256 reported;
         (amountWei, reported) = incentive.settleReport(batch, msg.sender, indexes, agreed, units);
@@ -205,6 +211,8 @@ contract CollaborativeTrainer is ICollaborativeTrainer, ReentrancyGuardTransient
 
     /// @dev Seconds since the last contribution, or since sealing.
     function _idleS() private view returns (uint256) {
+        // Unset or set: a contribution writes a time, which is never 0.
+        // slither-disable-next-line incorrect-equality
         return block.timestamp - (lastContributedAt == 0 ? sealedAt : lastContributedAt);
     }
 
@@ -233,6 +241,8 @@ contract CollaborativeTrainer is ICollaborativeTrainer, ReentrancyGuardTransient
     }
 
     function _pay(address to, uint256 amountWei) private {
+        // Nothing to pay is exactly 0; no balance is compared.
+        // slither-disable-next-line incorrect-equality
         if (amountWei == 0) return;
         (bool accepted,) = to.call{value: amountWei}("");
         if (!accepted) revert PaymentFailed(to, amountWei);

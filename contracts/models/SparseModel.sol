@@ -39,6 +39,8 @@ abstract contract SparseModel is IModel, TrainerPart {
             Format memory format = _format();
             (uint256 start, uint256 payloadEnd) = PayloadDecoder.bounds(payload);
             while (start < payloadEnd) {
+                // The price does not depend on the label.
+                // slither-disable-next-line unused-return
                 (, uint256 n, uint256 end) = format.readHeader(count++, start, payloadEnd);
                 units += format.unitsOf(n, start + HEADER_BYTES, end);
                 start = end;
@@ -102,6 +104,8 @@ abstract contract SparseModel is IModel, TrainerPart {
             Run run = _open(format, payload.length / format.featureBytes);
             uint256 count;
             while (start < payloadEnd) {
+                // Whoever asks for a label does not know it.
+                // slither-disable-next-line unused-return
                 (,, uint256 end) = format.readHeader(count, start, payloadEnd);
                 format.requireValidFeatures(count, start + HEADER_BYTES, end);
                 labels[count++] = bytes1(uint8(_classify(run, start + HEADER_BYTES, end)));
@@ -184,6 +188,8 @@ abstract contract SparseModel is IModel, TrainerPart {
             (uint256 start, uint256 payloadEnd) = PayloadDecoder.bounds(payload);
             uint256 count;
             while (start < payloadEnd) {
+                // The label is looked at when the sample is classified.
+                // slither-disable-next-line unused-return
                 (, uint256 n, uint256 end) = format.readHeader(count, start, payloadEnd);
                 leaves[count] = PayloadDecoder.hashOf(start, end);
                 uint256 sampleUnits = format.unitsOf(n, start + HEADER_BYTES, end);
