@@ -13,7 +13,7 @@ FORGE = $(firstword $(wildcard node_modules/@foundry-rs/forge-*-*/bin/forge) for
 # Analysers call `forge`.
 ANALYSIS = PATH="$(abspath $(dir $(FORGE))):$$PATH"
 
-.PHONY: help demo test test-python test-contracts check slither format artifacts bench gas clean
+.PHONY: help demo test test-python test-contracts check slither coverage mutants mutants-ci format artifacts bench gas clean
 
 help:  ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
@@ -61,6 +61,15 @@ check: node_modules/.installed slither  ## Format, lint, types, floors, slither,
 
 slither: node_modules/.installed $(VENV)-slither/.installed  ## Static analysis: nothing of high or medium impact may be found.
 	$(ANALYSIS) FOUNDRY_OUT=build/slither/out FOUNDRY_CACHE_PATH=build/slither/cache $(VENV)-slither/bin/slither .
+
+coverage: node_modules/.installed  ## Which lines of the contracts the forge tests run; at least 98 % must.
+	$(BIN)/python -m tools.coverage
+
+mutants: node_modules/.installed  ## Change 100 operators and constants, one by one; the forge tests must catch 95.
+	$(BIN)/python -m tools.mutants --workers $(WORKERS)
+
+mutants-ci: node_modules/.installed  ## The first five of them.
+	$(BIN)/python -m tools.mutants --count 5 --minimum 4
 
 format: node_modules/.installed  ## Format Python and Solidity.
 	$(BIN)/ruff check --fix --exit-zero

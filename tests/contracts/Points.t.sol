@@ -204,7 +204,7 @@ contract PointsTermsTest is PointsTest {
 
     /// A clone is initialised once, and the implementation never.
     function test_InitialisedOnce() public {
-        address implementation = vm.deployCode("out/PointsIncentive.sol/PointsIncentive.json");
+        address implementation = vm.deployCode("PointsIncentive.sol:PointsIncentive");
         vm.expectRevert(ITrainerPart.AlreadyInitialized.selector);
         IIncentiveMechanism(implementation).initialize(alice, pointsTerms(1));
         IIncentiveMechanism clone = IIncentiveMechanism(fresh("PointsIncentive"));

@@ -207,7 +207,7 @@ contract RegistryTest is TrainerTest {
     }
 
     function _created(string memory name) private view returns (address) {
-        bytes memory creation = vm.getCode(string.concat("out/", name, ".sol/", name, ".json"));
+        bytes memory creation = vm.getCode(string.concat(name, ".sol:", name));
         return vm.computeCreate2Address(0, keccak256(creation), address(registry));
     }
 

@@ -89,7 +89,7 @@ contract ReportTest is TrainerTest {
 
     /// A second before the report wait nobody reports.
     function test_AReportASecondTooEarlyIsRefused() public {
-        uint256 availableAt = block.timestamp;
+        uint256 availableAt = batch.addedAt + REPORT_WAIT_S;
         vm.warp(availableAt - 1);
         SampleProof[] memory proofs = proofOf(samples, 1);
         vm.expectRevert(

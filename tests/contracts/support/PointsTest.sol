@@ -39,7 +39,7 @@ abstract contract PointsTest is TrainerTest {
 
     /// A clone of a contract as it is shipped, not yet initialised.
     function fresh(string memory name) internal returns (address) {
-        return Clones.clone(vm.deployCode(string.concat("out/", name, ".sol/", name, ".json")));
+        return Clones.clone(vm.deployCode(string.concat(name, ".sol:", name)));
     }
 
     /// Terms that name a refund wait and nothing else.

@@ -38,7 +38,7 @@ abstract contract TrainerTest is Test {
         vm.warp(1_800_000_000);
         // As it is shipped. Tests themselves are compiled without the intermediate representation, which would take a
         // minute, and whatever they import would be too.
-        registry = IModelRegistry(vm.deployCode("out/ModelRegistry.sol/ModelRegistry.json"));
+        registry = IModelRegistry(vm.deployCode("ModelRegistry.sol:ModelRegistry"));
         useModel("main", defaultShape());
         vm.prank(owner);
         trainer.seal();
