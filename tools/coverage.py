@@ -2,8 +2,8 @@
 
 `python -m tools.coverage [--minimum 98]`. `forge coverage` knows Solidity lines. Of inline assembly the
 compiler keeps no line numbers, so there every block gets a trap: the contracts are compiled once with a
-marked, idle instruction at the start of each block, and the tests run once for each with that instruction made
-invalid. Its lines count as run if that makes a test fail.
+marked, idle instruction at the start of each block, and the tests run once for each, with it made invalid.
+Its lines count as run if a test then fails.
 """
 
 from __future__ import annotations

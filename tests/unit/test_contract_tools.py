@@ -101,7 +101,7 @@ def test_contract_tests_deploy_what_their_profile_compiled() -> None:
 
 
 def test_every_exception_for_slither_has_a_reason() -> None:
-    """A directive stands below a comment; a detector that is off as a whole is explained in docs/security.md."""
+    """A directive stands below a comment; one that is off as a whole is explained in docs/security.md."""
     explained = (PROJECT / "docs" / "security.md").read_text()
     excluded = json.loads((PROJECT / "slither.config.json").read_text())["detectors_to_exclude"].split(",")
     for detector in excluded:
