@@ -193,7 +193,7 @@ def _sums(estimator: Any, samples: Sequence[int]) -> dict[str, NDArray[np.int64]
     return {"sums": np.rint(estimator.centroids_ * numbers[:, None]).astype(np.int64), "samples": numbers}
 
 
-def read_weights(path: Path, params: ModelParams | int) -> list[int]:
+def read_weights(path: Path | str, params: ModelParams | int) -> list[int]:
     """Read storage words from an .npz file with the arrays of this type of model.
 
     Args:

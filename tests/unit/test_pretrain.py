@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from dcai_cli.models.pretrain import (
 )
 
 PIXELS = 64
+PAGE = Path(__file__).parents[2] / "docs" / "pretraining.md"
 MULTICLASS = ModelParams("multiclass-perceptron", PIXELS, PIXELS, valued=True, classes=10)
 BINARY = ModelParams("perceptron", PIXELS, PIXELS, valued=True)
 BAYES = ModelParams("naive-bayes", PIXELS, PIXELS, valued=True, classes=10, weight_bits=32, smoothing=256)
@@ -230,3 +232,10 @@ def test_no_samples_make_no_model() -> None:
     """Training needs at least one sample."""
     with pytest.raises(BadInput, match="no samples"):
         words_from_samples([], BAYES)
+
+
+def test_the_examples_of_the_page_are_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every example of docs/pretraining.md gives what stands below it."""
+    monkeypatch.chdir(tmp_path)
+    results = doctest.testfile(str(PAGE), module_relative=False)
+    assert (results.failed, results.attempted) == (0, 20)
