@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {ModelParams} from "../../contracts/interfaces/IModel.sol";
+import {IModel, ModelParams} from "../../contracts/interfaces/IModel.sol";
 import {TrainerTest} from "./support/TrainerTest.sol";
 
 /// The model against golden vectors that an independent Python program made.
@@ -32,17 +32,72 @@ contract PerceptronTest is TrainerTest {
     string private constant HISTORY =
         "History(string name,uint256 n_features,uint256 max_features,uint256 margin,bool valued,Words first,Training[] batches,Words last)Training(bytes payload,uint256 informative,bytes probe,bytes probe_labels)Words(uint256[] numbers,uint256[] words)";
 
+    struct Written {
+        string name;
+        string model_type;
+        uint256 n_features;
+        uint256 weight_bits;
+        uint256 number;
+        uint256 word;
+        bool valid;
+    }
+
+    string private constant WRITTEN =
+        "Written(string name,string model_type,uint256 n_features,uint256 weight_bits,uint256 number,uint256 word,bool valid)";
+
     /// Every golden history trains to the same informative bits, predictions and weights, whatever its shape.
     function test_GoldenHistoriesAreReproduced() public {
-        string memory json = vm.readFile("tests/golden/perceptron.json");
-        History[] memory histories = abi.decode(vm.parseJsonTypeArray(json, "$", HISTORY), (History[]));
+        _repeatAll("tests/golden/perceptron.json", 16);
+    }
+
+    /// The same with weights of 8 bits.
+    function test_GoldenHistoriesOfNarrowWeightsAreReproduced() public {
+        _repeatAll("tests/golden/perceptron8.json", 8);
+    }
+
+    /// Words at the limits are taken, words beyond them or with a lane that belongs to nothing are refused.
+    function test_GoldenWordsAreTakenOrRefused() public {
+        string memory json = vm.readFile("tests/golden/written-words.json");
+        Written[] memory cases = abi.decode(vm.parseJsonTypeArray(json, "$", WRITTEN), (Written[]));
+        uint256[] memory words = new uint256[](1);
+        uint256 count;
+        for (uint256 i = 0; i < cases.length; i++) {
+            Written memory it = cases[i];
+            if (keccak256(bytes(it.model_type)) != keccak256("perceptron")) continue;
+            useModel(
+                string.concat("words-", vm.toString(count++)),
+                ModelParams({
+                    nFeatures: uint32(it.n_features),
+                    maxFeatures: 1,
+                    valued: false,
+                    margin: 0,
+                    classes: 2,
+                    weightBits: uint8(it.weight_bits),
+                    smoothing: 0,
+                    bernoulli: false
+                })
+            );
+            words[0] = it.word;
+            vm.prank(address(trainer));
+            if (!it.valid) {
+                vm.expectRevert(abi.encodeWithSelector(IModel.InvalidWord.selector, it.number, it.word));
+            }
+            model.writeWeights(it.number, words);
+            assertEq(model.weights(it.number, 1)[0], it.valid ? it.word : 0, it.name);
+        }
+        assertGe(count, 20);
+    }
+
+    function _repeatAll(string memory file, uint8 weightBits) private {
+        History[] memory histories =
+            abi.decode(vm.parseJsonTypeArray(vm.readFile(file), "$", HISTORY), (History[]));
         assertGe(histories.length, 20);
         for (uint256 i = 0; i < histories.length; i++) {
-            _repeat(histories[i], string.concat("history-", vm.toString(i)));
+            _repeat(histories[i], string.concat("history-", vm.toString(i)), weightBits);
         }
     }
 
-    function _repeat(History memory history, string memory modelName) private {
+    function _repeat(History memory history, string memory modelName, uint8 weightBits) private {
         useModel(
             modelName,
             ModelParams({
@@ -51,7 +106,7 @@ contract PerceptronTest is TrainerTest {
                 valued: history.valued,
                 margin: uint16(history.margin),
                 classes: 2,
-                weightBits: 16,
+                weightBits: weightBits,
                 smoothing: 0,
                 bernoulli: false
             })
