@@ -8,6 +8,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dcai_cli.domain import ModelParams
 from dcai_cli.models.perceptron import Perceptron
 
 PLAIN = runpy.run_path(str(Path(__file__).parent.parent / "golden" / "generate_payload_and_perceptron.py"))
@@ -43,7 +44,8 @@ def test_the_replica_is_the_plain_perceptron(
     n_features, margin, valued, weights, bias, batches = session
     plain = PLAIN["PlainPerceptron"](n_features, margin)
     plain.weights, plain.bias = weights, bias
-    replica = Perceptron.from_words(plain.words(), n_features, margin, valued)
+    params = ModelParams("perceptron", n_features, 7, valued=valued, margin=margin)
+    replica = Perceptron.from_words(plain.words(), params)
     for batch in batches:
         payload = PLAIN["encode"](batch, n_features, valued)
         assert replica.scores(payload).tolist() == [plain.score(*sample[1:]) for sample in batch]
