@@ -13,7 +13,7 @@ FORGE = $(firstword $(wildcard node_modules/@foundry-rs/forge-*-*/bin/forge) for
 # Analysers call `forge`.
 ANALYSIS = PATH="$(abspath $(dir $(FORGE))):$$PATH"
 
-.PHONY: help demo test test-python test-contracts check slither coverage mutants mutants-ci format artifacts bench gas clean
+.PHONY: help demo test test-python test-contracts deep check slither coverage mutants mutants-ci format artifacts bench gas clean
 
 help:  ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
@@ -45,7 +45,10 @@ demo: $(VENV)/.user  ## The whole story in a minute, on a chain in this process.
 test: test-contracts test-python  ## All tests: contracts (forge) and Python (pytest).
 
 test-contracts: node_modules/.installed
-	$(FORGE) test
+	FOUNDRY_PROFILE=$(if $(CI),ci,default) $(FORGE) test
+
+deep: node_modules/.installed  ## The invariants for longer: 2,000 histories of 128 acts.
+	FOUNDRY_PROFILE=deep $(FORGE) test
 
 test-python: node_modules/.installed
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
