@@ -8,11 +8,13 @@ import {IModel} from "../interfaces/IModel.sol";
 /// @param maxFeatures How many one sample may have.
 /// @param featureBytes What one feature takes: 2 or 3 bytes of index, and 1 more in a valued model.
 /// @param valued Whether features have values.
+/// @param leastValue The least value that a feature may have: -127, or 1 where values are counts.
 struct Format {
     uint256 nFeatures;
     uint256 maxFeatures;
     uint256 featureBytes;
     bool valued;
+    int256 leastValue;
 }
 
 /// @title Reads samples from calldata
@@ -36,6 +38,7 @@ library PayloadDecoder {
         format.maxFeatures = maxFeatures;
         format.featureBytes = (nFeatures <= 65_536 ? 2 : 3) + (valued ? 1 : 0);
         format.valued = valued;
+        format.leastValue = -127;
     }
 
     /// @notice The positions where a payload starts and ends; it is not empty.
@@ -131,7 +134,9 @@ library PayloadDecoder {
                 if (index <= previous && position != first) {
                     revert IModel.FeaturesNotIncreasing(number, previous, index);
                 }
-                if (value == 0 || value == -128) revert IModel.InvalidValue(number, index, value);
+                if (value == 0 || value < format.leastValue) {
+                    revert IModel.InvalidValue(number, index, value);
+                }
                 previous = index;
             }
         }

@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {FixedLog} from "./FixedLog.sol";
+import {RowTable, Table} from "./RowTable.sol";
+
+/// @notice How the counts of a feature become what it adds to the scores.
+/// @param fixedLog The table of logarithms.
+/// @param smoothing What is added to every count, in 1/256.
+/// @param minus What is taken from the logarithm of each class's count; in the multinomial model the same for all features.
+/// @param samples The samples of each class.
+struct Logs {
+    uint256 fixedLog;
+    uint256 smoothing;
+    uint256[] minus;
+    uint256[] samples;
+}
+
+/// @title Rows of logarithms in memory, made of rows of counts in storage
+/// @notice What a feature adds to the score of a class takes the place of its count in the table's copy in memory, so that scores
+/// are sums of rows. A feature that no class has seen adds nothing. All are below 2^24, whatever the counts, so that 16 rows can
+/// always be added up at a time.
+///
+/// When all verdicts are known, the same memory holds what the samples add to the counts.
+library LogRows {
+    using RowTable for Table;
+
+    uint256 private constant BIAS = 0x8000000080000000800000008000000080000000800000008000000080000000;
+    uint256 private constant LOW_32 = 0xffffffff;
+    /// @dev What a logarithm costs, in gas, about; less than that.
+    uint256 private constant LOG_GAS = 100;
+    /// @dev With so many features per feature of the model hardly any stays untouched.
+    uint256 private constant ALL_AT_ONCE = 3;
+
+    /// @notice Sets up rows for the multinomial model, in memory if that pays.
+    /// @param features How many features the samples have together, repeated ones included.
+    function open(Table memory table, Logs memory logs, uint256 features) internal view {
+        unchecked {
+            if (!table.pays(features * (RowTable.DIRECT_GAS + LOG_GAS * logs.minus.length))) return;
+            uint256 nFeatures = table.format.nFeatures;
+            bool allAtOnce = features >= ALL_AT_ONCE * nFeatures;
+            table.allocate(allAtOnce ? 0 : (features < nFeatures ? features : nFeatures));
+            if (!allAtOnce) return;
+            for (uint256 index = 0; index < nFeatures; index++) {
+                _fill(table, logs, index);
+            }
+        }
+    }
+
+    /// @notice Sets up all rows for the Bernoulli model.
+    /// @param bases What each class's score begins with; a sample without features is added to it.
+    function openBernoulli(Table memory table, Logs memory logs, int256[] memory bases) internal view {
+        unchecked {
+            table.allocate(0);
+            uint256 nFeatures = table.format.nFeatures;
+            for (uint256 index = 0; index < nFeatures; index++) {
+                (uint256 high, uint256 low) = countsOf(table, index);
+                bool seen = high | low != 0;
+                if (table.shift > 5) {
+                    _put(table, index, 0, seen ? _bernoulli(table, logs, high, 0, bases) : BIAS);
+                    _put(table, index, 1, seen ? _bernoulli(table, logs, low, 8, bases) : BIAS);
+                } else {
+                    _put(table, index, 0, seen ? _bernoulli(table, logs, low, 0, bases) : BIAS);
+                }
+            }
+        }
+    }
+
+    /// @notice Makes the rows that a sample needs.
+    /// @dev Features that do not exist are passed over: `IModel.assess` may be handed garbage.
+    /// @param features Where its first feature stands in calldata.
+    /// @param end Where its last one ends.
+    function load(Table memory table, Logs memory logs, uint256 features, uint256 end) internal view {
+        unchecked {
+            if (table.list == 0) return;
+            (uint256 step, uint256 indexShift,) = RowTable.reading(table.format);
+            uint256 first = table.first;
+            uint256 shift = table.shift;
+            for (; features < end; features += step) {
+                uint256 index;
+                bool found;
+                assembly ("memory-safe") {
+                    index := shr(indexShift, calldataload(features))
+                    found := and(mload(add(first, shl(shift, index))), LOW_32)
+                }
+                if (found || index >= table.format.nFeatures) continue;
+                _fill(table, logs, index);
+                uint256 list = table.list + 32 * table.loaded++;
+                uint256 unit = shift > 5 ? index : (index << shift) >> 5;
+                assembly ("memory-safe") {
+                    mstore(list, unit)
+                }
+            }
+        }
+    }
+
+    /// @notice Adds to each class's score what a sample's features add, straight from storage.
+    function scoreInStorage(
+        Table memory table,
+        Logs memory logs,
+        uint256 features,
+        uint256 end,
+        int256[] memory scores
+    ) internal view {
+        unchecked {
+            (uint256 step, uint256 indexShift, uint256 valueByte) = RowTable.reading(table.format);
+            for (; features < end; features += step) {
+                uint256 index;
+                int256 value;
+                assembly ("memory-safe") {
+                    let feature := calldataload(features)
+                    index := shr(indexShift, feature)
+                    value := or(signextend(0, byte(valueByte, feature)), eq(valueByte, 32))
+                }
+                (uint256 high, uint256 low) = rowOf(table, logs, index);
+                for (uint256 c = 0; c < scores.length; c++) {
+                    (uint256 half, uint256 up) = table.laneOf(c);
+                    uint256 row = table.shift > 5 && half == 0 ? high : low;
+                    scores[c] += value * (int256((row >> up) & LOW_32) - 2 ** 31);
+                }
+            }
+        }
+    }
+
+    /// @notice The row of a feature.
+    /// @return high The first 32 bytes of a row of 64.
+    /// @return low The row, or its last 32 bytes, in the low bytes.
+    /// @dev Makes its logarithms even for a feature that no class has seen, so that it costs the same before and after.
+    function rowOf(Table memory table, Logs memory logs, uint256 index)
+        internal
+        view
+        returns (uint256 high, uint256 low)
+    {
+        unchecked {
+            (uint256 highCounts, uint256 lowCounts) = countsOf(table, index);
+            bool wide = table.shift > 5;
+            if (wide) high = _multinomial(table, logs, highCounts, 0);
+            low = _multinomial(table, logs, lowCounts, wide ? 8 : 0);
+            if (highCounts | lowCounts == 0) (high, low) = (BIAS, BIAS);
+        }
+    }
+
+    /// @notice The counts of a feature.
+    /// @return high The first 32 bytes of a row of 64.
+    /// @return low The row, or its last 32 bytes, in the low bytes; nothing stands before them.
+    function countsOf(Table memory table, uint256 index) internal view returns (uint256 high, uint256 low) {
+        assembly ("memory-safe") {
+            let shift := mload(add(table, 0x20))
+            let at := shl(shift, index)
+            let place := add(mload(add(table, 0x80)), shr(5, at))
+            low := sload(place)
+            switch lt(shift, 5)
+            case 0 {
+                if gt(shift, 5) {
+                    high := low
+                    low := sload(add(place, 1))
+                }
+            }
+            default {
+                let size := shl(shift, 1)
+                low := shr(sub(256, shl(3, size)), shl(shl(3, and(at, 31)), low))
+            }
+        }
+    }
+
+    /// @notice Empties the rows, for what samples add to the counts.
+    function clear(Table memory table) internal pure {
+        if (!table.cached) return;
+        assembly ("memory-safe") {
+            let shift := mload(add(table, 0x20))
+            let start := mload(table)
+            let size := shl(6, mload(add(table, 0xa0)))
+            if lt(shift, 6) {
+                start := add(start, sub(32, shl(shift, 1)))
+                size := shr(1, size)
+            }
+            calldatacopy(start, calldatasize(), size)
+        }
+    }
+
+    /// @notice Adds a sample to the counts of a class, in memory.
+    /// @return added The sum of its values.
+    function add(Table memory table, uint256 class, uint256 features, uint256 end)
+        internal
+        pure
+        returns (uint256 added)
+    {
+        unchecked {
+            (uint256 half, uint256 up) = table.laneOf(class);
+            uint256 base = table.first + 32 * half - up / 8;
+            if (table.inBlocks()) {
+                table.addBlocks(base, features, end, 1);
+                return (end - features) / 2;
+            }
+            (uint256 step, uint256 indexShift, uint256 valueByte) = RowTable.reading(table.format);
+            assembly ("memory-safe") {
+                let shift := mload(add(table, 0x20))
+                for {} lt(features, end) { features := add(features, step) } {
+                    let feature := calldataload(features)
+                    let value := or(byte(valueByte, feature), eq(valueByte, 32))
+                    let at := add(base, shl(shift, shr(indexShift, feature)))
+                    mstore(at, add(mload(at), value))
+                    added := add(added, value)
+                }
+            }
+        }
+    }
+
+    /// @notice Adds a sample to the counts of a class, in storage.
+    /// @return added The sum of its values.
+    /// @return seen How many of its features no class had seen.
+    function addInStorage(Table memory table, uint256 class, uint256 features, uint256 end)
+        internal
+        returns (uint256 added, uint256 seen)
+    {
+        unchecked {
+            (uint256 half, uint256 up) = table.laneOf(class);
+            (uint256 step, uint256 indexShift, uint256 valueByte) = RowTable.reading(table.format);
+            // Lanes of row 0 of a word are so far up.
+            if (table.shift < 5) up += 256 - (8 << table.shift);
+            for (; features < end; features += step) {
+                uint256 index;
+                uint256 value;
+                assembly ("memory-safe") {
+                    let feature := calldataload(features)
+                    index := shr(indexShift, feature)
+                    value := or(byte(valueByte, feature), eq(valueByte, 32))
+                }
+                (uint256 high, uint256 low) = countsOf(table, index);
+                if (high | low == 0) seen++;
+                added += value;
+                assembly ("memory-safe") {
+                    let at := shl(mload(add(table, 0x20)), index)
+                    let place := add(add(mload(add(table, 0x80)), half), shr(5, at))
+                    sstore(place, add(sload(place), shl(sub(up, shl(3, and(at, 31))), value)))
+                }
+            }
+        }
+    }
+
+    /// @notice Adds to the counts in storage what the samples add.
+    /// @return seen How many features no class had seen.
+    function store(Table memory table) internal returns (uint256 seen) {
+        if (!table.cached) return 0;
+        assembly ("memory-safe") {
+            // A row's first lane never has its top bit, so a row is not 0 if adding this one sets the row's top bit.
+            function isSeen(word, fill) -> bits {
+                bits := and(add(word, fill), not(fill))
+            }
+            let shift := mload(add(table, 0x20))
+            let wide := gt(shift, 5)
+            let slot := mload(add(table, 0x80))
+            let list := mload(add(table, 0x120))
+            let count := mload(add(table, 0xa0))
+            if list { count := mload(add(table, 0x100)) }
+            let start := mload(table)
+            if lt(shift, 5) { start := add(start, sub(32, shl(shift, 1))) }
+            // All bits but the top one of each row.
+            let fill := not(shl(255, 1))
+            if lt(shift, 5) {
+                let rowBits := shl(add(shift, 3), 1)
+                fill := not(shl(sub(rowBits, 1), div(not(0), sub(shl(rowBits, 1), 1))))
+            }
+            for { let i := 0 } lt(i, count) { i := add(i, 1) } {
+                let unit := i
+                if list { unit := mload(add(list, shl(5, i))) }
+                let place := add(slot, shl(wide, unit))
+                let at := add(start, shl(add(5, wide), unit))
+                let delta := mload(at)
+                // A unit may be listed several times.
+                mstore(at, 0)
+                let before := 0
+                let increased := 0
+                if wide {
+                    before := sload(place)
+                    increased := delta
+                    if delta { sstore(place, add(before, delta)) }
+                    place := add(place, 1)
+                    delta := mload(add(at, 32))
+                    mstore(add(at, 32), 0)
+                }
+                increased := or(increased, delta)
+                if increased {
+                    let word := sload(place)
+                    let bits := isSeen(add(word, delta), fill)
+                    switch wide
+                    case 0 { bits := and(bits, not(isSeen(word, fill))) }
+                    default { bits := iszero(or(before, word)) }
+                    if delta { sstore(place, add(word, delta)) }
+                    for {} bits { seen := add(seen, 1) } { bits := and(bits, sub(bits, 1)) }
+                }
+            }
+        }
+    }
+
+    /// @dev Makes the row of a feature.
+    function _fill(Table memory table, Logs memory logs, uint256 index) private view {
+        (uint256 high, uint256 low) = rowOf(table, logs, index);
+        if (table.shift > 5) {
+            _put(table, index, 0, high);
+            _put(table, index, 1, low);
+        } else {
+            _put(table, index, 0, low);
+        }
+    }
+
+    /// @dev Puts a row, or half of one, into its place, which is empty.
+    function _put(Table memory table, uint256 index, uint256 half, uint256 row) private pure {
+        assembly ("memory-safe") {
+            let shift := mload(add(table, 0x20))
+            let at := add(add(mload(table), shl(shift, index)), shl(5, half))
+            // What is before the row in the word stays as it is.
+            if lt(shift, 5) { row := and(row, sub(shl(shl(shift, 8), 1), 1)) }
+            mstore(at, or(mload(at), row))
+        }
+    }
+
+    /// @dev log2(count) - minus, of each class from the given one on, with the lane's bias.
+    function _multinomial(Table memory table, Logs memory logs, uint256 counts, uint256 class)
+        private
+        pure
+        returns (uint256 row)
+    {
+        assembly ("memory-safe") {
+            let fixedLog := mload(logs)
+            let smoothing := mload(add(logs, 0x20))
+            let minus := mload(add(logs, 0x40))
+            let end := add(add(minus, 32), shl(5, mload(minus)))
+            minus := add(add(minus, 32), shl(5, class))
+            let up := shl(5, sub(mload(add(table, 0x60)), 1))
+            row := BIAS
+            for {} lt(minus, end) { minus := add(minus, 32) } {
+                if gt(up, 255) { break }
+                // FixedLog.log2, for less than 2^40.
+                let x := add(shl(8, and(shr(up, counts), LOW_32)), smoothing)
+                let e := shl(5, gt(x, LOW_32))
+                e := or(e, shl(4, gt(shr(e, x), 0xffff)))
+                e := or(e, shl(3, gt(shr(e, x), 0xff)))
+                e := or(e, and(mload(add(add(fixedLog, 993), shr(e, x))), 0xff))
+                let t := shr(e, shl(16, x))
+                let entry := mload(add(sub(fixedLog, 28), and(shr(6, t), 0x3fc)))
+                let slope := shr(8, mul(and(entry, 0xffff), and(t, 0xff)))
+                let log := add(add(shl(16, e), and(shr(16, entry), 0xffff)), slope)
+                // Carries into the lanes before cancel out: each lane as a whole is positive.
+                row := add(row, shl(up, sub(log, mload(minus))))
+                up := sub(up, 32)
+            }
+        }
+    }
+
+    /// @dev log2(present) - log2(absent) of each class from the given one on, with the lane's bias; the absence is added to the
+    /// bases.
+    function _bernoulli(
+        Table memory table,
+        Logs memory logs,
+        uint256 counts,
+        uint256 class,
+        int256[] memory bases
+    ) private pure returns (uint256 row) {
+        unchecked {
+            row = BIAS;
+            uint256 up = 32 * table.lanes;
+            for (; class < bases.length && up > 0; class++) {
+                up -= 32;
+                uint256 count = (counts >> up) & LOW_32;
+                uint256 samples = logs.samples[class];
+                uint256 others = samples > count ? samples - count : 0;
+                uint256 absent = FixedLog.log2(logs.fixedLog, 256 * others + logs.smoothing);
+                uint256 present = FixedLog.log2(logs.fixedLog, 256 * count + logs.smoothing);
+                bases[class] += int256(absent - logs.minus[class]);
+                row += (present - absent) << up;
+            }
+        }
+    }
+}
