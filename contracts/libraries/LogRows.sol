@@ -48,20 +48,18 @@ library LogRows {
     }
 
     /// @notice Sets up all rows for the Bernoulli model.
-    /// @param bases What each class's score begins with; a sample without features is added to it.
+    /// @param bases What each class's score begins with; what a sample without features gets is added to it.
     function openBernoulli(Table memory table, Logs memory logs, int256[] memory bases) internal view {
         unchecked {
             table.allocate(0);
             uint256 nFeatures = table.format.nFeatures;
+            bool wide = table.shift > 5;
             for (uint256 index = 0; index < nFeatures; index++) {
                 (uint256 high, uint256 low) = countsOf(table, index);
                 bool seen = high | low != 0;
-                if (table.shift > 5) {
-                    _put(table, index, 0, seen ? _bernoulli(table, logs, high, 0, bases) : BIAS);
-                    _put(table, index, 1, seen ? _bernoulli(table, logs, low, 8, bases) : BIAS);
-                } else {
-                    _put(table, index, 0, seen ? _bernoulli(table, logs, low, 0, bases) : BIAS);
-                }
+                if (wide) _put(table, index, 0, seen ? _bernoulli(table, logs, high, 0, bases) : BIAS);
+                low = seen ? _bernoulli(table, logs, low, wide ? table.lanes : 0, bases) : BIAS;
+                _put(table, index, wide ? 1 : 0, low);
             }
         }
     }
@@ -357,18 +355,38 @@ library LogRows {
         uint256 class,
         int256[] memory bases
     ) private pure returns (uint256 row) {
-        unchecked {
-            row = BIAS;
-            uint256 up = 32 * table.lanes;
-            for (; class < bases.length && up > 0; class++) {
-                up -= 32;
-                uint256 count = (counts >> up) & LOW_32;
-                uint256 samples = logs.samples[class];
-                uint256 others = samples > count ? samples - count : 0;
-                uint256 absent = FixedLog.log2(logs.fixedLog, 256 * others + logs.smoothing);
-                uint256 present = FixedLog.log2(logs.fixedLog, 256 * count + logs.smoothing);
-                bases[class] += int256(absent - logs.minus[class]);
-                row += (present - absent) << up;
+        assembly ("memory-safe") {
+            // FixedLog.log2, for less than 2^40.
+            function logarithm(fixedLog, x) -> result {
+                let e := shl(5, gt(x, LOW_32))
+                e := or(e, shl(4, gt(shr(e, x), 0xffff)))
+                e := or(e, shl(3, gt(shr(e, x), 0xff)))
+                e := or(e, and(mload(add(add(fixedLog, 993), shr(e, x))), 0xff))
+                let t := shr(e, shl(16, x))
+                let entry := mload(add(sub(fixedLog, 28), and(shr(6, t), 0x3fc)))
+                let slope := shr(8, mul(and(entry, 0xffff), and(t, 0xff)))
+                result := add(add(shl(16, e), and(shr(16, entry), 0xffff)), slope)
+            }
+            let fixedLog := mload(logs)
+            let smoothing := mload(add(logs, 0x20))
+            let base := add(add(bases, 32), shl(5, class))
+            let end := add(add(bases, 32), shl(5, mload(bases)))
+            // Arrays of the same length: from an element of the one it is so far to that of another.
+            let toMinus := sub(mload(add(logs, 0x40)), bases)
+            let toSamples := sub(mload(add(logs, 0x60)), bases)
+            let up := shl(5, sub(mload(add(table, 0x60)), 1))
+            row := BIAS
+            for {} lt(base, end) { base := add(base, 32) } {
+                if gt(up, 255) { break }
+                let count := and(shr(up, counts), LOW_32)
+                let others := sub(mload(add(base, toSamples)), count)
+                if slt(others, 0) { others := 0 }
+                let absent := logarithm(fixedLog, add(shl(8, others), smoothing))
+                let present := logarithm(fixedLog, add(shl(8, count), smoothing))
+                mstore(base, add(mload(base), sub(absent, mload(add(base, toMinus)))))
+                // Carries into the lanes before cancel out: each lane as a whole is positive.
+                row := add(row, shl(up, sub(present, absent)))
+                up := sub(up, 32)
             }
         }
     }

@@ -27,7 +27,7 @@ contract NaiveBayes is CountingModel {
 
     uint256 private constant MAX_BERNOULLI_FEATURES = 4096;
     /// @dev The Bernoulli model looks at all counts in every call, which must fit into a transaction.
-    uint256 private constant MAX_BERNOULLI_BYTES = 65_536;
+    uint256 private constant MAX_BERNOULLI_BYTES = 32_768;
 
     /// @inheritdoc SparseModel
     function _isValid(ModelParams calldata params_) internal pure override returns (bool) {

@@ -57,7 +57,8 @@ contract Perceptron is SparseModel {
 
     /// @inheritdoc SparseModel
     function _open(Format memory format, uint256 features) internal view override returns (Run run) {
-        State memory state;
+        State[] memory box = new State[](1);
+        State memory state = box[0];
         state.format = format;
         state.weightBits = _params.weightBits;
         state.margin = int256(uint256(_params.margin));
@@ -68,7 +69,7 @@ contract Perceptron is SparseModel {
             state.cache = WeightCache.open(_slot(), format.nFeatures, state.weightBits, features);
         }
         assembly ("memory-safe") {
-            run := state
+            run := box
         }
     }
 
@@ -79,7 +80,7 @@ contract Perceptron is SparseModel {
         returns (bool informative)
     {
         unchecked {
-            State memory state = _stateOf(run);
+            State memory state = _boxOf(run)[0];
             int256 step = label == 1 ? int256(1) : int256(-1);
             if (step * _score(state, first, end) > state.margin * int256(n)) return false;
             if (state.cached) state.cache.update(first, end, step);
@@ -93,7 +94,7 @@ contract Perceptron is SparseModel {
 
     /// @inheritdoc SparseModel
     function _close(Run run) internal override {
-        State memory state = _stateOf(run);
+        State memory state = _boxOf(run)[0];
         if (!state.changed) return;
         if (state.cached) state.cache.store();
         _words[_biasWord()] = uint256(uint16(int16(state.bias))) << 240;
@@ -101,7 +102,7 @@ contract Perceptron is SparseModel {
 
     /// @inheritdoc SparseModel
     function _classify(Run run, uint256 first, uint256 end) internal view override returns (uint256) {
-        return _score(_stateOf(run), first, end) > 0 ? 1 : 0;
+        return _score(_boxOf(run)[0], first, end) > 0 ? 1 : 0;
     }
 
     /// @dev The score of a sample.
@@ -127,9 +128,10 @@ contract Perceptron is SparseModel {
         }
     }
 
-    function _stateOf(Run run) private pure returns (State memory state) {
+    /// @dev The state, as an array of one: a variable that is an array takes no memory until it has a value.
+    function _boxOf(Run run) private pure returns (State[] memory box) {
         assembly ("memory-safe") {
-            state := run
+            box := run
         }
     }
 }

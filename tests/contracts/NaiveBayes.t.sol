@@ -48,10 +48,10 @@ contract NaiveBayesTest is ModelTest {
         expectInvalid(_shape(100, 3, true, true));
         expectInvalid(_shape(1, 3, false, false));
         expectInvalid(_shape(4097, 2, false, true));
-        expectInvalid(_shape(4096, 5, false, true));
-        expectInvalid(_shape(1025, 9, false, true));
-        useModel(_shape(4096, 4, false, true));
-        useModel(_shape(1024, 16, false, true));
+        expectInvalid(_shape(4096, 3, false, true));
+        expectInvalid(_shape(513, 9, false, true));
+        useModel(_shape(4096, 2, false, true));
+        useModel(_shape(512, 16, false, true));
     }
 
     /// Negative values are no counts: they are refused.

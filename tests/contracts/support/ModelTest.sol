@@ -95,7 +95,9 @@ abstract contract ModelTest is Test {
     function replay(string memory file) internal {
         string memory json = vm.readFile(string.concat("tests/golden/", file));
         string memory kind = string.concat(
-            "ModelHistory(string name,", SHAPE, "uint256 total_words,ModelWords first,ModelTraining[] batches,ModelWords last)"
+            "ModelHistory(string name,",
+            SHAPE,
+            "uint256 total_words,ModelWords first,ModelTraining[] batches,ModelWords last)"
         );
         ModelHistory[] memory histories =
             abi.decode(vm.parseJsonTypeArray(json, "$", string.concat(kind, TRAINING)), (ModelHistory[]));
