@@ -42,7 +42,7 @@ library LogRows {
             table.allocate(allAtOnce ? 0 : (features < nFeatures ? features : nFeatures));
             if (!allAtOnce) return;
             for (uint256 index = 0; index < nFeatures; index++) {
-                _fill(table, logs, index);
+                _make(table, logs, index, table.first + (index << table.shift));
             }
         }
     }
@@ -69,20 +69,24 @@ library LogRows {
     /// @param features Where its first feature stands in calldata.
     /// @param end Where its last one ends.
     function load(Table memory table, Logs memory logs, uint256 features, uint256 end) internal view {
-        unchecked {
-            if (table.list == 0) return;
-            (uint256 step, uint256 indexShift,) = RowTable.reading(table.format);
-            uint256 first = table.first;
-            uint256 shift = table.shift;
-            for (; features < end; features += step) {
-                uint256 index;
-                bool found;
-                assembly ("memory-safe") {
+        if (table.list == 0) return;
+        (uint256 step, uint256 indexShift,) = RowTable.reading(table.format);
+        uint256 first = table.first;
+        uint256 shift = table.shift;
+        while (true) {
+            uint256 index;
+            assembly ("memory-safe") {
+                // To the next feature that has no row.
+                for {} lt(features, end) { features := add(features, step) } {
                     index := shr(indexShift, calldataload(features))
-                    found := and(mload(add(first, shl(shift, index))), LOW_32)
+                    if iszero(and(mload(add(first, shl(shift, index))), LOW_32)) { break }
                 }
-                if (found || index >= table.format.nFeatures) continue;
-                _fill(table, logs, index);
+            }
+            if (features >= end) return;
+            unchecked {
+                features += step;
+                if (index >= table.format.nFeatures) continue;
+                _make(table, logs, index, first + (index << shift));
                 uint256 list = table.list + 32 * table.loaded++;
                 uint256 unit = shift > 5 ? index : (index << shift) >> 5;
                 assembly ("memory-safe") {
@@ -105,36 +109,26 @@ library LogRows {
             for (; features < end; features += step) {
                 uint256 index;
                 int256 value;
+                uint256 row;
                 assembly ("memory-safe") {
                     let feature := calldataload(features)
                     index := shr(indexShift, feature)
                     value := or(signextend(0, byte(valueByte, feature)), eq(valueByte, 32))
+                    // Free memory as scratch: nothing of it is kept.
+                    row := mload(0x40)
+                    mstore(row, 0)
+                    mstore(add(row, 32), 0)
                 }
-                (uint256 high, uint256 low) = rowOf(table, logs, index);
+                _make(table, logs, index, row);
                 for (uint256 c = 0; c < scores.length; c++) {
                     (uint256 half, uint256 up) = table.laneOf(c);
-                    uint256 row = table.shift > 5 && half == 0 ? high : low;
-                    scores[c] += value * (int256((row >> up) & LOW_32) - 2 ** 31);
+                    int256 lane;
+                    assembly ("memory-safe") {
+                        lane := sub(and(shr(up, mload(add(row, shl(5, half)))), LOW_32), 0x80000000)
+                    }
+                    scores[c] += value * lane;
                 }
             }
-        }
-    }
-
-    /// @notice The row of a feature.
-    /// @return high The first 32 bytes of a row of 64.
-    /// @return low The row, or its last 32 bytes, in the low bytes.
-    /// @dev Makes its logarithms even for a feature that no class has seen, so that it costs the same before and after.
-    function rowOf(Table memory table, Logs memory logs, uint256 index)
-        internal
-        view
-        returns (uint256 high, uint256 low)
-    {
-        unchecked {
-            (uint256 highCounts, uint256 lowCounts) = countsOf(table, index);
-            bool wide = table.shift > 5;
-            if (wide) high = _multinomial(table, logs, highCounts, 0);
-            low = _multinomial(table, logs, lowCounts, wide ? 8 : 0);
-            if (highCounts | lowCounts == 0) (high, low) = (BIAS, BIAS);
         }
     }
 
@@ -291,14 +285,56 @@ library LogRows {
         }
     }
 
-    /// @dev Makes the row of a feature.
-    function _fill(Table memory table, Logs memory logs, uint256 index) private view {
-        (uint256 high, uint256 low) = rowOf(table, logs, index);
-        if (table.shift > 5) {
-            _put(table, index, 0, high);
-            _put(table, index, 1, low);
-        } else {
-            _put(table, index, 0, low);
+    /// @dev Makes the row of a feature in the multinomial model: log2(count) - minus, with each lane's bias. The logarithms are made
+    /// even for a feature that no class has seen, so that it costs the same before and after.
+    /// @param target Where the first 32 bytes of the row end; the row itself is 0 there, what is before it stays.
+    function _make(Table memory table, Logs memory logs, uint256 index, uint256 target) private view {
+        assembly ("memory-safe") {
+            // FixedLog.log2, for less than 2^40.
+            function logarithm(fixedLog, x) -> result {
+                let e := shl(5, gt(x, LOW_32))
+                e := or(e, shl(4, gt(shr(e, x), 0xffff)))
+                e := or(e, shl(3, gt(shr(e, x), 0xff)))
+                e := or(e, and(mload(add(add(fixedLog, 993), shr(e, x))), 0xff))
+                let t := shr(e, shl(16, x))
+                let entry := mload(add(sub(fixedLog, 28), and(shr(6, t), 0x3fc)))
+                let slope := shr(8, mul(and(entry, 0xffff), and(t, 0xff)))
+                result := add(add(shl(16, e), and(shr(16, entry), 0xffff)), slope)
+            }
+            let fixedLog := mload(logs)
+            let smoothing := mload(add(logs, 0x20))
+            let minus := mload(add(logs, 0x40))
+            let end := add(add(minus, 32), shl(5, mload(minus)))
+            minus := add(minus, 32)
+            let counts
+            let others := 0 // the second half of a row of 64 bytes
+            let zero := BIAS
+            {
+                let shift := mload(add(table, 0x20))
+                let at := shl(shift, index)
+                let place := add(mload(add(table, 0x80)), shr(5, at))
+                counts := sload(place)
+                if lt(shift, 5) {
+                    let mask := sub(shl(shl(shift, 8), 1), 1)
+                    counts := and(shr(shl(3, sub(sub(32, shl(shift, 1)), and(at, 31))), counts), mask)
+                    zero := and(BIAS, mask)
+                }
+                if gt(shift, 5) { others := sload(add(place, 1)) }
+            }
+            let seen := or(counts, others)
+            for {} lt(minus, end) { target := add(target, 32) } {
+                let row := zero
+                let up := shl(5, mload(add(table, 0x60)))
+                for {} mul(up, lt(minus, end)) { minus := add(minus, 32) } {
+                    up := sub(up, 32)
+                    let log := logarithm(fixedLog, add(shl(8, and(shr(up, counts), LOW_32)), smoothing))
+                    // Carries into the lanes before cancel out: each lane as a whole is positive.
+                    row := add(row, shl(up, sub(log, mload(minus))))
+                }
+                if iszero(seen) { row := zero }
+                mstore(target, or(mload(target), row))
+                counts := others
+            }
         }
     }
 
@@ -310,39 +346,6 @@ library LogRows {
             // What is before the row in the word stays as it is.
             if lt(shift, 5) { row := and(row, sub(shl(shl(shift, 8), 1), 1)) }
             mstore(at, or(mload(at), row))
-        }
-    }
-
-    /// @dev log2(count) - minus, of each class from the given one on, with the lane's bias.
-    function _multinomial(Table memory table, Logs memory logs, uint256 counts, uint256 class)
-        private
-        pure
-        returns (uint256 row)
-    {
-        assembly ("memory-safe") {
-            let fixedLog := mload(logs)
-            let smoothing := mload(add(logs, 0x20))
-            let minus := mload(add(logs, 0x40))
-            let end := add(add(minus, 32), shl(5, mload(minus)))
-            minus := add(add(minus, 32), shl(5, class))
-            let up := shl(5, sub(mload(add(table, 0x60)), 1))
-            row := BIAS
-            for {} lt(minus, end) { minus := add(minus, 32) } {
-                if gt(up, 255) { break }
-                // FixedLog.log2, for less than 2^40.
-                let x := add(shl(8, and(shr(up, counts), LOW_32)), smoothing)
-                let e := shl(5, gt(x, LOW_32))
-                e := or(e, shl(4, gt(shr(e, x), 0xffff)))
-                e := or(e, shl(3, gt(shr(e, x), 0xff)))
-                e := or(e, and(mload(add(add(fixedLog, 993), shr(e, x))), 0xff))
-                let t := shr(e, shl(16, x))
-                let entry := mload(add(sub(fixedLog, 28), and(shr(6, t), 0x3fc)))
-                let slope := shr(8, mul(and(entry, 0xffff), and(t, 0xff)))
-                let log := add(add(shl(16, e), and(shr(16, entry), 0xffff)), slope)
-                // Carries into the lanes before cancel out: each lane as a whole is positive.
-                row := add(row, shl(up, sub(log, mload(minus))))
-                up := sub(up, 32)
-            }
         }
     }
 
