@@ -86,22 +86,9 @@ contract MulticlassPerceptronTest is ModelTest {
         assertEq(units.length, 4 * 12);
     }
 
-    /// A verdict does not depend on what memory held before: here the bytes of samples, from their hashing.
-    function test_AssessmentsOfLongSamplesAreWhatPredictionsSay() public {
-        ModelParams memory params = _shape(4096, 3, false, 0);
-        useModel(params);
-        Sample[] memory samples = new Sample[](5);
-        for (uint256 i = 0; i < 5; i++) {
-            samples[i] = Sample(2, new uint256[](1000), new int256[](1000));
-            for (uint256 k = 0; k < 1000; k++) {
-                samples[i].indices[k] = 4 * k + i % 4;
-            }
-        }
-        bytes memory payload = encode(params, samples);
-        model.train(payload);
-        assertEq(model.predict(payload), hex"0202020202");
-        (, uint256 agreed,) = model.assess(payload, 31);
-        assertEq(agreed, 31);
+    /// A verdict does not depend on what memory held before: here the bytes of a long sample, from its hashing.
+    function test_VerdictsDoNotDependOnOldMemory() public {
+        assessAfterLongSample(_shape(4096, 3, false, 0));
     }
 
     function _shape(uint32 nFeatures, uint8 classes, bool valued, uint16 margin)

@@ -189,6 +189,28 @@ abstract contract ModelTest is Test {
         }
     }
 
+    /// Assesses two short samples and a long one behind them. Taken for rows, the rising indices of the long one would speak for
+    /// the highest class wherever the short ones look.
+    function assessAfterLongSample(ModelParams memory params) internal {
+        params.maxFeatures = 4000;
+        useModel(params);
+        uint256 last = params.classes - 1;
+        Sample[] memory samples = new Sample[](3);
+        for (uint256 i = 0; i < 3; i++) {
+            uint256 n = i < 2 ? 50 : 2800;
+            samples[i] = Sample(i < 2 ? i : last, new uint256[](n), new int256[](n));
+            for (uint256 k = 0; k < n; k++) {
+                samples[i].indices[k] = i < 2 ? 2 * k + i : 100 + k;
+            }
+        }
+        bytes memory payload = encode(params, samples);
+        model.train(payload);
+        model.train(payload);
+        assertEq(model.predict(payload), abi.encodePacked(uint8(0), uint8(1), uint8(last)));
+        (, uint256 agreed,) = model.assess(payload, 7);
+        assertEq(agreed, 7);
+    }
+
     /// Random samples; features are drawn from the first `pool` and, with `wide`, from the last `pool` of all.
     function randomSamples(uint256 seed, ModelParams memory params, uint256 count, uint256 pool, bool signed)
         internal
