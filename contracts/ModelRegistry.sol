@@ -2,43 +2,66 @@
 pragma solidity 0.8.37;
 
 import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
-import {CollaborativeTrainer} from "./CollaborativeTrainer.sol";
-import {DataHandler} from "./data/DataHandler.sol";
-import {StakeIncentive} from "./incentives/StakeIncentive.sol";
+import {Create2} from "@openzeppelin/contracts/utils/Create2.sol";
 import {ICollaborativeTrainer} from "./interfaces/ICollaborativeTrainer.sol";
 import {IDataHandler} from "./interfaces/IDataHandler.sol";
 import {IIncentiveMechanism} from "./interfaces/IIncentiveMechanism.sol";
 import {IModel} from "./interfaces/IModel.sol";
-import {CreateParams, IModelRegistry} from "./interfaces/IModelRegistry.sol";
+import {CreateParams, IModelRegistry, Role} from "./interfaces/IModelRegistry.sol";
 import {CodeStorage} from "./libraries/CodeStorage.sol";
-import {Perceptron} from "./models/Perceptron.sol";
 
 /// @title Makes models and lists those that it made
 contract ModelRegistry is IModelRegistry {
     uint256 private constant MAX_NAME_BYTES = 32;
 
     /// @inheritdoc IModelRegistry
-    address public immutable trainerImplementation;
+    bytes32 public trainerCode;
     /// @inheritdoc IModelRegistry
-    address public immutable modelImplementation;
+    bytes32 public dataHandlerCode;
     /// @inheritdoc IModelRegistry
-    address public immutable incentiveImplementation;
-    /// @inheritdoc IModelRegistry
-    address public immutable dataHandlerImplementation;
+    mapping(bytes32 codeHash => Role) public roleOf;
 
     /// @inheritdoc IModelRegistry
     mapping(address trainer => bool) public isModel;
     /// @inheritdoc IModelRegistry
     mapping(address owner => mapping(string name => address)) public modelOf;
+    /// @inheritdoc IModelRegistry
+    mapping(address trainer => address) public supersededBy;
     address[] private _trainers;
 
-    /// @dev It creates the implementations itself, by CREATE2: their addresses are hashes over their creation code, so whoever
-    /// knows the registry's address knows that they never had, nor can have, any other code.
-    constructor() {
-        trainerImplementation = address(new CollaborativeTrainer{salt: 0}());
-        modelImplementation = address(new Perceptron{salt: 0}());
-        incentiveImplementation = address(new StakeIncentive{salt: 0}());
-        dataHandlerImplementation = address(new DataHandler{salt: 0}());
+    /// @dev All storage, no immutables, so that a registry's code is the same everywhere and can be compared.
+    /// @param trainerCode_ The hash of the creation code of trainers.
+    /// @param dataHandlerCode_ The hash of the creation code of data handlers.
+    /// @param modelCodes The hashes of the creation code of each type of model.
+    /// @param incentiveCodes The hashes of the creation code of each type of incentive mechanism.
+    constructor(
+        bytes32 trainerCode_,
+        bytes32 dataHandlerCode_,
+        bytes32[] memory modelCodes,
+        bytes32[] memory incentiveCodes
+    ) {
+        trainerCode = trainerCode_;
+        dataHandlerCode = dataHandlerCode_;
+        roleOf[trainerCode_] = Role.Trainer;
+        roleOf[dataHandlerCode_] = Role.DataHandler;
+        for (uint256 i = 0; i < modelCodes.length; i++) {
+            roleOf[modelCodes[i]] = Role.Model;
+        }
+        for (uint256 i = 0; i < incentiveCodes.length; i++) {
+            roleOf[incentiveCodes[i]] = Role.Incentive;
+        }
+    }
+
+    /// @inheritdoc IModelRegistry
+    function install(bytes[] calldata creationCodes) external {
+        for (uint256 i = 0; i < creationCodes.length; i++) {
+            bytes memory creationCode = creationCodes[i];
+            bytes32 codeHash = keccak256(creationCode);
+            if (roleOf[codeHash] == Role.None) revert UnknownCode(codeHash);
+            // Somebody else may have been faster, and that must not stop the others.
+            if (implementationOf(codeHash).code.length > 0) continue;
+            emit Installed(codeHash, Create2.deploy(0, 0, creationCode));
+        }
     }
 
     /// @inheritdoc IModelRegistry
@@ -50,10 +73,10 @@ contract ModelRegistry is IModelRegistry {
         // The sender is part of the salt, so nobody can take somebody else's addresses. Clients compute it again from what the
         // trainer says of itself (`ICollaborativeTrainer.registry`).
         bytes32 salt = keccak256(abi.encode(msg.sender, params.name));
-        trainer = Clones.cloneDeterministic(trainerImplementation, salt);
-        address model = Clones.cloneDeterministic(modelImplementation, salt);
-        address incentive = Clones.cloneDeterministic(incentiveImplementation, salt);
-        address dataHandler = Clones.cloneDeterministic(dataHandlerImplementation, salt);
+        trainer = _clone(trainerCode, Role.Trainer, salt);
+        address model = _clone(params.modelCode, Role.Model, salt);
+        address incentive = _clone(params.incentiveCode, Role.Incentive, salt);
+        address dataHandler = _clone(dataHandlerCode, Role.DataHandler, salt);
 
         modelOf[msg.sender][params.name] = trainer;
         isModel[trainer] = true;
@@ -71,7 +94,29 @@ contract ModelRegistry is IModelRegistry {
                 IDataHandler(dataHandler),
                 CodeStorage.write(bytes(params.featureSpec))
             );
-        emit ModelCreated(trainer, msg.sender, params.name, model, incentive, dataHandler, params.featureSpec);
+        emit ModelCreated(
+            trainer,
+            msg.sender,
+            params.modelCode,
+            params.incentiveCode,
+            params.name,
+            model,
+            incentive,
+            dataHandler,
+            params.featureSpec
+        );
+    }
+
+    /// @inheritdoc IModelRegistry
+    function supersede(address trainer, address successor) external {
+        if (!isModel[trainer]) revert UnknownModel(trainer);
+        address owner = ICollaborativeTrainer(trainer).owner();
+        if (msg.sender != owner) revert NotModelOwner(msg.sender, owner);
+        if (successor == trainer || (successor != address(0) && !isModel[successor])) {
+            revert UnknownModel(successor);
+        }
+        supersededBy[trainer] = successor;
+        emit Superseded(trainer, successor);
     }
 
     /// @inheritdoc IModelRegistry
@@ -88,6 +133,19 @@ contract ModelRegistry is IModelRegistry {
         for (uint256 i = 0; i < count; i++) {
             trainers[i] = _trainers[start + i];
         }
+    }
+
+    /// @inheritdoc IModelRegistry
+    function implementationOf(bytes32 codeHash) public view returns (address) {
+        return Create2.computeAddress(0, codeHash);
+    }
+
+    /// @dev A clone of an implementation that was installed: one that is missing would take every call and do nothing.
+    function _clone(bytes32 codeHash, Role role, bytes32 salt) private returns (address) {
+        if (roleOf[codeHash] != role) revert UnknownCode(codeHash);
+        address implementation = implementationOf(codeHash);
+        if (implementation.code.length == 0) revert NotInstalled(codeHash);
+        return Clones.cloneDeterministic(implementation, salt);
     }
 
     function _requireValidName(string calldata name) private pure {

@@ -155,6 +155,11 @@ contract StakeIncentive is IIncentiveMechanism, TrainerPart {
     }
 
     /// @inheritdoc IIncentiveMechanism
+    function incentiveType() external pure returns (string memory) {
+        return "stake";
+    }
+
+    /// @inheritdoc IIncentiveMechanism
     function terms() external view returns (Terms memory) {
         return _terms;
     }

@@ -114,6 +114,9 @@ interface IIncentiveMechanism {
         external
         returns (uint256 amountWei);
 
+    /// @notice The name of this type of incentive mechanism.
+    function incentiveType() external pure returns (string memory);
+
     /// @notice Prices and waits.
     function terms() external view returns (Terms memory);
 

@@ -119,6 +119,9 @@ interface IModel {
     /// @notice How many words the model fills, with all that stands behind its weights.
     function totalWords() external view returns (uint256);
 
+    /// @notice The name of this type of model.
+    function modelType() external pure returns (string memory);
+
     /// @notice The shape of the model.
     function params() external view returns (ModelParams memory);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {ModelParams} from "../interfaces/IModel.sol";
+import {IModel, ModelParams} from "../interfaces/IModel.sol";
 import {Format} from "../libraries/PayloadDecoder.sol";
 import {PackedWeights} from "../libraries/PackedWeights.sol";
 import {Cache, WeightCache} from "../libraries/WeightCache.sol";
@@ -35,6 +35,11 @@ contract Perceptron is SparseModel {
         bool changed;
         Cache cache;
         int256 bias;
+    }
+
+    /// @inheritdoc IModel
+    function modelType() external pure returns (string memory) {
+        return "perceptron";
     }
 
     /// @inheritdoc SparseModel

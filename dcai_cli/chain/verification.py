@@ -8,6 +8,14 @@ from typing import TYPE_CHECKING
 from dcai_cli.chain import abi
 from dcai_cli.chain.artifacts import artifact
 from dcai_cli.chain.errors import GasTooHigh
+from dcai_cli.chain.registry import (
+    DATA_HANDLER,
+    INCENTIVE_CONTRACTS,
+    MODEL_CONTRACTS,
+    TRAINER,
+    create2_address,
+    implementation_address,
+)
 from dcai_cli.errors import Reverted, UsageError, WrongChain
 
 if TYPE_CHECKING:
@@ -17,8 +25,12 @@ _CREATION_HEAD = bytes.fromhex("3d602d80600a3d3981f3")
 """What OpenZeppelin's Clones puts before a proxy's code: it returns that code and does nothing else."""
 _PROXY_HEAD = bytes.fromhex("363d3d373d3d3d363d73")
 _PROXY_TAIL = bytes.fromhex("5af43d82803e903d91602b57fd5bf3")
-_TRAINER = "CollaborativeTrainer"
-_PARTS = {"model": "Perceptron", "incentive": "StakeIncentive", "dataHandler": "DataHandler"}
+_PARTS = {
+    "model": tuple(MODEL_CONTRACTS.values()),
+    "incentive": tuple(INCENTIVE_CONTRACTS.values()),
+    "dataHandler": (DATA_HANDLER,),
+}
+"""The getters of a trainer's parts, and the contracts that each may be."""
 _SALT = ({"type": "address"}, {"type": "string"})
 """The types of owner and name, of which the registry makes the salt."""
 
@@ -32,18 +44,9 @@ class _Origin:
 
     def proxy_address(self, proxy: bytes) -> bytes:
         """Where the standard creation code of a proxy leads."""
-        return self._create2(self.salt, _CREATION_HEAD + proxy)
-
-    def implementation_address(self, contract_name: str) -> bytes:
-        """Where the shipped creation code of an implementation leads."""
-        return self._create2(bytes(32), artifact(contract_name).bytecode)
-
-    def _create2(self, salt: bytes, creation: bytes) -> bytes:
-        """EIP-1014."""
-        from eth_utils.address import to_canonical_address
         from eth_utils.crypto import keccak
 
-        return keccak(b"\xff" + to_canonical_address(self.registry) + salt + keccak(creation))[12:]
+        return create2_address(self.registry, self.salt, keccak(_CREATION_HEAD + proxy))
 
 
 def is_ours(chain: Chain, trainer_address: str) -> None:
@@ -73,35 +76,30 @@ def is_ours(chain: Chain, trainer_address: str) -> None:
             f"There is no contract at {trainer_address} on {chain.url_label} (chain {chain.chain_id}).",
             hint="Check the address and the network: --rpc-url, or none for the embedded chain.",
         )
-    proxy = _proxy_of_ours(chain, _TRAINER, trainer_address)
+    _, proxy = _proxy_of_ours(chain, (TRAINER,), trainer_address)
     origin = _origin(chain, trainer_address)
-    _check_address(origin, _TRAINER, trainer_address, proxy)
-    for getter, contract_name in _PARTS.items():
-        address = chain.view(_TRAINER, trainer_address, getter)
-        _check_address(origin, contract_name, address, _proxy_of_ours(chain, contract_name, address))
+    _check_address(origin, TRAINER, trainer_address, proxy)
+    for getter, candidates in _PARTS.items():
+        address = chain.view(TRAINER, trainer_address, getter)
+        contract_name, proxy = _proxy_of_ours(chain, candidates, address)
+        _check_address(origin, contract_name, address, proxy)
         served = chain.view(contract_name, address, "trainer")
         if not is_same_address(served, trainer_address):
             raise _differs(contract_name, address, f"it serves {served}")
 
 
-def is_our_registry(chain: Chain, address: str) -> bool:
-    """Whether a registry makes models that `is_ours` accepts: it created the shipped implementations."""
-    origin = _Origin(address, bytes(32))
-    return all(
-        chain.code("0x" + origin.implementation_address(name).hex()) == artifact(name).deployed_bytecode
-        for name in (_TRAINER, *_PARTS.values())
-    )
-
-
-def _proxy_of_ours(chain: Chain, contract_name: str, address: str) -> bytes:
-    """The code of a minimal proxy whose implementation is the shipped contract."""
+def _proxy_of_ours(chain: Chain, candidates: tuple[str, ...], address: str) -> tuple[str, bytes]:
+    """Which of the shipped contracts a minimal proxy stands for, and the proxy's code."""
     proxy = chain.code(address)
     implementation = _implementation(proxy)
+    wanted = " or ".join(candidates)
     if implementation is None:
-        raise _differs(contract_name, address, "it is no minimal proxy")
-    if chain.code(implementation) != artifact(contract_name).deployed_bytecode:
-        raise _differs(contract_name, address, f"its implementation {implementation} has other code")
-    return proxy
+        raise _differs(wanted, address, "it is no minimal proxy")
+    code = chain.code(implementation)
+    for contract_name in candidates:
+        if code == artifact(contract_name).deployed_bytecode:
+            return contract_name, proxy
+    raise _differs(wanted, address, f"its implementation {implementation} has other code")
 
 
 def _origin(chain: Chain, trainer_address: str) -> _Origin:
@@ -110,11 +108,11 @@ def _origin(chain: Chain, trainer_address: str) -> _Origin:
 
     try:
         registry, owner, name = (
-            chain.view(_TRAINER, trainer_address, getter) for getter in ("registry", "owner", "name")
+            chain.view(TRAINER, trainer_address, getter) for getter in ("registry", "owner", "name")
         )
     except (Reverted, GasTooHigh):
         # The shipped code stores a name that can be read, so another code wrote this one.
-        raise _differs(_TRAINER, trainer_address, "its name cannot be read") from None
+        raise _differs(TRAINER, trainer_address, "its name cannot be read") from None
     return _Origin(registry, keccak(abi.encode(_SALT, (owner, name))))
 
 
@@ -134,7 +132,7 @@ def _check_address(origin: _Origin, contract_name: str, address: str, proxy: byt
 
     implementation = proxy[len(_PROXY_HEAD) : -len(_PROXY_TAIL)]
     follows = to_canonical_address(address) == origin.proxy_address(proxy)
-    if not follows or implementation != origin.implementation_address(contract_name):
+    if not follows or implementation != implementation_address(origin.registry, contract_name):
         raise _differs(contract_name, address, f"its address does not follow from registry {origin.registry}")
 
 

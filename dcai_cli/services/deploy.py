@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dcai_cli.chain.verification import is_our_registry
+from dcai_cli.chain.artifacts import artifact
+from dcai_cli.chain.registry import (
+    DATA_HANDLER,
+    INCENTIVE_CONTRACTS,
+    MODEL_CONTRACTS,
+    TRAINER,
+    code_hash,
+    constructor_arguments,
+    is_our_registry,
+    missing_implementations,
+)
 from dcai_cli.domain import CLASSES, Terms, format_duration, format_ether
 from dcai_cli.errors import BadInput, DcaiError, UsageError
 from dcai_cli.features.spec import FeatureSpec
@@ -19,11 +29,14 @@ from dcai_cli.services.transactions import Sent, recover, submit
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
+    from dcai_cli.chain import Chain
     from dcai_cli.services.workspace import Workspace
 
 GAS_PER_SPEC_BYTE = 220
 GAS_PER_MODEL = 620_000
 GAS_PER_WORD = 24_000
+GAS_PER_CONTRACT = 60_000
+GAS_PER_CODE_BYTE = 225
 GAS_PER_SEAL = 35_000
 """What the steps after the registry take, measured and rounded up."""
 
@@ -187,6 +200,7 @@ def deploy_model(
         resumed = model is not None
         if model is None:
             registry = _registry(workspace, key, steps, progress)
+            _install(workspace, key, registry, steps, progress)
             progress(f"creating {name}")
             model = _create(workspace, key, registry, name, spec, margin, terms, steps)
         sealed = model.address in just_sealed
@@ -210,9 +224,17 @@ def _cost(workspace: Workspace, account: str, spec: FeatureSpec, words: int, *, 
     count = 1 + -(-words // WORDS_PER_TRANSACTION) + int(seal)
     gas = GAS_PER_MODEL + GAS_PER_SPEC_BYTE * len(spec.to_json().encode()) + GAS_PER_WORD * words
     gas += GAS_PER_SEAL if seal else 0
-    if _known_registry(workspace, account) is None:
+    contracts = _contracts()
+    registry = _known_registry(workspace, account)
+    if registry is None:
         count += 1
-        gas += chain.estimate_gas(account, None, chain.encode_deploy("ModelRegistry"))
+        gas += chain.estimate_gas(account, None, _registry_creation(chain))
+    missing = contracts if registry is None else missing_implementations(chain, registry, contracts)
+    if missing:
+        count += 1
+        gas += sum(
+            GAS_PER_CONTRACT + GAS_PER_CODE_BYTE * len(artifact(contract).bytecode) for contract in missing
+        )
     fee_wei = gas * chain.fees().max_fee_per_gas_wei
     return (
         f"That takes {count} transactions of about {gas:,} gas in all, up to {format_ether(fee_wei)} at the "
@@ -285,7 +307,7 @@ def _registry(
     address = _known_registry(workspace, key.address)
     if address is None:
         progress("deploying the contracts")
-        data = chain.encode_deploy("ModelRegistry")
+        data = _registry_creation(chain)
         sent = submit(workspace, key, kind="deploy", detail="ModelRegistry", to=None, data=data)
         steps.append(sent)
         address = sent.contract_address
@@ -293,6 +315,31 @@ def _registry(
         raise DcaiError("The node named no address for the registry.", hint="Try another node: --rpc-url URL")
     workspace.ledger.choose(chain.key, "registry", address)
     return address
+
+
+def _registry_creation(chain: Chain) -> bytes:
+    return chain.encode_deploy("ModelRegistry", *constructor_arguments())
+
+
+def _contracts() -> list[str]:
+    """The implementations that a model needs."""
+    return [TRAINER, MODEL_CONTRACTS["perceptron"], INCENTIVE_CONTRACTS["stake"], DATA_HANDLER]
+
+
+def _install(
+    workspace: Workspace,
+    key: LocalAccount,
+    registry: str,
+    steps: list[Sent],
+    progress: Callable[[str], None],
+) -> None:
+    """Install the implementations that nobody has needed before."""
+    chain = workspace.chain
+    missing = missing_implementations(chain, registry, _contracts())
+    if missing:
+        progress(f"installing {', '.join(missing)}")
+        data = chain.encode("ModelRegistry", "install", [artifact(name).bytecode for name in missing])
+        steps.append(submit(workspace, key, kind="install", to=registry, data=data))
 
 
 def _known_registry(workspace: Workspace, account: str) -> str | None:
@@ -318,6 +365,8 @@ def _create(
     parameters = (
         name,
         spec.to_json(),
+        code_hash(MODEL_CONTRACTS["perceptron"]),
+        code_hash(INCENTIVE_CONTRACTS["stake"]),
         (wire.n_features, wire.max_features, wire.valued, CLASSES, 16, margin, 0, False),
         (
             terms.refund_wait_s,

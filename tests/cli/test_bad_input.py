@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dcai_cli.chain.registry import code_hash
 from dcai_cli.domain import Vector, Wire
 from dcai_cli.errors import Reverted
 from dcai_cli.features.payload import encode_sample
@@ -382,8 +383,10 @@ def foreign(dcai: Dcai) -> dict[str, str]:
     assert stop is not None
     (registry,) = [value for _, name, value in dcai.ledger_rows()["choices"] if name == "registry"]
     with dcai.chain() as chain:
-        trainer = chain.view("ModelRegistry", registry, "trainerImplementation")
-        perceptron = chain.view("ModelRegistry", registry, "modelImplementation")
+        trainer, perceptron = (
+            chain.view("ModelRegistry", registry, "implementationOf", code_hash(name))
+            for name in ("CollaborativeTrainer", "Perceptron")
+        )
     cases = {
         "no proxy": creation(b"\0"),
         "a proxy of something else": creation(clone(stop)),

@@ -160,10 +160,10 @@ contract OwnershipTest is TrainerTest {
 
     /// Neither clones nor implementations are initialised again.
     function test_NothingIsInitialisedTwice() public {
-        address[2] memory trainers = [address(trainer), registry.trainerImplementation()];
-        address[2] memory models = [address(model), registry.modelImplementation()];
-        address[2] memory incentives = [address(incentive), registry.incentiveImplementation()];
-        address[2] memory dataHandlers = [address(dataHandler), registry.dataHandlerImplementation()];
+        address[2] memory trainers = [address(trainer), install("CollaborativeTrainer")];
+        address[2] memory models = [address(model), install("Perceptron")];
+        address[2] memory incentives = [address(incentive), install("StakeIncentive")];
+        address[2] memory dataHandlers = [address(dataHandler), install("DataHandler")];
         for (uint256 i = 0; i < 2; i++) {
             vm.expectRevert(ITrainerPart.AlreadyInitialized.selector);
             ICollaborativeTrainer(trainers[i]).initialize(alice, "main", model, incentive, dataHandler, alice);
@@ -178,7 +178,7 @@ contract OwnershipTest is TrainerTest {
 
     /// Whoever sets up a trainer is its registry, and an owner of zero does not leave it open to be set up again.
     function test_ATrainerWithoutAnOwnerIsNotInitialisedTwice() public {
-        ICollaborativeTrainer fresh = ICollaborativeTrainer(Clones.clone(registry.trainerImplementation()));
+        ICollaborativeTrainer fresh = ICollaborativeTrainer(Clones.clone(install("CollaborativeTrainer")));
         vm.prank(bob);
         fresh.initialize(address(0), "main", model, incentive, dataHandler, alice);
         assertEq(fresh.registry(), bob);

@@ -3,18 +3,18 @@ pragma solidity 0.8.37;
 
 import {IIncentiveMechanism, Terms} from "../../contracts/interfaces/IIncentiveMechanism.sol";
 import {IModel, ModelParams} from "../../contracts/interfaces/IModel.sol";
-import {CreateParams, IModelRegistry} from "../../contracts/interfaces/IModelRegistry.sol";
+import {CreateParams, IModelRegistry, Role} from "../../contracts/interfaces/IModelRegistry.sol";
 import {CodeStorage} from "../../contracts/libraries/CodeStorage.sol";
 import {TrainerTest} from "./support/TrainerTest.sol";
 
 contract RegistryTest is TrainerTest {
-    function _params(string memory name) private pure returns (CreateParams memory) {
-        return CreateParams({
-            name: name,
-            featureSpec: '{"kind":"text","n_features":256}',
-            model: defaultShape(),
-            terms: defaultTerms()
-        });
+    function _params(string memory name) private view returns (CreateParams memory params) {
+        params = createParams(name, defaultShape());
+        params.featureSpec = '{"kind":"text","n_features":256}';
+    }
+
+    function _implementation(string memory contractName) private view returns (address) {
+        return registry.implementationOf(codeHash(contractName));
     }
 
     /// A created model is listed, owned by who created it, and has what it was created with.
@@ -35,18 +35,30 @@ contract RegistryTest is TrainerTest {
 
     /// The event tells the parts of a new model.
     function test_CreationIsTold() public {
-        vm.expectEmit(false, true, false, false, address(registry));
-        emit IModelRegistry.ModelCreated(address(0), bob, "m", address(0), address(0), address(0), "");
+        CreateParams memory params = _params("m");
+        bytes32 salt = keccak256(abi.encode(bob, "m"));
+        vm.expectEmit(address(registry));
+        emit IModelRegistry.ModelCreated(
+            _clone("CollaborativeTrainer", salt),
+            bob,
+            params.modelCode,
+            params.incentiveCode,
+            "m",
+            _clone("Perceptron", salt),
+            _clone("StakeIncentive", salt),
+            _clone("DataHandler", salt),
+            params.featureSpec
+        );
         vm.prank(bob);
-        registry.create(_params("m"));
+        registry.create(params);
     }
 
     /// Each clone runs its implementation's code, which is how clients recognise it.
     function test_PartsAreMinimalProxies() public view {
-        assertEq(address(trainer).code, _proxyOf(registry.trainerImplementation()));
-        assertEq(address(model).code, _proxyOf(registry.modelImplementation()));
-        assertEq(address(incentive).code, _proxyOf(registry.incentiveImplementation()));
-        assertEq(address(dataHandler).code, _proxyOf(registry.dataHandlerImplementation()));
+        assertEq(address(trainer).code, _proxyOf(_implementation("CollaborativeTrainer")));
+        assertEq(address(model).code, _proxyOf(_implementation("Perceptron")));
+        assertEq(address(incentive).code, _proxyOf(_implementation("StakeIncentive")));
+        assertEq(address(dataHandler).code, _proxyOf(_implementation("DataHandler")));
     }
 
     /// What a trainer says of itself leads to all four addresses, and only by the clones' standard creation code.
@@ -58,10 +70,10 @@ contract RegistryTest is TrainerTest {
         assertEq(trainer.registry(), address(registry));
         assertEq(trainer.owner(), alice);
         assertEq(trainer.name(), longest);
-        assertEq(address(trainer), _predicted(registry.trainerImplementation()));
-        assertEq(address(model), _predicted(registry.modelImplementation()));
-        assertEq(address(incentive), _predicted(registry.incentiveImplementation()));
-        assertEq(address(dataHandler), _predicted(registry.dataHandlerImplementation()));
+        assertEq(address(trainer), _predicted(_implementation("CollaborativeTrainer")));
+        assertEq(address(model), _predicted(_implementation("Perceptron")));
+        assertEq(address(incentive), _predicted(_implementation("StakeIncentive")));
+        assertEq(address(dataHandler), _predicted(_implementation("DataHandler")));
     }
 
     /// A name is unique among its owner's models, and only there.
@@ -198,23 +210,109 @@ contract RegistryTest is TrainerTest {
         assertEq(bytes(trainer.featureSpec()).length, 24_575);
     }
 
-    /// The implementations stand where CREATE2 puts their creation code, so they never had another code.
-    function test_ImplementationsAreCreatedByTheRegistry() public view {
-        assertEq(registry.trainerImplementation(), _created("CollaborativeTrainer"));
-        assertEq(registry.modelImplementation(), _created("Perceptron"));
-        assertEq(registry.incentiveImplementation(), _created("StakeIncentive"));
-        assertEq(registry.dataHandlerImplementation(), _created("DataHandler"));
+    /// Implementations stand where CREATE2 puts their creation code, so they never had another code; each is told once.
+    function test_ImplementationsAreInstalledByAnybodyOnce() public {
+        registry = newRegistry();
+        bytes[] memory codes = new bytes[](2);
+        (codes[0], codes[1]) = (creationCode("Perceptron"), creationCode("DataHandler"));
+        address expected = vm.computeCreate2Address(0, keccak256(codes[0]), address(registry));
+        assertEq(_implementation("Perceptron"), expected);
+        assertEq(expected.code.length, 0);
+        vm.expectEmit(address(registry));
+        emit IModelRegistry.Installed(keccak256(codes[0]), expected);
+        vm.prank(carol);
+        registry.install(codes);
+        assertGt(expected.code.length, 0);
+        assertGt(_implementation("DataHandler").code.length, 0);
+        vm.recordLogs();
+        registry.install(codes);
+        assertEq(vm.getRecordedLogs().length, 0);
     }
 
-    function _created(string memory name) private view returns (address) {
-        bytes memory creation = vm.getCode(string.concat(name, ".sol:", name));
-        return vm.computeCreate2Address(0, keccak256(creation), address(registry));
+    /// Nothing else than what the registry was made with can be installed.
+    function test_UnknownCodeIsNotInstalled() public {
+        bytes[] memory codes = new bytes[](2);
+        (codes[0], codes[1]) = (creationCode("Perceptron"), bytes.concat(creationCode("Perceptron"), hex"00"));
+        vm.expectRevert(abi.encodeWithSelector(IModelRegistry.UnknownCode.selector, keccak256(codes[1])));
+        registry.install(codes);
+    }
+
+    /// A model is made of installed implementations only, and each in its role.
+    function test_PartsMustBeInstalledAndInTheirRole() public {
+        registry = newRegistry();
+        CreateParams memory params = _params("m");
+        string[4] memory order = ["CollaborativeTrainer", "Perceptron", "StakeIncentive", "DataHandler"];
+        for (uint256 i = 0; i < order.length; i++) {
+            vm.expectRevert(abi.encodeWithSelector(IModelRegistry.NotInstalled.selector, codeHash(order[i])));
+            registry.create(params);
+            install(order[i]);
+        }
+        (params.modelCode, params.incentiveCode) = (codeHash("StakeIncentive"), codeHash("StakeIncentive"));
+        vm.expectRevert(abi.encodeWithSelector(IModelRegistry.UnknownCode.selector, params.modelCode));
+        registry.create(params);
+        (params.modelCode, params.incentiveCode) = (codeHash("Perceptron"), codeHash("Perceptron"));
+        vm.expectRevert(abi.encodeWithSelector(IModelRegistry.UnknownCode.selector, params.incentiveCode));
+        registry.create(params);
+        params.incentiveCode = codeHash("StakeIncentive");
+        assertTrue(registry.isModel(registry.create(params)));
+    }
+
+    /// The registry says what it was made with.
+    function test_TheRegistryTellsItsCodes() public view {
+        assertEq(registry.trainerCode(), codeHash("CollaborativeTrainer"));
+        assertEq(registry.dataHandlerCode(), codeHash("DataHandler"));
+        assertTrue(registry.roleOf(codeHash("CollaborativeTrainer")) == Role.Trainer);
+        assertTrue(registry.roleOf(codeHash("DataHandler")) == Role.DataHandler);
+        assertTrue(registry.roleOf(codeHash("Perceptron")) == Role.Model);
+        assertTrue(registry.roleOf(codeHash("StakeIncentive")) == Role.Incentive);
+        assertTrue(registry.roleOf(codeHash("ModelRegistry")) == Role.None);
+    }
+
+    /// Its owner can name another model instead of one, another again, and none.
+    function test_AModelCanBeSuperseded() public {
+        vm.startPrank(alice);
+        address old = registry.create(_params("old"));
+        address next = registry.create(_params("next"));
+        vm.stopPrank();
+        address[3] memory successors = [next, address(trainer), address(0)];
+        for (uint256 i = 0; i < successors.length; i++) {
+            vm.expectEmit(address(registry));
+            emit IModelRegistry.Superseded(old, successors[i]);
+            vm.prank(alice);
+            registry.supersede(old, successors[i]);
+            assertEq(registry.supersededBy(old), successors[i]);
+        }
+        assertEq(registry.supersededBy(next), address(0));
+    }
+
+    /// Nobody else can say so, nor name what is no model of this registry.
+    function test_OnlyTheOwnerSupersedesAndByModelsOnly() public {
+        vm.prank(alice);
+        address old = registry.create(_params("old"));
+        vm.expectRevert(abi.encodeWithSelector(IModelRegistry.NotModelOwner.selector, bob, alice));
+        vm.prank(bob);
+        registry.supersede(old, address(trainer));
+        vm.startPrank(alice);
+        address[2] memory others = [old, carol];
+        for (uint256 i = 0; i < others.length; i++) {
+            vm.expectRevert(abi.encodeWithSelector(IModelRegistry.UnknownModel.selector, others[i]));
+            registry.supersede(old, others[i]);
+        }
+        vm.expectRevert(abi.encodeWithSelector(IModelRegistry.UnknownModel.selector, carol));
+        registry.supersede(carol, old);
     }
 
     function _predicted(address implementation) private view returns (address) {
-        bytes32 salt = keccak256(abi.encode(trainer.owner(), trainer.name()));
+        return _cloneOf(implementation, keccak256(abi.encode(trainer.owner(), trainer.name())));
+    }
+
+    function _clone(string memory contractName, bytes32 salt) private view returns (address) {
+        return _cloneOf(_implementation(contractName), salt);
+    }
+
+    function _cloneOf(address implementation, bytes32 salt) private view returns (address) {
         bytes memory creation = bytes.concat(hex"3d602d80600a3d3981f3", _proxyOf(implementation));
-        return vm.computeCreate2Address(salt, keccak256(creation), trainer.registry());
+        return vm.computeCreate2Address(salt, keccak256(creation), address(registry));
     }
 
     function _proxyOf(address implementation) private pure returns (bytes memory) {

@@ -13,6 +13,8 @@ from eth_account.signers.local import LocalAccount
 from dcai_cli.chain import Chain, Receipt, open_chain
 from dcai_cli.chain.commitment import batch_hash, samples_root
 from dcai_cli.chain.price import deposit_per_unit_wei
+from dcai_cli.chain.artifacts import artifact
+from dcai_cli.chain.registry import code_hash, constructor_arguments
 from dcai_cli.chain.verification import is_ours
 from dcai_cli.config import Settings
 from dcai_cli.domain import Batch, Terms
@@ -25,6 +27,7 @@ DAY = 86_400
 TERMS = Terms(DAY, 2 * DAY, 7 * DAY, 9 * DAY, DAY, 3600, 10**11)
 TERMS_TUPLE = (DAY, 2 * DAY, 7 * DAY, 9 * DAY, DAY, 3600, 10**11)
 SPEC = '{"kind":"text"}'
+PARTS = ("CollaborativeTrainer", "Perceptron", "StakeIncentive", "DataHandler")
 SAMPLES = [bytes([label, 0, 2, 0, index, 1, index]) for index in range(5) for label in (0, 1)]
 PAYLOAD = b"".join(SAMPLES)
 
@@ -50,8 +53,12 @@ def transact(chain: Chain, to: str | None, data: bytes, value_wei: int = 0, marg
 
 def create_model(chain: Chain) -> Receipt:
     """Deploy a registry and let it make a model."""
-    registry = transact(chain, None, chain.encode_deploy("ModelRegistry")).contract_address
-    params = ("model", SPEC, (4096, 300, False, 2, 16, 2, 0, False), TERMS_TUPLE)
+    creation = chain.encode_deploy("ModelRegistry", *constructor_arguments())
+    registry = transact(chain, None, creation).contract_address
+    codes = [artifact(name).bytecode for name in PARTS]
+    transact(chain, registry, chain.encode("ModelRegistry", "install", codes))
+    types = (code_hash("Perceptron"), code_hash("StakeIncentive"))
+    params = ("model", SPEC, *types, (4096, 300, False, 2, 16, 2, 0, False), TERMS_TUPLE)
     return transact(chain, registry, chain.encode("ModelRegistry", "create", params))
 
 
@@ -233,7 +240,11 @@ def test_the_same_transactions_use_the_same_gas_on_both(anvil_url: str, tmp_path
         with open_chain(Settings(tmp_path, tmp_path, tmp_path, rpc_url=url)) as chain:
             chain.fund_if_new(OWNER.address)
             deployed = [
-                transact(chain, None, chain.encode_deploy(name)) for name in ("ModelRegistry", "DataHandler")
+                transact(chain, None, data)
+                for data in (
+                    chain.encode_deploy("ModelRegistry", *constructor_arguments()),
+                    chain.encode_deploy("DataHandler"),
+                )
             ]
             used.append([receipt.gas_used for receipt in deployed])
     assert used[0] == used[1]

@@ -38,7 +38,9 @@ abstract contract TrainerTest is Test {
         vm.warp(1_800_000_000);
         // As it is shipped. Tests themselves are compiled without the intermediate representation, which would take a
         // minute, and whatever they import would be too.
-        registry = IModelRegistry(vm.deployCode("ModelRegistry.sol:ModelRegistry"));
+        registry = newRegistry();
+        install("CollaborativeTrainer");
+        install("DataHandler");
         useModel("main", defaultShape());
         vm.prank(owner);
         trainer.seal();
@@ -72,14 +74,86 @@ abstract contract TrainerTest is Test {
         });
     }
 
+    /// The types of models, by the names of their contracts.
+    function modelContracts() internal pure returns (string[] memory names) {
+        names = new string[](1);
+        names[0] = "Perceptron";
+    }
+
+    /// The types of incentive mechanisms, by the names of their contracts.
+    function incentiveContracts() internal pure returns (string[] memory names) {
+        names = new string[](1);
+        names[0] = "StakeIncentive";
+    }
+
+    /// A registry that knows all shipped contracts and has installed none.
+    function newRegistry() internal returns (IModelRegistry) {
+        bytes memory arguments = abi.encode(
+            codeHash("CollaborativeTrainer"),
+            codeHash("DataHandler"),
+            codeHashes(modelContracts()),
+            codeHashes(incentiveContracts())
+        );
+        return IModelRegistry(vm.deployCode("ModelRegistry.sol:ModelRegistry", arguments));
+    }
+
+    /// What creates a contract, as it is shipped.
+    function creationCode(string memory contractName) internal view returns (bytes memory) {
+        return vm.getCode(string.concat(contractName, ".sol:", contractName));
+    }
+
+    function codeHash(string memory contractName) internal view returns (bytes32) {
+        return keccak256(creationCode(contractName));
+    }
+
+    function codeHashes(string[] memory contractNames) internal view returns (bytes32[] memory hashes) {
+        hashes = new bytes32[](contractNames.length);
+        for (uint256 i = 0; i < hashes.length; i++) {
+            hashes[i] = codeHash(contractNames[i]);
+        }
+    }
+
+    /// Installs an implementation; one that is there already is left alone.
+    function install(string memory contractName) internal returns (address implementation) {
+        bytes[] memory codes = new bytes[](1);
+        codes[0] = creationCode(contractName);
+        registry.install(codes);
+        return registry.implementationOf(keccak256(codes[0]));
+    }
+
+    /// What makes a perceptron with stakes.
+    function createParams(string memory name, ModelParams memory shape)
+        internal
+        view
+        returns (CreateParams memory)
+    {
+        return CreateParams({
+            name: name,
+            featureSpec: "{}",
+            modelCode: codeHash("Perceptron"),
+            incentiveCode: codeHash("StakeIncentive"),
+            model: shape,
+            terms: defaultTerms()
+        });
+    }
+
     /// Creates another model, unsealed, and goes on with it.
     function useModel(string memory name, ModelParams memory shape) internal {
+        useModel(createParams(name, shape), "Perceptron", "StakeIncentive");
+    }
+
+    /// Creates another model of any type, unsealed, and goes on with it.
+    function useModel(
+        CreateParams memory params,
+        string memory modelContract,
+        string memory incentiveContract
+    ) internal {
+        install(modelContract);
+        install(incentiveContract);
+        params.modelCode = codeHash(modelContract);
+        params.incentiveCode = codeHash(incentiveContract);
         vm.prank(owner);
-        useTrainer(
-            registry.create(
-                CreateParams({name: name, featureSpec: "{}", model: shape, terms: defaultTerms()})
-            )
-        );
+        useTrainer(registry.create(params));
     }
 
     /// Goes on with another model.
