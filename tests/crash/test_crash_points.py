@@ -198,7 +198,7 @@ def test_a_claim_that_died_at_any_step_is_finished_by_the_next(
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize(("owner", "step"), STEPS[1:], ids=[step for _, step in STEPS[1:]])
-@pytest.mark.parametrize("call", [1, 2, 3], ids=["contracts", "model", "seal"])
+@pytest.mark.parametrize("call", [1, 2, 3, 4], ids=["registry", "install", "model", "seal"])
 def test_a_deployment_that_died_at_any_step_is_finished_by_the_next(
     call: int,
     owner: type,
@@ -215,12 +215,12 @@ def test_a_deployment_that_died_at_any_step_is_finished_by_the_next(
 
     with dying.at(owner, step, after=after, call=call):
         deploy(dcai)
-    settled_by_the_dead = call == 3 and step == "settle" and after
+    settled_by_the_dead = call == 4 and step == "settle" and after
     if not settled_by_the_dead:  # nothing was left to do then, and the name is taken
         assert deploy(dcai).sealed
 
     send(dcai, file)
     with dcai.workspace() as workspace:
         mined = workspace.ledger.transactions(workspace.chain.key, states=("mined",))
-        assert [stored.kind for stored in mined] == ["deploy", "create", "seal", "contribute"]
+        assert [stored.kind for stored in mined] == ["deploy", "install", "create", "seal", "contribute"]
         check_books(workspace, file)

@@ -178,7 +178,7 @@ def test_a_killed_deployment_is_finished_and_not_repeated(
     dcai(*deploy)
 
     steps = [kind for (kind,) in dcai.query("SELECT kind FROM transactions WHERE state = 'mined'")]
-    assert Counter(steps) == {"deploy": 1, "create": 1, "seal": 1}
+    assert Counter(steps) == {"deploy": 1, "install": 1, "create": 1, "seal": 1}
     file = write_texts(20)
     dcai("contribute", file, "--yes")
     with dcai.workspace() as workspace:

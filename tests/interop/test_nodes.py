@@ -11,9 +11,9 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from dcai_cli.chain import Chain, Receipt, open_chain
+from dcai_cli.chain.artifacts import artifact
 from dcai_cli.chain.commitment import batch_hash, samples_root
 from dcai_cli.chain.price import deposit_per_unit_wei
-from dcai_cli.chain.artifacts import artifact
 from dcai_cli.chain.registry import code_hash, constructor_arguments
 from dcai_cli.chain.verification import is_ours
 from dcai_cli.config import Settings
