@@ -29,7 +29,7 @@ from dcai_cli.domain import Terms
 from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.keystore import Keystore
 from dcai_cli.services.contribute import ContributeRequest, contribute
-from dcai_cli.services.deploy import deploy_model
+from dcai_cli.services.deploy import deploy_model, model_params
 from dcai_cli.services.refund import claim_refunds
 from dcai_cli.services.workspace import Workspace
 
@@ -126,7 +126,7 @@ def measure(reviews: Path, home: Path, url: str) -> list[Measured]:
             workspace,
             name="gas",
             spec=SPEC,
-            margin=2,
+            params=model_params(SPEC),
             terms=TERMS,
             account="trainer",
             password=lambda _: password,

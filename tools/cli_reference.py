@@ -34,7 +34,7 @@ prints is described in [json.md](json.md), settings and key files in [settings.m
   that answers it.
 """
 
-VALUES = {"str": "TEXT", "int": "N", "Path": "FILE"}
+VALUES = {"str": "TEXT", "int": "N", "float": "X", "Path": "FILE"}
 """What stands for a value of each type."""
 
 

@@ -204,6 +204,11 @@ contract PointsIncentive is IIncentiveMechanism, IPoints, Badges {
     }
 
     /// @inheritdoc IIncentiveMechanism
+    function incentiveType() external pure returns (string memory) {
+        return "points";
+    }
+
+    /// @inheritdoc IIncentiveMechanism
     function terms() external view returns (Terms memory terms_) {
         terms_.refundWaitS = _refundWaitS;
     }

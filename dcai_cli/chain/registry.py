@@ -17,8 +17,12 @@ DATA_HANDLER = "DataHandler"
 MODEL_CONTRACTS = {"perceptron": "Perceptron"}
 """The contract of each type of model, by what its `modelType` says."""
 
-INCENTIVE_CONTRACTS = {"stake": "StakeIncentive"}
+INCENTIVE_CONTRACTS = {"stake": "StakeIncentive", "points": "PointsIncentive"}
 """The contract of each type of incentive mechanism, by what its `incentiveType` says."""
+
+
+ANY_MODEL, ANY_INCENTIVE = "Perceptron", "StakeIncentive"
+"""Contracts by whose interface any model, or any incentive mechanism, can be asked for what all have."""
 
 
 @cache

@@ -27,7 +27,7 @@ from dcai_cli.services.transactions import recover, settle_mined
 if TYPE_CHECKING:
     from dcai_cli.domain import Row
     from dcai_cli.ledger import StoredBatch, StoredTransaction
-    from dcai_cli.models.perceptron import Perceptron
+    from dcai_cli.models.replica import Replica
     from dcai_cli.services.workspace import Workspace
 
 GAS_PRICE_RISE = 4
@@ -332,9 +332,9 @@ def _choose(
     return candidates, already, repeated
 
 
-def _rejected(replica: Perceptron, candidates: Sequence[Candidate]) -> list[int]:
+def _rejected(replica: Replica, candidates: Sequence[Candidate]) -> list[int]:
     """Positions of the samples that the model rejects after learning all of them."""
-    samples = [candidate.row.sample for candidate in candidates]
-    for sample in samples:
-        replica.train(sample)
-    return [position for position, sample in enumerate(samples) if not replica.agree(sample)]
+    payload = b"".join(candidate.row.sample for candidate in candidates)
+    replica.train(payload)
+    agreed = replica.agree(payload)
+    return [position for position in range(len(candidates)) if not agreed >> position & 1]

@@ -18,7 +18,7 @@ from dcai_cli.features.spec import Column, FeatureSpec
 from dcai_cli.keystore import Keystore
 from dcai_cli.services.accounts import acting_account, create_account
 from dcai_cli.services.contribute import ContributeRequest, contribute
-from dcai_cli.services.deploy import deploy_model
+from dcai_cli.services.deploy import deploy_model, model_params
 from dcai_cli.services.predict import evaluate_file
 from dcai_cli.services.refund import claim_refunds
 from dcai_cli.services.report import claim_reports
@@ -136,7 +136,13 @@ class _Stage:
         workspace, say = self._workspace, self._say
         say(f"[{name}] deploying the model")
         deploy_model(
-            workspace, name=name, spec=spec, margin=2, terms=TERMS, password=self._answer, account="owner"
+            workspace,
+            name=name,
+            spec=spec,
+            params=model_params(spec),
+            terms=TERMS,
+            password=self._answer,
+            account="owner",
         )
         aside = self._write(f"{name}-test.csv", table[len(table) * 7 // 10 :])
         before = evaluate_file(workspace, aside, model=name).accuracy

@@ -8,35 +8,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dcai_cli.chain.artifacts import artifact
 from dcai_cli.chain.registry import (
     DATA_HANDLER,
     INCENTIVE_CONTRACTS,
     MODEL_CONTRACTS,
     TRAINER,
     code_hash,
-    constructor_arguments,
-    is_our_registry,
-    missing_implementations,
 )
-from dcai_cli.domain import CLASSES, Terms, format_duration, format_ether
-from dcai_cli.errors import BadInput, DcaiError, UsageError
+from dcai_cli.domain import (
+    MULTICLASS_PERCEPTRON,
+    NAIVE_BAYES,
+    PERCEPTRON,
+    ModelParams,
+    Terms,
+    format_duration,
+    format_ether,
+)
+from dcai_cli.errors import BadInput, UsageError
 from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.services.accounts import Password, acting_account, unlock
 from dcai_cli.services.models import HostedModel, describe, known_models, remember, snapshot
+from dcai_cli.services.registry import cost_of_ready_registry, ready_registry
 from dcai_cli.services.transactions import Sent, recover, submit
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
-    from dcai_cli.chain import Chain
     from dcai_cli.services.workspace import Workspace
 
 GAS_PER_SPEC_BYTE = 220
 GAS_PER_MODEL = 640_000
 GAS_PER_WORD = 27_000
-GAS_PER_CONTRACT = 60_000
-GAS_PER_CODE_BYTE = 225
 GAS_PER_SEAL = 35_000
 """What the steps after the registry take, measured and rounded up."""
 
@@ -72,7 +74,38 @@ class Deployment:
     transactions: tuple[str, ...]
 
 
-def check_terms(terms: Terms) -> None:
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is to be deployed, in the words of `deploy_model`."""
+
+    name: str
+    spec: FeatureSpec
+    params: ModelParams
+    incentive_type: str
+    terms: Terms
+
+    @property
+    def contracts(self) -> list[str]:
+        """The implementations that it needs."""
+        model, incentive = MODEL_CONTRACTS[self.params.model_type], INCENTIVE_CONTRACTS[self.incentive_type]
+        return [TRAINER, model, incentive, DATA_HANDLER]
+
+    def is_like(self, model: HostedModel) -> bool:
+        """Whether a model was deployed by this plan."""
+        return (self.spec, self.params, self.incentive_type, self.terms) == (
+            model.spec,
+            model.params,
+            model.incentive_type,
+            model.terms,
+        )
+
+
+def points_terms(wait_s: int) -> Terms:
+    """The terms of a model without money: how long until a sample can earn its point."""
+    return Terms(wait_s, 0, 0, 0, 0, 0, 0)
+
+
+def check_terms(terms: Terms, incentive_type: str = "stake") -> None:
     """Refuse terms that the contract would refuse, in words.
 
     Raises:
@@ -99,15 +132,19 @@ def check_terms(terms: Terms) -> None:
             "at most.",
             hint="Lower --cost-weight.",
         )
+    if terms.refund_wait_s <= 0:
+        raise UsageError(
+            "The refund wait must be longer than 0 s.", hint="Write for instance --refund-wait 1d."
+        )
+    if incentive_type == "points":
+        if terms != points_terms(terms.refund_wait_s):
+            raise UsageError("Points take a refund wait and nothing else.", hint="Leave the rest out.")
+        return
     order = (
         ("refund wait", terms.refund_wait_s, "report wait", terms.report_wait_s, terms.min_gap_s),
         ("report wait", terms.report_wait_s, "owner wait", terms.owner_wait_s, terms.min_gap_s),
         ("owner wait", terms.owner_wait_s, "public wait", terms.public_wait_s, 0),
     )
-    if terms.refund_wait_s <= 0:
-        raise UsageError(
-            "The refund wait must be longer than 0 s.", hint="Write for instance --refund-wait 1d."
-        )
     for earlier, earlier_s, later, later_s, gap_s in order:
         if earlier_s + gap_s > later_s or (gap_s == 0 and earlier == "refund wait" and earlier_s == later_s):
             raise UsageError(
@@ -134,14 +171,8 @@ def check_spec(spec: FeatureSpec) -> None:
     """Refuse a feature spec that the contract would refuse.
 
     Raises:
-        BadInput: it does not tell two classes apart.
         UsageError: it is too long.
     """
-    if len(spec.labels) != CLASSES:
-        raise BadInput(
-            f"The labels are {', '.join(spec.labels)}; a model tells {CLASSES} apart.",
-            hint="Name two labels.",
-        )
     size = len(spec.to_json().encode())
     if size > MAX_SPEC_BYTES:
         raise UsageError(
@@ -150,14 +181,57 @@ def check_spec(spec: FeatureSpec) -> None:
         )
 
 
+def model_params(
+    spec: FeatureSpec,
+    *,
+    model_type: str = PERCEPTRON,
+    margin: int | None = None,
+    weight_bits: int | None = None,
+    smoothing: int | None = None,
+    bernoulli: bool = False,
+) -> ModelParams:
+    """The shape of a model for a feature spec.
+
+    Args:
+        spec: the feature spec.
+        model_type: its type; a perceptron of more than two labels is a multi-class one.
+        margin: the perceptrons' margin per active feature; 2 if None.
+        weight_bits: 8 or 16 for a perceptron of two labels; what the type has if None.
+        smoothing: naive Bayes: what is added to every count, in 1/256; 256 if None.
+        bernoulli: naive Bayes: presence and absence, instead of numbers.
+
+    Raises:
+        UsageError: no model can have this shape.
+    """
+    if model_type == PERCEPTRON and len(spec.labels) > 2:
+        model_type = MULTICLASS_PERCEPTRON
+    perceptron = model_type in {PERCEPTRON, MULTICLASS_PERCEPTRON}
+    bayes = model_type == NAIVE_BAYES
+    try:
+        return ModelParams(
+            model_type=model_type,
+            n_features=spec.n_features,
+            max_features=spec.max_features,
+            valued=spec.valued,
+            classes=len(spec.labels),
+            weight_bits=weight_bits if weight_bits is not None else (16 if perceptron else 32),
+            margin=margin if margin is not None else (2 if perceptron else 0),
+            smoothing=smoothing if smoothing is not None else (256 if bayes else 0),
+            bernoulli=bernoulli,
+        )
+    except BadInput as error:
+        raise UsageError(error.message, hint="See what each type takes: dcai model deploy --help") from None
+
+
 def deploy_model(
     workspace: Workspace,
     *,
     name: str,
     spec: FeatureSpec,
-    margin: int,
+    params: ModelParams,
     terms: Terms,
     password: Password,
+    incentive_type: str = "stake",
     account: str | None = None,
     pretrained_words: Sequence[int] = (),
     seal: bool = True,
@@ -170,9 +244,10 @@ def deploy_model(
         workspace: the opened parts.
         name: lower-case letters, digits and dashes, at most 32.
         spec: its feature spec.
-        margin: the perceptron's margin per active feature.
+        params: its type and shape, which fits the spec.
         terms: time-outs and price.
         password: asked once for the account's password.
+        incentive_type: "stake" or "points".
         account: whose model it becomes.
         pretrained_words: its weights to start with; none if it starts untrained.
         seal: open it for contributions.
@@ -180,29 +255,29 @@ def deploy_model(
         progress: gets a line per step.
 
     Raises:
-        BadInput: a model has this name already that is sealed, or differs in spec, margin or terms.
+        BadInput: a model has this name already that is sealed, or differs in spec, shape or terms.
         UsageError: the contracts would refuse the name, the spec or the terms.
     """
     check_name(name)
     check_spec(spec)
-    check_terms(terms)
+    check_terms(terms, incentive_type)
+    plan = _Plan(name, spec, params, incentive_type, terms)
     stored = acting_account(workspace, account)
     confirm(
         f"Deploy model {name} from {stored.name} ({stored.address}). "
-        + _cost(workspace, stored.address, spec, len(pretrained_words), seal=seal)
+        + _cost(workspace, stored.address, plan, len(pretrained_words), seal=seal)
     )
     key = unlock(workspace, stored, password)
     with workspace.sending(key.address):
         # What an earlier run had signed when it died may have been its last step, the seal.
         just_sealed = {stored.model for stored in recover(workspace, key.address) if stored.kind == "seal"}
         steps: list[Sent] = []
-        model = _unfinished(workspace, key.address, name, spec, margin, terms, just_sealed)
+        model = _unfinished(workspace, key.address, plan, just_sealed)
         resumed = model is not None
         if model is None:
-            registry = _registry(workspace, key, steps, progress)
-            _install(workspace, key, registry, steps, progress)
+            registry = ready_registry(workspace, key, plan.contracts, steps, progress)
             progress(f"creating {name}")
-            model = _create(workspace, key, registry, name, spec, margin, terms, steps)
+            model = _create(workspace, key, registry, plan, steps)
         sealed = model.address in just_sealed
         if not sealed and (pretrained_words or resumed):
             _write_weights(workspace, key, model, pretrained_words, steps, progress)
@@ -218,23 +293,13 @@ def deploy_model(
     )
 
 
-def _cost(workspace: Workspace, account: str, spec: FeatureSpec, words: int, *, seal: bool) -> str:
+def _cost(workspace: Workspace, account: str, plan: _Plan, words: int, *, seal: bool) -> str:
     """What a deployment will cost, and what the account has, in words."""
     chain = workspace.chain
-    count = 1 + -(-words // WORDS_PER_TRANSACTION) + int(seal)
-    gas = GAS_PER_MODEL + GAS_PER_SPEC_BYTE * len(spec.to_json().encode()) + GAS_PER_WORD * words
+    count, gas = cost_of_ready_registry(workspace, account, plan.contracts)
+    count += 1 + -(-words // WORDS_PER_TRANSACTION) + int(seal)
+    gas += GAS_PER_MODEL + GAS_PER_SPEC_BYTE * len(plan.spec.to_json().encode()) + GAS_PER_WORD * words
     gas += GAS_PER_SEAL if seal else 0
-    contracts = _contracts()
-    registry = _known_registry(workspace, account)
-    if registry is None:
-        count += 1
-        gas += chain.estimate_gas(account, None, _registry_creation(chain))
-    missing = contracts if registry is None else missing_implementations(chain, registry, contracts)
-    if missing:
-        count += 1
-        gas += sum(
-            GAS_PER_CONTRACT + GAS_PER_CODE_BYTE * len(artifact(contract).bytecode) for contract in missing
-        )
     fee_wei = gas * chain.fees().max_fee_per_gas_wei
     return (
         f"That takes {count} transactions of about {gas:,} gas in all, up to {format_ether(fee_wei)} at the "
@@ -258,27 +323,21 @@ def _send(
 
 
 def _unfinished(
-    workspace: Workspace,
-    owner: str,
-    name: str,
-    spec: FeatureSpec,
-    margin: int,
-    terms: Terms,
-    just_sealed: Collection[str | None],
+    workspace: Workspace, owner: str, plan: _Plan, just_sealed: Collection[str | None]
 ) -> HostedModel | None:
     """The model that an earlier run of the same command created, and did not live to see sealed."""
     _learn_created(workspace, owner)
     for model in known_models(workspace):
-        if model.name != name:
+        if model.name != plan.name:
             continue
         sealed_at = workspace.chain.view("CollaborativeTrainer", model.address, "sealedAt")
         if model.address in just_sealed:
             sealed_at = 0
-        same = (model.spec, model.margin, model.terms) == (spec, margin, terms)
+        same = plan.is_like(model)
         if sealed_at or not same or model.owner.lower() != owner.lower():
-            is_what = "" if sealed_at or same else ", with another spec, margin or terms"
+            is_what = "" if sealed_at or same else ", with another spec, shape or terms"
             raise BadInput(
-                f"A model called {name} exists already, at {model.address}{is_what}.",
+                f"A model called {plan.name} exists already, at {model.address}{is_what}.",
                 hint="Choose another --name.",
             )
         return model
@@ -299,75 +358,16 @@ def _learn_created(workspace: Workspace, owner: str) -> None:
                 remember(workspace, found)
 
 
-def _registry(
-    workspace: Workspace, key: LocalAccount, steps: list[Sent], progress: Callable[[str], None]
-) -> str:
-    """The registry of this chain: deployed by whoever needs it first, remembered in the ledger."""
-    chain = workspace.chain
-    address = _known_registry(workspace, key.address)
-    if address is None:
-        progress("deploying the contracts")
-        data = _registry_creation(chain)
-        sent = submit(workspace, key, kind="deploy", detail="ModelRegistry", to=None, data=data)
-        steps.append(sent)
-        address = sent.contract_address
-    if address is None:
-        raise DcaiError("The node named no address for the registry.", hint="Try another node: --rpc-url URL")
-    workspace.ledger.choose(chain.key, "registry", address)
-    return address
-
-
-def _registry_creation(chain: Chain) -> bytes:
-    return chain.encode_deploy("ModelRegistry", *constructor_arguments())
-
-
-def _contracts() -> list[str]:
-    """The implementations that a model needs."""
-    return [TRAINER, MODEL_CONTRACTS["perceptron"], INCENTIVE_CONTRACTS["stake"], DATA_HANDLER]
-
-
-def _install(
-    workspace: Workspace,
-    key: LocalAccount,
-    registry: str,
-    steps: list[Sent],
-    progress: Callable[[str], None],
-) -> None:
-    """Install the implementations that nobody has needed before."""
-    chain = workspace.chain
-    missing = missing_implementations(chain, registry, _contracts())
-    if missing:
-        progress(f"installing {', '.join(missing)}")
-        data = chain.encode("ModelRegistry", "install", [artifact(name).bytecode for name in missing])
-        steps.append(submit(workspace, key, kind="install", to=registry, data=data))
-
-
-def _known_registry(workspace: Workspace, account: str) -> str | None:
-    """The registry that this ledger knows of, unless its contracts are those of another version."""
-    chain, ledger = workspace.chain, workspace.ledger
-    mined = ledger.transactions(chain.key, account=account, states=("mined",), kind="deploy")
-    last = mined[-1].contract_address if mined else None
-    address = ledger.choice(chain.key, "registry") or last
-    return address if address is not None and is_our_registry(chain, address) else None
-
-
 def _create(
-    workspace: Workspace,
-    key: LocalAccount,
-    registry: str,
-    name: str,
-    spec: FeatureSpec,
-    margin: int,
-    terms: Terms,
-    steps: list[Sent],
+    workspace: Workspace, key: LocalAccount, registry: str, plan: _Plan, steps: list[Sent]
 ) -> HostedModel:
-    wire = spec.wire
+    terms = plan.terms
     parameters = (
-        name,
-        spec.to_json(),
-        code_hash(MODEL_CONTRACTS["perceptron"]),
-        code_hash(INCENTIVE_CONTRACTS["stake"]),
-        (wire.n_features, wire.max_features, wire.valued, CLASSES, 16, margin, 0, False),
+        plan.name,
+        plan.spec.to_json(),
+        code_hash(MODEL_CONTRACTS[plan.params.model_type]),
+        code_hash(INCENTIVE_CONTRACTS[plan.incentive_type]),
+        plan.params.as_tuple(),
         (
             terms.refund_wait_s,
             terms.report_wait_s,
@@ -379,9 +379,9 @@ def _create(
         ),
     )
     data = workspace.chain.encode("ModelRegistry", "create", parameters)
-    steps.append(submit(workspace, key, kind="create", to=registry, data=data, detail=name))
+    steps.append(submit(workspace, key, kind="create", to=registry, data=data, detail=plan.name))
     _learn_created(workspace, key.address)
-    return next(model for model in known_models(workspace) if model.name == name)
+    return next(model for model in known_models(workspace) if model.name == plan.name)
 
 
 def _write_weights(
@@ -413,30 +413,26 @@ def _write_weights(
         steps.append(_send(workspace, key, model, "weights", "writeWeights", first, chunk))
 
 
-def pretrained_words(file: Path, spec: FeatureSpec, margin: int) -> list[int]:
-    """Weights to start a model with.
+def pretrained_words(file: Path, spec: FeatureSpec, params: ModelParams) -> list[int]:
+    """Words to start a model with.
 
     Args:
-        file: an .npz with `weights` and `bias`, or labelled rows (csv, jsonl, parquet) to train on, in order.
+        file: an .npz of this type of model, or labelled rows (csv, jsonl, parquet) to train on, in order.
         spec: the feature spec.
-        margin: the perceptron's margin per active feature.
+        params: the shape of the model.
 
     Raises:
         BadInput: the file is neither, or no row of it can be used.
     """
     from dcai_cli.features.featurize import FeaturizedRow, Skipped, featurize
     from dcai_cli.features.readers import read_rows
-    from dcai_cli.models.perceptron import Perceptron
-    from dcai_cli.models.pretrain import read_weights
+    from dcai_cli.models.pretrain import read_weights, words_from_samples
 
     if file.suffix == ".npz":
-        return read_weights(file, spec.n_features)
-    replica = Perceptron(spec.n_features, margin, spec.valued)
+        return read_weights(file, params)
     rows = list(featurize(read_rows(file), spec))
-    usable = [row for row in rows if isinstance(row, FeaturizedRow)]
+    usable = [row.sample for row in rows if isinstance(row, FeaturizedRow)]
     if not usable:
         reason = next(row.reason for row in rows if isinstance(row, Skipped))
         raise BadInput(f"No row of {file} can be trained on; row 1: {reason}.", hint="Check --labels.")
-    for row in usable:
-        replica.train(row.sample)
-    return replica.words()
+    return words_from_samples(usable, params)

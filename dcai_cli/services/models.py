@@ -8,15 +8,18 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from dcai_cli.chain.registry import ANY_INCENTIVE, ANY_MODEL, INCENTIVE_CONTRACTS, MODEL_CONTRACTS
 from dcai_cli.chain.verification import is_ours
-from dcai_cli.domain import Terms, Wire
+from dcai_cli.domain import PERCEPTRON, ModelParams, Terms, Wire
 from dcai_cli.errors import BadInput, UsageError
 from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.ledger import ModelRecord
+from dcai_cli.services.accounts import acting_account
+from dcai_cli.services.registry import registered
 
 if TYPE_CHECKING:
     from dcai_cli.chain import Chain
-    from dcai_cli.models.perceptron import Perceptron
+    from dcai_cli.models.replica import Replica
     from dcai_cli.services.workspace import Workspace
 
 WORDS_PER_CALL = 1024
@@ -37,7 +40,8 @@ class HostedModel:
         incentive: the address of the incentive mechanism.
         data_handler: the address of the data handler.
         spec: the feature spec.
-        margin: the perceptron's margin per active feature.
+        params: its type and shape.
+        incentive_type: "stake" or "points".
         terms: time-outs and price.
         from_block: no event of it is older.
     """
@@ -49,7 +53,8 @@ class HostedModel:
     incentive: str
     data_handler: str
     spec: FeatureSpec
-    margin: int
+    params: ModelParams
+    incentive_type: str
     terms: Terms
     from_block: int
 
@@ -76,11 +81,12 @@ def describe(chain: Chain, address: str, *, name: str = "", from_block: int = 0)
         return chain.view("CollaborativeTrainer", address, function)
 
     spec = FeatureSpec.from_json(str(read("featureSpec")))
-    n_features, max_features, valued, _, _, margin, _, _ = read("params")
-    declared = Wire(n_features=n_features, max_features=max_features, valued=valued)
-    if spec.wire != declared:
+    model, incentive = str(read("model")), str(read("incentive"))
+    params = ModelParams(_known_type(chain, address, ANY_MODEL, model, "modelType"), *read("params"))
+    incentive_type = _known_type(chain, address, ANY_INCENTIVE, incentive, "incentiveType")
+    if spec.wire != params.wire:
         raise BadInput(
-            f"The feature spec of {address} asks for {spec.wire}, its contract for {declared}.",
+            f"The feature spec of {address} asks for {spec.wire}, its contract for {params.wire}.",
             hint="Do not use this model: rows would become other samples than its publisher says.",
         )
     refund, report, owner, public, gap, idle, cost = read("terms")
@@ -88,11 +94,12 @@ def describe(chain: Chain, address: str, *, name: str = "", from_block: int = 0)
         address=address,
         name=name or address,
         owner=str(read("owner")),
-        model=str(read("model")),
-        incentive=str(read("incentive")),
+        model=model,
+        incentive=incentive,
         data_handler=str(read("dataHandler")),
         spec=spec,
-        margin=margin,
+        params=params,
+        incentive_type=incentive_type,
         terms=Terms(
             refund_wait_s=refund,
             report_wait_s=report,
@@ -106,13 +113,26 @@ def describe(chain: Chain, address: str, *, name: str = "", from_block: int = 0)
     )
 
 
+def _known_type(chain: Chain, trainer: str, contract_name: str, address: str, getter: str) -> str:
+    """What a part says that it is; every part of its kind answers to the same functions."""
+    known = MODEL_CONTRACTS if contract_name == ANY_MODEL else INCENTIVE_CONTRACTS
+    found = str(chain.view(contract_name, address, getter))
+    if found not in known:
+        raise BadInput(
+            f"{trainer} is made of a part of the type {found!r}; this version knows {', '.join(known)}.",
+            hint="Install a newer dcai, or use another model.",
+        )
+    return found
+
+
 def remember(workspace: Workspace, model: HostedModel) -> None:
     """Put a model into the ledger, so that its name works from now on."""
     description = {
         "model": model.model,
         "incentive": model.incentive,
         "data_handler": model.data_handler,
-        "margin": model.margin,
+        "params": asdict(model.params),
+        "incentive_type": model.incentive_type,
         "terms": asdict(model.terms),
     }
     workspace.ledger.add_model(
@@ -135,6 +155,15 @@ def known_models(workspace: Workspace) -> list[HostedModel]:
 
 def _from_record(record: ModelRecord) -> HostedModel:
     description = json.loads(record.description)
+    spec = FeatureSpec.from_json(record.spec)
+    # Ledgers of the first version knew perceptrons with stakes only.
+    params = description.get("params") or {
+        "model_type": PERCEPTRON,
+        "n_features": spec.n_features,
+        "max_features": spec.max_features,
+        "valued": spec.valued,
+        "margin": description["margin"],
+    }
     return HostedModel(
         address=record.address,
         name=record.name,
@@ -142,8 +171,9 @@ def _from_record(record: ModelRecord) -> HostedModel:
         model=description["model"],
         incentive=description["incentive"],
         data_handler=description["data_handler"],
-        spec=FeatureSpec.from_json(record.spec),
-        margin=description["margin"],
+        spec=spec,
+        params=ModelParams(**params),
+        incentive_type=description.get("incentive_type", "stake"),
         terms=Terms(**description["terms"]),
         from_block=record.from_block,
     )
@@ -176,15 +206,31 @@ def find_model(workspace: Workspace, name_or_address: str | None, *, unverified:
             hint="Name one by its address: --model 0x..., or deploy one: dcai model deploy --help",
         )
     for model in known:
-        if wanted == model.name or wanted.lower() == model.address.lower():
+        if wanted.lower() in {model.name, model.address.lower(), f"{model.owner.lower()}/{model.name}"}:
             return model
-    if _ADDRESS.fullmatch(wanted) is None:
+    owner, slash, name = wanted.rpartition("/")
+    if slash:
+        wanted = _registered(workspace, owner, name)
+    elif _ADDRESS.fullmatch(wanted) is None:
         names = ", ".join(model.name for model in known) or "none"
         raise UsageError(
             f"No model is called {wanted!r} on this chain (known: {names}).",
-            hint="Name one that is known, or an address: --model 0x...",
+            hint="Name one that is known, an address, or OWNER/NAME as `dcai model list` shows them.",
         )
     return _adopt(workspace, wanted, unverified=unverified)
+
+
+def _registered(workspace: Workspace, owner: str, name: str) -> str:
+    """The address of a model of the registry, by its owner (an address, or an account here) and its name."""
+    if _ADDRESS.fullmatch(owner) is None:
+        owner = acting_account(workspace, owner).address
+    address = registered(workspace, owner, name)
+    if address is None:
+        raise UsageError(
+            f"The registry of this chain has no model {name!r} of {owner}.",
+            hint="See what there is: dcai model list, with --registry 0x... if no registry is known yet",
+        )
+    return address
 
 
 def _adopt(workspace: Workspace, address: str, *, unverified: bool) -> HostedModel:
@@ -207,7 +253,7 @@ def use_model(workspace: Workspace, name_or_address: str) -> HostedModel:
 
 def snapshot(
     chain: Chain, model: HostedModel, *, progress: Callable[[int, int], None] | None = None
-) -> Perceptron:
+) -> Replica:
     """Copy a model's weights from the chain into a replica.
 
     Args:
@@ -215,16 +261,16 @@ def snapshot(
         model: the model.
         progress: called with (words read, words in all).
     """
-    from dcai_cli.models.perceptron import Perceptron
+    from dcai_cli.models import make_replica
 
-    total = model.wire.word_count + 1  # the biases stand in the word behind the weights
+    total = model.params.total_words
     words: list[int] = []
     while len(words) < total:
         count = min(WORDS_PER_CALL, total - len(words))
-        words += chain.view("Perceptron", model.model, "weights", len(words), count)
+        words += chain.view(ANY_MODEL, model.model, "weights", len(words), count)
         if progress:
             progress(len(words), total)
-    return Perceptron.from_words(words, model.wire.n_features, model.margin, model.wire.valued)
+    return make_replica(model.params, words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
     from dcai_cli.ledger import StoredBatch
-    from dcai_cli.models.perceptron import Perceptron
+    from dcai_cli.models.replica import Replica
     from dcai_cli.services.workspace import Workspace
 
 
@@ -82,7 +82,7 @@ def _refund_items(
     now = workspace.chain.timestamp()
     items = []
     for model in models:
-        replica: Perceptron | None = None
+        replica: Replica | None = None
         for stored in workspace.ledger.batches(
             workspace.chain.key, address, state="open", model=model.address
         ):

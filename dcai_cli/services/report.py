@@ -28,7 +28,7 @@ from dcai_cli.services.transactions import USABLE_GAS, Sent
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
-    from dcai_cli.models.perceptron import Perceptron
+    from dcai_cli.models.replica import Replica
     from dcai_cli.services.workspace import Workspace
 
 
@@ -97,7 +97,7 @@ def _open_report(
     workspace: Workspace,
     address: str,
     model: HostedModel,
-    replica: Perceptron,
+    replica: Replica,
     batch: Batch,
     payload: bytes,
 ) -> ClaimItem | None:

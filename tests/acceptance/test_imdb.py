@@ -14,7 +14,8 @@ from hexbytes import HexBytes
 from dcai_cli.domain import MAX_BATCH_SAMPLES, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_GAS
 from dcai_cli.features.featurize import FeaturizedRow, featurize
 from dcai_cli.features.readers import read_rows
-from dcai_cli.models.perceptron import Perceptron
+from dcai_cli.models import make_replica
+from dcai_cli.models.replica import Replica
 from dcai_cli.services.models import HostedModel, find_model, snapshot
 
 if TYPE_CHECKING:
@@ -35,9 +36,9 @@ def check_limits(dcai: Dcai) -> None:
         assert gas_used <= MAX_TRANSACTION_GAS
 
 
-def replay(workspace: Workspace, model: HostedModel) -> Perceptron:
+def replay(workspace: Workspace, model: HostedModel) -> Replica:
     """Train a replica on what the events say was contributed."""
-    replica = Perceptron(model.wire.n_features, model.margin, model.wire.valued)
+    replica = make_replica(model.params)
     for event in workspace.chain.logs("CollaborativeTrainer", model.address, "Contributed", model.from_block):
         assert replica.train(event.args["payload"]) == event.args["informative"]
     return replica

@@ -17,7 +17,7 @@ from dcai_cli.ledger import Ledger
 from dcai_cli.services.accounts import acting_account
 from dcai_cli.services.claim import Claimed
 from dcai_cli.services.contribute import ContributeRequest, Contribution, contribute
-from dcai_cli.services.deploy import Deployment, deploy_model
+from dcai_cli.services.deploy import Deployment, deploy_model, model_params
 from dcai_cli.services.refund import claim_refunds, pending_refunds
 
 if TYPE_CHECKING:
@@ -103,7 +103,12 @@ def deploy(dcai: Dcai) -> Deployment:
     """Deploy the model that the tests use."""
     with dcai.workspace() as workspace:
         return deploy_model(
-            workspace, name="dying", spec=SPEC, margin=2, terms=TERMS, password=password(workspace)
+            workspace,
+            name="dying",
+            spec=SPEC,
+            params=model_params(SPEC),
+            terms=TERMS,
+            password=password(workspace),
         )
 
 

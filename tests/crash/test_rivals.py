@@ -15,7 +15,7 @@ from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.keystore import password_from_file
 from dcai_cli.services.claim import Claimed
 from dcai_cli.services.contribute import ContributeRequest, Contribution, contribute
-from dcai_cli.services.deploy import deploy_model
+from dcai_cli.services.deploy import deploy_model, model_params
 from dcai_cli.services.refund import claim_refunds
 
 if TYPE_CHECKING:
@@ -47,7 +47,14 @@ def rival(node: Anvil, make_dcai: MakeDcai) -> Dcai:
     """A home with a sealed model on anvil."""
     dcai = make_dcai(node)
     with dcai.workspace() as workspace:
-        deploy_model(workspace, name="raced", spec=SPEC, margin=2, terms=TERMS, password=password(workspace))
+        deploy_model(
+            workspace,
+            name="raced",
+            spec=SPEC,
+            params=model_params(SPEC),
+            terms=TERMS,
+            password=password(workspace),
+        )
     return dcai
 
 

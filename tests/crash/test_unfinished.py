@@ -13,7 +13,7 @@ from dcai_cli.models.perceptron import Perceptron
 from dcai_cli.services import contribute as contributing
 from dcai_cli.services import models
 from dcai_cli.services.contribute import ContributeRequest, ContributionPlan, contribute
-from dcai_cli.services.deploy import WORDS_PER_TRANSACTION, Deployment, deploy_model
+from dcai_cli.services.deploy import WORDS_PER_TRANSACTION, Deployment, deploy_model, model_params
 from dcai_cli.services.models import snapshot
 from dcai_cli.services.refund import pending_refunds
 from tests.crash.test_crash_points import BATCH_SIZE, ROWS, SPEC, TERMS, Dying, deploy, password, send
@@ -151,12 +151,13 @@ def test_a_receipt_that_comes_late_is_waited_for(
 
 def pretrain(dcai: Dcai, words: Sequence[int]) -> Deployment:
     """Deploy a larger model with weights."""
+    spec = replace(SPEC, n_features=16 * 2 * WORDS_PER_TRANSACTION)
     with dcai.workspace() as workspace:
         return deploy_model(
             workspace,
             name="pretrained",
-            spec=replace(SPEC, n_features=16 * 2 * WORDS_PER_TRANSACTION),
-            margin=2,
+            spec=spec,
+            params=model_params(spec),
             terms=TERMS,
             password=password(workspace),
             pretrained_words=words,

@@ -82,8 +82,8 @@ abstract contract TrainerTest is Test {
 
     /// The types of incentive mechanisms, by the names of their contracts.
     function incentiveContracts() internal pure returns (string[] memory names) {
-        names = new string[](1);
-        names[0] = "StakeIncentive";
+        names = new string[](2);
+        (names[0], names[1]) = ("StakeIncentive", "PointsIncentive");
     }
 
     /// A registry that knows all shipped contracts and has installed none.

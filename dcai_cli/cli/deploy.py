@@ -1,0 +1,307 @@
+"""dcai model deploy: a new model, its shape, its terms, and perhaps weights to start with."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dcai_cli.cli import options
+from dcai_cli.cli.documents import model_data
+from dcai_cli.cli.output import Output
+from dcai_cli.domain import Terms, format_ether, parse_duration
+from dcai_cli.errors import BadInput, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from dcai_cli.features.spec import FeatureSpec
+    from dcai_cli.services.deploy import Deployment
+
+_HINT_LABELS = """Write for instance --labels ham,spam, or --labels '"yes, please",no'."""
+
+
+def register(models: typer.Typer) -> None:
+    """Add the command to the group of models."""
+    models.command(
+        "deploy",
+        epilog="Example: dcai model deploy --name sms --labels ham,spam --n-features 4096 --yes. "
+        "Exit codes: 0, 2, 10, 11, 12, 13, 14, 15 (bad schema, or the name is taken), 17, 18.",
+    )(deploy)
+
+
+def deploy(
+    *,
+    name: Annotated[str, typer.Option(help="Its name: a-z, 0-9 and dashes, at most 32.")],
+    kind: Annotated[str, typer.Option(help="text or tabular.")] = "text",
+    labels: Annotated[
+        str | None, typer.Option(help="The labels, 2 to 16, the class 0 first, as in csv: ham,spam.")
+    ] = None,
+    schema: Annotated[
+        Path | None, typer.Option(help="TOML file with the columns of a tabular model.", readable=False)
+    ] = None,
+    n_features: Annotated[
+        int, typer.Option(min=256, max=16_777_216, help="Size of the hash space, 256 to 16777216.")
+    ] = 16_384,
+    max_features: Annotated[
+        int | None, typer.Option(min=1, max=65_535, help="Features of one sample at most; 1024 if left out.")
+    ] = None,
+    text_column: Annotated[str | None, typer.Option(help="Column of the text; text if left out.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Column of the label; label if left out.")] = None,
+    ngrams: Annotated[str | None, typer.Option(help="Words in a feature: 1, or 1-2; 1 if left out.")] = None,
+    counts: Annotated[
+        bool, typer.Option("--counts", help="Send counts (int8), not only which features are there.")
+    ] = False,
+    model_type: Annotated[
+        str, typer.Option(help="perceptron, naive-bayes or nearest-centroid.")
+    ] = "perceptron",
+    margin: Annotated[
+        int | None,
+        typer.Option(min=0, max=65_535, help="Perceptron: margin per active feature; 2 if left out."),
+    ] = None,
+    weight_bits: Annotated[
+        int | None,
+        typer.Option(help="Perceptron of two labels: 16, or 8 for half the storage; 16 if left out."),
+    ] = None,
+    smoothing: Annotated[
+        float | None,
+        typer.Option(help="Naive Bayes: added to every count, in steps of 1/256; 1 if left out."),
+    ] = None,
+    bernoulli: Annotated[
+        bool, typer.Option("--bernoulli", help="Naive Bayes: presence and absence of features, not counts.")
+    ] = False,
+    incentive: Annotated[str, typer.Option(help="stake (deposits), or points (no money).")] = "stake",
+    refund_wait: Annotated[
+        str, typer.Option(help="From here contributors take deposits back, or earn points.")
+    ] = "1d",
+    report_wait: Annotated[
+        str | None, typer.Option(help="From here others report rejected samples; 2d if left out.")
+    ] = None,
+    owner_wait: Annotated[
+        str | None, typer.Option(help="From here the owner sweeps what is left; 7d if left out.")
+    ] = None,
+    public_wait: Annotated[str | None, typer.Option(help="From here anybody does; 9d if left out.")] = None,
+    min_gap: Annotated[
+        str | None,
+        typer.Option(help="Least distance between refund, report and owner wait; 1d if left out."),
+    ] = None,
+    max_idle: Annotated[
+        str | None, typer.Option(help="Idle time counts up to here in the price; 1h if left out.")
+    ] = None,
+    cost_weight: Annotated[
+        int | None,
+        typer.Option(min=1, help="Price of a sample; in wei, times 3600 a unit; 100 gwei if left out."),
+    ] = None,
+    pretrain: Annotated[
+        Path | None,
+        typer.Option(help="Weights (.npz), or labelled rows to train on before sealing.", readable=False),
+    ] = None,
+    no_seal: Annotated[bool, typer.Option("--no-seal", help="Do not open it for contributions yet.")] = False,
+    registry: Annotated[
+        str | None, typer.Option(help="Address of the registry to list it in; remembered for this chain.")
+    ] = None,
+    rpc_url: options.RpcUrl = None,
+    chain_id: options.ChainId = None,
+    account: options.Account = None,
+    password_file: options.PasswordFile = None,
+    yes: options.Yes = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Deploy a model; one that broke off is finished by the same command."""
+    from dcai_cli.services.deploy import deploy_model, model_params, pretrained_words
+    from dcai_cli.services.registry import use_registry
+
+    output = Output("model deploy", json=json, quiet=quiet, yes=yes)
+    spec = _spec(
+        kind,
+        labels=labels,
+        schema=schema,
+        n_features=n_features,
+        max_features=max_features,
+        text_column=text_column,
+        label_column=label_column,
+        ngrams=ngrams,
+        counts=counts,
+    )
+    params = model_params(
+        spec,
+        model_type=model_type,
+        margin=margin,
+        weight_bits=weight_bits,
+        smoothing=None if smoothing is None else _smoothing(smoothing),
+        bernoulli=bernoulli,
+    )
+    terms = _terms(
+        incentive,
+        refund_wait,
+        {
+            "--report-wait": report_wait,
+            "--owner-wait": owner_wait,
+            "--public-wait": public_wait,
+            "--min-gap": min_gap,
+            "--max-idle": max_idle,
+        },
+        cost_weight,
+    )
+    words = [] if pretrain is None else pretrained_words(pretrain, spec, params)
+    flags = {"rpc_url": rpc_url, "chain_id": chain_id, "password_file": password_file}
+    with options.open_workspace(**flags) as workspace:
+        if registry is not None:
+            use_registry(workspace, registry)
+        done = deploy_model(
+            workspace,
+            name=name,
+            spec=spec,
+            params=params,
+            incentive_type=incentive,
+            terms=terms,
+            password=output.password(workspace.settings),
+            account=account,
+            pretrained_words=words,
+            seal=not no_seal,
+            confirm=lambda question: output.ask(f"{question} Go on?"),
+            progress=output.note,
+        )
+    output.result(_deployment(done), lambda console: _show_deployment(console, done))
+
+
+_WAITS = {
+    "--report-wait": "2d",
+    "--owner-wait": "7d",
+    "--public-wait": "9d",
+    "--min-gap": "1d",
+    "--max-idle": "1h",
+}
+_COST_WEIGHT_WEI = 10**11
+
+
+def _terms(
+    incentive: str, refund_wait: str, typed: Mapping[str, str | None], cost_weight_wei: int | None
+) -> Terms:
+    """The terms that were typed, and for the rest the usual ones."""
+    from dcai_cli.services.deploy import points_terms
+
+    if incentive == "points":
+        money = [*(name for name, value in typed.items() if value is not None)]
+        money += ["--cost-weight"] if cost_weight_wei is not None else []
+        if money:
+            raise UsageError(f"{money[0]} is for models with stakes.", hint="Leave it out: points are free.")
+        return points_terms(parse_duration(refund_wait))
+    if incentive != "stake":
+        raise UsageError(
+            f"There is no incentive {incentive!r}.", hint="Choose --incentive stake or --incentive points."
+        )
+    report, owner, public, gap, idle = (
+        parse_duration(typed[name] or usual) for name, usual in _WAITS.items()
+    )
+    return Terms(
+        refund_wait_s=parse_duration(refund_wait),
+        report_wait_s=report,
+        owner_wait_s=owner,
+        public_wait_s=public,
+        min_gap_s=gap,
+        max_idle_s=idle,
+        cost_weight_wei=_COST_WEIGHT_WEI if cost_weight_wei is None else cost_weight_wei,
+    )
+
+
+def _smoothing(smoothing: float) -> int:
+    """Smoothing in 1/256, as the contract takes it."""
+    steps = smoothing * 256
+    if not steps.is_integer() or not 1 <= steps <= 65_535:
+        raise UsageError(
+            f"--smoothing {smoothing} is not possible: it is 1/256 to 255, in steps of 1/256.",
+            hint="Write for instance --smoothing 1, or --smoothing 0.5.",
+        )
+    return int(steps)
+
+
+def _spec(
+    kind: str,
+    *,
+    labels: str | None,
+    schema: Path | None,
+    n_features: int,
+    max_features: int | None,
+    text_column: str | None,
+    label_column: str | None,
+    ngrams: str | None,
+    counts: bool,
+) -> FeatureSpec:
+    from dcai_cli.features.spec import FeatureSpec, tabular_spec_from_schema
+
+    names = None if labels is None else _labels(labels)
+    if kind == "tabular":
+        if schema is None:
+            raise UsageError("A tabular model needs its columns.", hint="Add --schema SCHEMA.toml.")
+        for_text = {"--text-column": text_column, "--label-column": label_column, "--ngrams": ngrams}
+        for option, value in for_text.items():
+            if value is not None:
+                raise UsageError(
+                    f"{option} is for text models.", hint="Leave it out; the schema names the columns."
+                )
+        return tabular_spec_from_schema(
+            schema, labels=names, n_features=n_features, max_features=max_features, valued=counts
+        )
+    if kind != "text":
+        raise UsageError(f"There is no kind {kind!r}.", hint="Choose --kind text or --kind tabular.")
+    if schema is not None:
+        raise UsageError("--schema is for tabular models.", hint="Leave it out, or add --kind tabular.")
+    if names is None:
+        raise UsageError("A text model needs its labels.", hint="Add for instance --labels ham,spam.")
+    try:
+        return FeatureSpec.text(
+            labels=names,
+            n_features=n_features,
+            max_features=max_features,
+            valued=counts,
+            text_column=text_column or "text",
+            label_column=label_column or "label",
+            ngram_range=_ngram_range(ngrams or "1"),
+        )
+    except BadInput as error:  # all of it was typed
+        raise UsageError(error.message, hint=error.hint) from None
+
+
+def _labels(text: str) -> list[str]:
+    """The labels of one row of csv; blanks around them do not count."""
+    try:
+        names = [
+            name.strip() for row in csv.reader([text], skipinitialspace=True, strict=True) for name in row
+        ]
+    except csv.Error as error:
+        raise UsageError(f"--labels {text} is no row of csv: {error}.", hint=_HINT_LABELS) from None
+    if len(names) < 2:
+        raise UsageError(
+            f"--labels {text} names {len(names)} label; a model tells 2 to 16 apart.", hint=_HINT_LABELS
+        )
+    return names
+
+
+def _ngram_range(text: str) -> tuple[int, int]:
+    low, _, high = text.partition("-")
+    if not (low.isdecimal() and (high or low).isdecimal()):
+        raise UsageError(f"{text!r} is no range of n-grams.", hint="Write --ngrams 1, or --ngrams 1-2.")
+    return int(low), int(high or low)
+
+
+def _deployment(done: Deployment) -> dict[str, Any]:
+    return model_data(done.model) | {
+        "sealed": done.sealed,
+        "gas_used": done.gas_used,
+        "fee_wei": str(done.fee_wei),
+        "transactions": list(done.transactions),
+    }
+
+
+def _show_deployment(console: Console, done: Deployment) -> None:
+    console.print(f"{done.model.name} is at {done.model.address}")
+    console.print(f"{done.gas_used:,} gas, fees {format_ether(done.fee_wei)}")
+    if done.sealed:
+        console.print(f"Contribute to it: dcai contribute FILE --model {done.model.name}")
+    else:
+        console.print(f"Open it for contributions: dcai model seal {done.model.name}")

@@ -1,0 +1,91 @@
+"""The models of a chain, and what their owners recommend instead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dcai_cli.errors import Reverted, WrongChain
+from dcai_cli.services.accounts import Password, acting_account, unlock
+from dcai_cli.services.models import HostedModel, describe, find_model, known_models
+from dcai_cli.services.registry import known_registry
+from dcai_cli.services.transactions import Sent, recover, submit
+
+if TYPE_CHECKING:
+    from dcai_cli.chain import Chain
+    from dcai_cli.services.workspace import Workspace
+
+PAGE = 100
+"""Models that one call lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A model as a list shows it.
+
+    Args:
+        model: the model.
+        sealed: whether it is open for contributions.
+        superseded_by: the address of the model that its owner recommends instead; None if none.
+    """
+
+    model: HostedModel
+    sealed: bool
+    superseded_by: str | None
+
+
+def listed_models(workspace: Workspace) -> list[Listed]:
+    """All models that the chain's registry lists, oldest first, and then others that the ledger knows."""
+    chain, registry = workspace.chain, known_registry(workspace)
+    by_address = {model.address: model for model in known_models(workspace)}
+    trainers: list[str] = []
+    while registry is not None:
+        page = chain.view("ModelRegistry", registry, "models", len(trainers), PAGE)
+        if not page:
+            break
+        trainers += page
+    for trainer in trainers:
+        if trainer not in by_address:
+            name = chain.view("CollaborativeTrainer", trainer, "name")
+            by_address[trainer] = describe(chain, trainer, name=name)
+    ordered = dict.fromkeys([*trainers, *by_address])
+    return [_listed(chain, by_address[trainer]) for trainer in ordered]
+
+
+def _listed(chain: Chain, model: HostedModel) -> Listed:
+    def read(function: str) -> Any:  # noqa: ANN401 - by ABI
+        return chain.view("CollaborativeTrainer", model.address, function)
+
+    try:
+        successor = chain.view("ModelRegistry", read("registry"), "supersededBy", model.address)
+    except (Reverted, WrongChain):
+        successor = "0x0"  # the contracts of an unverified model need not have a registry
+    return Listed(
+        model=model,
+        sealed=bool(read("sealedAt")),
+        superseded_by=successor if int(successor, 16) else None,
+    )
+
+
+def supersede_model(
+    workspace: Workspace, model: HostedModel, successor: str | None, *, password: Password
+) -> Sent:
+    """Recommend another model instead of one's own.
+
+    Args:
+        workspace: the opened parts.
+        model: one's own.
+        successor: name or address of the other; None takes the recommendation back.
+        password: asked once for the account's password.
+
+    Raises:
+        Reverted: the registry refused: it made neither, or somebody else owns the model.
+    """
+    chain = workspace.chain
+    other = "0x" + "0" * 40 if successor is None else find_model(workspace, successor).address
+    registry = chain.view("CollaborativeTrainer", model.address, "registry")
+    key = unlock(workspace, acting_account(workspace, model.owner), password)
+    with workspace.sending(key.address):
+        recover(workspace, key.address)
+        data = chain.encode("ModelRegistry", "supersede", model.address, other)
+        return submit(workspace, key, kind="supersede", to=registry, data=data, model=model.address)
