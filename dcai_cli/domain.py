@@ -26,9 +26,6 @@ MAX_PAYLOAD_BYTES = 126_976
 CLASSES = 2
 """Labels of a model: the perceptron tells two apart."""
 
-WORD_LANES = 16
-"""Weights (int16) in one 32-byte word of storage."""
-
 
 @dataclass(frozen=True, slots=True)
 class Wire:
@@ -50,11 +47,6 @@ class Wire:
     def index_bytes(self) -> int:
         """Bytes of one index on the wire: 2 or 3."""
         return 2 if self.n_features <= 65_536 else 3
-
-    @property
-    def word_count(self) -> int:
-        """Words of weights, without the one word of biases behind them."""
-        return -(-self.n_features // WORD_LANES)
 
 
 PERCEPTRON = "perceptron"

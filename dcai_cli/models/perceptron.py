@@ -14,13 +14,12 @@ Weights saturate at +-32767 (+-127 if they have 8 bits), biases at +-32767.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dcai_cli.domain import PERCEPTRON, ModelParams
+from dcai_cli.domain import ModelParams
 from dcai_cli.errors import BadInput
 from dcai_cli.models.replica import Replica, refuse_unused
 from dcai_cli.models.samples import Batch, bitmap
@@ -72,9 +71,7 @@ class Perceptron(_Margins):
     """A binary perceptron with a bias and a margin per active feature.
 
     Args:
-        params: the shape of the model; or the number of features, with the two others.
-        margin: with a number of features: a sample trains while y * score <= margin * n.
-        valued: with a number of features: whether the samples carry int8 values.
+        params: the shape of the model.
 
     >>> model = Perceptron(ModelParams("perceptron", 256, 256, margin=2))
     >>> sample = bytes.fromhex("01000200070009")  # label 1, the two features 7 and 9
@@ -84,24 +81,9 @@ class Perceptron(_Margins):
     [1]
     """
 
-    def __init__(self, params: ModelParams | int, margin: int = 0, valued: bool = False) -> None:  # noqa: FBT001, FBT002
-        super().__init__(_shape(params, margin, valued=valued))
+    def __init__(self, params: ModelParams) -> None:
+        super().__init__(params)
         self._lanes: NDArray[Any] = self._body()
-
-    @classmethod
-    def from_words(
-        cls,
-        words: Sequence[int] | bytes,
-        params: ModelParams | int,
-        margin: int = 0,
-        valued: bool = False,  # noqa: FBT001, FBT002
-    ) -> Self:
-        """Make a model from its storage words; the other arguments are those of the class.
-
-        Raises:
-            BadInput: not as many words as the model has, or words that no model can have.
-        """
-        return super().from_words(words, _shape(params, margin, valued=valued))
 
     @property
     def bias(self) -> int:
@@ -202,9 +184,3 @@ class MulticlassPerceptron(_Margins):
     def _predict(self, batch: Batch) -> NDArray[np.int64]:
         best: NDArray[np.int64] = self._scores(batch).argmax(axis=1)
         return best
-
-
-def _shape(params: ModelParams | int, margin: int, *, valued: bool) -> ModelParams:
-    if isinstance(params, ModelParams):
-        return params
-    return ModelParams(PERCEPTRON, params, min(params, 65_535), valued=valued, margin=margin)

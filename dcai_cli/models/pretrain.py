@@ -193,18 +193,16 @@ def _sums(estimator: Any, samples: Sequence[int]) -> dict[str, NDArray[np.int64]
     return {"sums": np.rint(estimator.centroids_ * numbers[:, None]).astype(np.int64), "samples": numbers}
 
 
-def read_weights(path: Path | str, params: ModelParams | int) -> list[int]:
+def read_weights(path: Path | str, params: ModelParams) -> list[int]:
     """Read storage words from an .npz file with the arrays of this type of model.
 
     Args:
         path: the file; pickled contents are refused.
-        params: the shape of the model; or, for the perceptron, how many weights it has.
+        params: the shape of the model.
 
     Raises:
         BadInput: the file cannot be read, or does not hold a model of this shape.
     """
-    if isinstance(params, int):
-        params = ModelParams(PERCEPTRON, params, min(params, 65_535))
     names = array_names(params)
     hint = _hint(params)
     try:

@@ -35,6 +35,16 @@ def count(value: Any) -> bool:
     return type(value) is int and value >= 0
 
 
+def number(value: Any) -> bool:
+    """A number that is not negative."""
+    return isinstance(value, float) and value >= 0
+
+
+def optional(check: Check) -> Check:
+    """What passes a check, or null."""
+    return lambda value: value is None or check(value)
+
+
 def share(value: Any) -> bool:
     """A number from 0 to 1, or null where it is not defined."""
     return value is None or (isinstance(value, float) and 0 <= value <= 1)
@@ -69,7 +79,12 @@ MODEL = {
     "kind": matching("text|tabular"),
     "labels": [WORDS],
     "n_features": count,
+    "model_type": matching("perceptron|multiclass-perceptron|naive-bayes|nearest-centroid"),
     "margin": count,
+    "weight_bits": count,
+    "smoothing": number,
+    "bernoulli": flag,
+    "incentive_type": matching("stake|points"),
     "refund_wait_s": count,
     "report_wait_s": count,
     "owner_wait_s": count,
@@ -155,7 +170,8 @@ CASES: dict[str, tuple[list[str], Any]] = {
         ["--name", "x", "--labels", "a,b", "--n-features", "256", "--yes"],
         MODEL | {"sealed": flag, "transactions": [HASH]} | SENT,
     ),
-    "model list": ([], {"models": [MODEL]}),
+    "model list": ([], {"models": [MODEL | {"sealed": flag, "superseded_by": optional(ADDRESS)}]}),
+    "model supersede": (["films", "--none", "--yes"], {"address": ADDRESS, "transaction": HASH} | SENT),
     "model show": (
         [],
         MODEL

@@ -178,10 +178,10 @@ contract PointsTermsTest is PointsTest {
     /// A refund wait up to a century is taken and told again, with nothing beside it.
     function testFuzz_OnlyARefundWaitIsTaken(uint64 refundWaitS) public {
         Terms memory terms = pointsTerms(uint64(bound(refundWaitS, 1, 36_525 days)));
-        IIncentiveMechanism fresh_ = IIncentiveMechanism(fresh("PointsIncentive"));
-        fresh_.initialize(alice, terms);
-        assertEq(abi.encode(fresh_.terms()), abi.encode(terms));
-        assertEq(ITrainerPart(address(fresh_)).trainer(), alice);
+        IIncentiveMechanism mechanism = freshMechanism();
+        mechanism.initialize(alice, terms);
+        assertEq(abi.encode(mechanism.terms()), abi.encode(terms));
+        assertEq(ITrainerPart(address(mechanism)).trainer(), alice);
     }
 
     /// No wait, one above a century, or anything in another field is refused.
@@ -197,9 +197,9 @@ contract PointsTermsTest is PointsTest {
         if (field == 5) terms.minGapS = value;
         if (field == 6) terms.maxIdleS = value;
         if (field == 7) terms.costWeightWei = value;
-        IIncentiveMechanism fresh_ = IIncentiveMechanism(fresh("PointsIncentive"));
+        IIncentiveMechanism mechanism = freshMechanism();
         vm.expectRevert(abi.encodeWithSelector(IIncentiveMechanism.InvalidTerms.selector, terms));
-        fresh_.initialize(alice, terms);
+        mechanism.initialize(alice, terms);
     }
 
     /// A clone is initialised once, and the implementation never.
@@ -207,9 +207,9 @@ contract PointsTermsTest is PointsTest {
         address implementation = vm.deployCode("PointsIncentive.sol:PointsIncentive");
         vm.expectRevert(ITrainerPart.AlreadyInitialized.selector);
         IIncentiveMechanism(implementation).initialize(alice, pointsTerms(1));
-        IIncentiveMechanism clone = IIncentiveMechanism(fresh("PointsIncentive"));
-        clone.initialize(alice, pointsTerms(1));
+        IIncentiveMechanism mechanism = freshMechanism();
+        mechanism.initialize(alice, pointsTerms(1));
         vm.expectRevert(ITrainerPart.AlreadyInitialized.selector);
-        clone.initialize(bob, pointsTerms(1));
+        mechanism.initialize(bob, pointsTerms(1));
     }
 }

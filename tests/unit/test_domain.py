@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dcai_cli.domain import (
     Batch,
-    Wire,
+    ModelParams,
     bits,
     format_duration,
     format_ether,
@@ -112,14 +112,14 @@ def test_bits_are_the_positions_of_a_mask(positions: set[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("n_features", "index_bytes", "words"), [(256, 2, 16), (257, 2, 17), (65_536, 2, 4096), (65_537, 3, 4097)]
+    ("n_features", "index_bytes", "words"), [(256, 2, 17), (257, 2, 18), (65_536, 2, 4097), (65_537, 3, 4098)]
 )
 def test_the_wire_follows_from_the_size_of_the_hash_space(
     n_features: int, index_bytes: int, words: int
 ) -> None:
-    """Three bytes an index above 65,536, and sixteen weights a word."""
-    wire = Wire(n_features=n_features, max_features=10)
-    assert (wire.index_bytes, wire.word_count) == (index_bytes, words)
+    """Three bytes an index above 65,536, and sixteen weights a word, with one word for the bias."""
+    params = ModelParams("perceptron", n_features, max_features=10)
+    assert (params.wire.index_bytes, params.total_words) == (index_bytes, words)
 
 
 def test_a_batchs_deposit_is_units_times_price() -> None:

@@ -2,10 +2,9 @@
 pragma solidity 0.8.37;
 
 import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
-import {ICollaborativeTrainer} from "../../../contracts/interfaces/ICollaborativeTrainer.sol";
-import {Batch, IDataHandler} from "../../../contracts/interfaces/IDataHandler.sol";
+import {Batch} from "../../../contracts/interfaces/IDataHandler.sol";
 import {IIncentiveMechanism, Terms} from "../../../contracts/interfaces/IIncentiveMechanism.sol";
-import {IModel} from "../../../contracts/interfaces/IModel.sol";
+import {CreateParams} from "../../../contracts/interfaces/IModelRegistry.sol";
 import {IPoints} from "../../../contracts/interfaces/IPoints.sol";
 import {Samples} from "./Samples.sol";
 import {TrainerTest} from "./TrainerTest.sol";
@@ -18,28 +17,20 @@ abstract contract PointsTest is TrainerTest {
 
     function setUp() public virtual override {
         vm.warp(1_800_000_000);
-        address created = fresh("CollaborativeTrainer");
-        incentive = IIncentiveMechanism(fresh("PointsIncentive"));
-        model = IModel(fresh("Perceptron"));
-        dataHandler = IDataHandler(fresh("DataHandler"));
-        model.initialize(created, defaultShape());
-        incentive.initialize(created, pointsTerms(REFUND_WAIT_S));
-        dataHandler.initialize(created);
-        ICollaborativeTrainer(created).initialize(owner, "points", model, incentive, dataHandler, address(0));
-        usePoints(created);
+        registry = newRegistry();
+        install("CollaborativeTrainer");
+        install("DataHandler");
+        CreateParams memory params = createParams("points", defaultShape());
+        params.terms = pointsTerms(REFUND_WAIT_S);
+        useModel(params, "Perceptron", "PointsIncentive");
+        points = IPoints(address(incentive));
         vm.prank(owner);
         trainer.seal();
     }
 
-    /// Goes on with a model that pays points.
-    function usePoints(address created) internal {
-        useTrainer(created);
-        points = IPoints(address(incentive));
-    }
-
-    /// A clone of a contract as it is shipped, not yet initialised.
-    function fresh(string memory name) internal returns (address) {
-        return Clones.clone(vm.deployCode(string.concat(name, ".sol:", name)));
+    /// A clone of the mechanism as it is shipped, not yet initialised.
+    function freshMechanism() internal returns (IIncentiveMechanism) {
+        return IIncentiveMechanism(Clones.clone(vm.deployCode("PointsIncentive.sol:PointsIncentive")));
     }
 
     /// Terms that name a refund wait and nothing else.
@@ -78,7 +69,7 @@ abstract contract PointsTest is TrainerTest {
 
     /// Goes on with a points mechanism whose trainer is the test itself.
     function useOwnMechanism() internal {
-        incentive = IIncentiveMechanism(fresh("PointsIncentive"));
+        incentive = freshMechanism();
         incentive.initialize(address(this), pointsTerms(REFUND_WAIT_S));
         points = IPoints(address(incentive));
     }
