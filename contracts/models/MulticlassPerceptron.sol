@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {ModelParams} from "../interfaces/IModel.sol";
+import {IModel, ModelParams} from "../interfaces/IModel.sol";
 import {PackedWeights} from "../libraries/PackedWeights.sol";
 import {Format} from "../libraries/PayloadDecoder.sol";
 import {RowTable, Table} from "../libraries/RowTable.sol";
@@ -33,6 +33,11 @@ contract MulticlassPerceptron is SparseModel {
         int256[] scores;
         int256 margin;
         bool changed;
+    }
+
+    /// @inheritdoc IModel
+    function modelType() external pure returns (string memory) {
+        return "multiclass-perceptron";
     }
 
     /// @inheritdoc SparseModel

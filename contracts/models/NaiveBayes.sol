@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {ModelParams} from "../interfaces/IModel.sol";
+import {IModel, ModelParams} from "../interfaces/IModel.sol";
 import {FixedLog} from "../libraries/FixedLog.sol";
 import {LogRows, Logs} from "../libraries/LogRows.sol";
 import {Format} from "../libraries/PayloadDecoder.sol";
@@ -28,6 +28,11 @@ contract NaiveBayes is CountingModel {
     uint256 private constant MAX_BERNOULLI_FEATURES = 4096;
     /// @dev The Bernoulli model looks at all counts in every call, which must fit into a transaction.
     uint256 private constant MAX_BERNOULLI_BYTES = 32_768;
+
+    /// @inheritdoc IModel
+    function modelType() external pure returns (string memory) {
+        return "naive-bayes";
+    }
 
     /// @inheritdoc SparseModel
     function _isValid(ModelParams calldata params_) internal pure override returns (bool) {

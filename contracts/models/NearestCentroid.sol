@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {ModelParams} from "../interfaces/IModel.sol";
+import {IModel, ModelParams} from "../interfaces/IModel.sol";
 import {Format} from "../libraries/PayloadDecoder.sol";
 import {RowTable, Table} from "../libraries/RowTable.sol";
 import {Counting, CountingModel} from "./CountingModel.sol";
@@ -17,6 +17,11 @@ import {Run, SparseModel} from "./SparseModel.sol";
 /// Sums are lanes of 32 bits, two's complement (see `RowTable`), squares the totals of the class words (see `CountingModel`).
 contract NearestCentroid is CountingModel {
     using RowTable for Table;
+
+    /// @inheritdoc IModel
+    function modelType() external pure returns (string memory) {
+        return "nearest-centroid";
+    }
 
     /// @inheritdoc SparseModel
     function _isValid(ModelParams calldata params_) internal pure override returns (bool) {

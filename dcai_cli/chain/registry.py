@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 TRAINER = "CollaborativeTrainer"
 DATA_HANDLER = "DataHandler"
 
-MODEL_CONTRACTS = {"perceptron": "Perceptron"}
+MODEL_CONTRACTS = {
+    "perceptron": "Perceptron",
+    "multiclass-perceptron": "MulticlassPerceptron",
+    "naive-bayes": "NaiveBayes",
+    "nearest-centroid": "NearestCentroid",
+}
 """The contract of each type of model, by what its `modelType` says."""
 
 INCENTIVE_CONTRACTS = {"stake": "StakeIncentive", "points": "PointsIncentive"}

@@ -76,8 +76,9 @@ abstract contract TrainerTest is Test {
 
     /// The types of models, by the names of their contracts.
     function modelContracts() internal pure returns (string[] memory names) {
-        names = new string[](1);
-        names[0] = "Perceptron";
+        names = new string[](4);
+        (names[0], names[1]) = ("Perceptron", "MulticlassPerceptron");
+        (names[2], names[3]) = ("NaiveBayes", "NearestCentroid");
     }
 
     /// The types of incentive mechanisms, by the names of their contracts.
