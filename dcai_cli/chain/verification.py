@@ -92,7 +92,7 @@ def _proxy_of_ours(chain: Chain, candidates: tuple[str, ...], address: str) -> t
     """Which of the shipped contracts a minimal proxy stands for, and the proxy's code."""
     proxy = chain.code(address)
     implementation = _implementation(proxy)
-    wanted = " or ".join(candidates)
+    wanted = ", ".join(candidates)
     if implementation is None:
         raise _differs(wanted, address, "it is no minimal proxy")
     code = chain.code(implementation)
@@ -146,8 +146,10 @@ def _implementation(code: bytes) -> str | None:
     return to_checksum_address(middle)
 
 
-def _differs(contract_name: str, address: str, why: str) -> WrongChain:
+def _differs(wanted: str, address: str, why: str) -> WrongChain:
+    """The error of a contract that is not what it should be; `wanted` can be several names."""
+    is_not = "none of the contracts" if ", " in wanted else "not the"
     return WrongChain(
-        f"The contract at {address} is not the {contract_name} of this version of dcai: {why}.",
+        f"The contract at {address} is {is_not} {wanted} of this version of dcai: {why}.",
         hint="Use another model, or type --unverified if you trust its code.",
     )

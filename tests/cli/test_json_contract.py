@@ -305,7 +305,7 @@ def test_a_fault_of_ours_is_a_document_too_and_keeps_its_traceback(
     def fail(_workspace: object) -> None:
         raise ZeroDivisionError("nobody foresaw this")
 
-    monkeypatch.setattr("dcai_cli.services.models.known_models", fail)
+    monkeypatch.setattr("dcai_cli.services.catalog.known_models", fail)
     for name, value in dcai.environment.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(ZeroDivisionError):

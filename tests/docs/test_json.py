@@ -104,6 +104,7 @@ def test_the_tables_name_exactly_the_fields_that_are_printed(printed: Printed) -
     for command in ("use films", "verify", "list", "show"):
         title, *arguments = command.split()
         printed(f"model {title}", *arguments)
+    printed("model supersede", "films", "--none", "--yes")
     printed("contribute", "rows.csv", "--yes")
     printed("model evaluate", "rows.csv")
     printed("predict", "--file", "texts.csv")

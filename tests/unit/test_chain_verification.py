@@ -202,7 +202,7 @@ def test_a_part_with_other_code_is_named(forger: Forger, part: int) -> None:
     longer = _with_a_byte_more(artifact(PARTS[part]).bytecode, len(artifact(PARTS[part]).deployed_bytecode))
     implementations[part] = forger.create(longer, bytes(32))
     trainer = replace(forger, implementations=tuple(implementations)).model({})
-    with pytest.raises(WrongChain, match=f"not the {PARTS[part]} of this version .* has other code"):
+    with pytest.raises(WrongChain, match=f"{PARTS[part]}[, A-Za-z]* of this version .* has other code"):
         is_ours(forger.chain, trainer)
 
 
