@@ -34,8 +34,8 @@ prints is described in [json.md](json.md), settings and key files in [settings.m
   that answers it.
 """
 
-VALUES = {"str": "TEXT", "int": "N", "float": "X", "Path": "FILE"}
-"""What stands for a value of each type."""
+VALUES = {"str": "TEXT", "list": "TEXT", "int": "N", "float": "X", "Path": "FILE"}
+"""What stands for a value of each type; lists are of texts."""
 
 
 def commands() -> Iterator[tuple[str, Any]]:
@@ -119,7 +119,7 @@ def _command(words: str, command: Any, shared: dict[str, Any]) -> str:  # noqa: 
 
 
 def _argument(argument: Any) -> str:  # noqa: ANN401 - typer's own
-    name: str = argument.name.upper()
+    name: str = argument.name.upper() + ("..." if argument.nargs < 0 else "")
     return name if argument.required else f"[{name}]"
 
 

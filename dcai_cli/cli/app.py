@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import TyperException
 
-from dcai_cli.cli import account, claims, contribute, data, demo, devnet, model, predict, settings
+from dcai_cli.cli import account, claims, contribute, data, demo, devnet, model, points, predict, settings
 from dcai_cli.cli.output import describe_error, print_document, print_error, stderr
 from dcai_cli.errors import DcaiError, Interrupted, UsageError
 
@@ -23,12 +23,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-GOES_ON = {"contribute", "refunds", "reports", "model deploy"}
+GOES_ON = {"contribute", "refunds", "reports", "validate", "model deploy"}
 """Commands of many steps, which finish what an interrupted one left."""
 
 contribute.register(app)
 predict.register(app)
 claims.register(app)
+points.register(app)
 demo.register(app)
 app.add_typer(account.app, name="account")
 app.add_typer(model.app, name="model")

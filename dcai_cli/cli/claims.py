@@ -47,7 +47,7 @@ def refunds(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Show your deposits that are still out, or take back those that are due."""
+    """Show your deposits and points that are still out, or claim those that are due."""
     from dcai_cli.services.refund import claim_refunds, pending_refunds
 
     output = Output("refunds", json=json, quiet=quiet, yes=yes)
@@ -103,10 +103,12 @@ def _asking(
 
     def confirm(items: Sequence[ClaimItem]) -> None:
         samples = sum(item.samples if item.sweep else item.claimable.bit_count() for item in items)
-        pay_wei = sum(worth_wei(item) for item in items)
+        pay_wei, points = sum(worth_wei(item) for item in items), sum(item.points for item in items)
+        worth = [f"pay up to {format_ether(pay_wei)}"] if pay_wei or not points else []
+        worth += [f"earn up to {points} points"] if points else []
         balance_wei = workspace.chain.balance_wei(acting.address)
         output.ask(
-            f"Claim {samples} samples of {len(items)} batches, which pay up to {format_ether(pay_wei)}, for "
+            f"Claim {samples} samples of {len(items)} batches, which {' and '.join(worth)}, for "
             f"{acting.name} (balance {format_ether(balance_wei)})?"
         )
 
@@ -126,9 +128,10 @@ def _item(item: ClaimItem) -> dict[str, Any]:
         "samples": item.samples,
         "claimable_samples": item.samples if item.sweep else item.claimable.bit_count(),
         "amount_wei": str(item.amount_wei),
+        "points": item.points,
         "added_at": iso_time(item.batch.added_at),
         "due_at": iso_time(item.due_at),
-        "expires_at": iso_time(item.expires_at),
+        "expires_at": None if item.expires_at is None else iso_time(item.expires_at),
         "state": item.state,
     }
 
@@ -161,22 +164,31 @@ def _when(timestamp: int, now: int) -> str:
 def _list(output: Output, items: Sequence[ClaimItem], now: int) -> None:
     def human(console: Console) -> None:
         for item in items:
+            worth = _points(item) if item.model.has_points else format_ether(item.amount_wei)
             console.print(
-                f"batch {item.batch.id} of {item.model.name}: {item.samples} samples, "
-                f"{format_ether(item.amount_wei)}, {item.state}"
+                f"batch {item.batch.id} of {item.model.name}: {item.samples} samples, {worth}, {item.state}"
             )
-            console.print(f"  due {_when(item.due_at, now)}, for others {_when(item.expires_at, now)}")
-        if items:
+            others = "" if item.expires_at is None else f", for others {_when(item.expires_at, now)}"
+            console.print(f"  due {_when(item.due_at, now)}{others}")
+        if any(not item.model.has_points for item in items):
             console.print(f"in all {format_ether(sum(item.amount_wei for item in items))}")
-        else:
+        if any(item.model.has_points for item in items):
+            console.print(f"in all {sum(item.points for item in items)} points now")
+        if not items:
             console.print("Nothing is pending.")
 
     output.result({"items": [_item(item) for item in items]}, human)
 
 
+def _points(item: ClaimItem) -> str:
+    """What samples can earn: each one point, at the most."""
+    return f"up to {item.samples} points" if item.state == "waiting" else f"{item.points} points"
+
+
 def _claimed(output: Output, done: Claimed, verb: str) -> None:
     data = {
         f"{verb}_wei": str(done.amount_wei),
+        "points": done.points,
         "claimed_samples": done.samples,
         "disagreed_samples": done.disagreed,
         "gas_used": done.gas_used,
@@ -188,8 +200,10 @@ def _claimed(output: Output, done: Claimed, verb: str) -> None:
         if not done.transactions:
             console.print("Nothing can be claimed now.")
         else:
+            got = [f"{verb} {format_ether(done.amount_wei)}"] if done.amount_wei or not done.points else []
+            got += [f"earned {done.points} points"] if done.points else []
             console.print(
-                f"{verb} {format_ether(done.amount_wei)} of {done.samples} samples, fees "
+                f"{' and '.join(got)} of {done.samples} samples, fees "
                 f"{format_ether(done.fee_wei)} ({done.gas_used:,} gas)"
             )
         if done.disagreed:

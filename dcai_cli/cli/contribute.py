@@ -9,7 +9,7 @@ import typer
 
 from dcai_cli.cli import options
 from dcai_cli.cli.output import Output
-from dcai_cli.domain import format_ether, iso_time, parse_amount
+from dcai_cli.domain import format_duration, format_ether, iso_time, parse_amount
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -95,18 +95,30 @@ def contribute(
 
 
 def _plan_lines(plan: ContributionPlan) -> list[str]:
-    share = plan.rejected / max(1, plan.to_send)
+    rejected = (
+        f"the model would reject {plan.rejected} samples ({plan.rejected / max(1, plan.to_send):.1%}) "
+        "after learning all of them"
+    )
     lines = [
         f"model     {plan.model.name} ({plan.model.address})",
         f"account   {plan.account.name} ({plan.account.address}), balance {format_ether(plan.balance_wei)}",
         f"samples   {plan.to_send} of {plan.rows} rows in {plan.batches} or more batches",
         f"          {len(plan.skipped)} rows skipped, {plan.already} contributed before",
-        f"deposits  at most {format_ether(plan.deposit_at_most_wei)}",
-        "          back after the refund wait, if the model agrees then",
-        f"fees      about {format_ether(plan.fee_estimate_wei)} at most",
-        f"at risk   {format_ether(plan.at_risk_wei)}",
-        f"          the model would reject {plan.rejected} samples ({share:.1%}) after learning all of them",
     ]
+    if plan.model.has_points:
+        wait = format_duration(plan.model.terms.refund_wait_s)
+        lines += [
+            "points    one for each sample that teaches the model something, if the model agrees with it",
+            f"          {wait} later; {rejected}",
+        ]
+    if plan.deposit_at_most_wei or not plan.model.has_points:
+        lines += [
+            f"deposits  at most {format_ether(plan.deposit_at_most_wei)}",
+            "          back after the refund wait, if the model agrees then",
+        ]
+    lines.append(f"fees      about {format_ether(plan.fee_estimate_wei)} at most")
+    if not plan.model.has_points:
+        lines += [f"at risk   {format_ether(plan.at_risk_wei)}", f"          {rejected}"]
     if plan.unfinished:
         lines.append(f"first     {plan.unfinished} batches that an earlier run signed are sent again")
     if plan.first_time:
@@ -171,10 +183,13 @@ def _show(console: Console, done: Contribution, *, dry_run: bool) -> None:
         f"{done.contributed} samples in {len(done.batches)} batches are on-chain"
         f" ({done.plan.already} were before, {len(done.skipped)} rows skipped)."
     )
-    console.print(
-        f"deposits {format_ether(int(data['deposit_wei']))}, fees {format_ether(int(data['fee_wei']))}"
-        f" ({data['gas_used']:,} gas)"
-    )
-    if done.batches:
-        due_at = iso_time(done.batches[0].added_at + done.plan.model.terms.refund_wait_s)
-        console.print(f"Take the deposits back from {due_at} on: dcai refunds --claim")
+    model = done.plan.model
+    cost = f"fees {format_ether(int(data['fee_wei']))} ({data['gas_used']:,} gas)"
+    if model.has_points:
+        console.print(f"{done.informative} of them taught the model something and can earn a point; {cost}")
+    else:
+        console.print(f"deposits {format_ether(int(data['deposit_wei']))}, {cost}")
+    if done.batches and (done.informative or not model.has_points):
+        due_at = iso_time(done.batches[0].added_at + model.terms.refund_wait_s)
+        what = "Earn the points" if model.has_points else "Take the deposits back"
+        console.print(f"{what} from {due_at} on: dcai refunds --claim")

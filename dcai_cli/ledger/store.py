@@ -36,6 +36,7 @@ class Outcome:
         contract_address: the contract it created, if it did.
         contributed: (batch id, added at, deposit per unit in wei, informative bitmap), if it contributed.
         paid: batch id -> (bitmap of samples that paid, amount in wei), if it claimed.
+        points: model points that it earned, if it claimed where there are points.
     """
 
     status: bool
@@ -46,6 +47,7 @@ class Outcome:
     contract_address: str | None = None
     contributed: tuple[int, int, int, int] | None = None
     paid: dict[int, tuple[int, int]] | None = None
+    points: int = 0
 
 
 class Ledger:
@@ -304,16 +306,17 @@ class Ledger:
                 _unplan(connection, transaction)
             elif outcome.contributed is not None:
                 batch_id, added_at, deposit_per_unit_wei, informative = outcome.contributed
+                values: dict[str, Any] = {
+                    "state": "open",
+                    "batch_id": batch_id,
+                    "added_at": added_at,
+                    "deposit_per_unit_wei": deposit_per_unit_wei,
+                    "informative": informative,
+                }
+                if not deposit_per_unit_wei and not informative:
+                    values |= _CLOSED  # nothing was deposited and no point can be earned
                 connection.execute(
-                    update(batches)
-                    .where(batches.c.transaction_id == transaction.id)
-                    .values(
-                        state="open",
-                        batch_id=batch_id,
-                        added_at=added_at,
-                        deposit_per_unit_wei=deposit_per_unit_wei,
-                        informative=informative,
-                    )
+                    update(batches).where(batches.c.transaction_id == transaction.id).values(**values)
                 )
             for batch_id, (paid, amount_wei) in (outcome.paid or {}).items():
                 _record_payment(connection, transaction, batch_id, paid, amount_wei)
@@ -421,6 +424,10 @@ def _record_payment(
         _settle(connection, own, settled=own.settled | paid, refunded_wei=own.refunded_wei + amount_wei)
 
 
+_CLOSED = {"state": "settled", "payload": None}
+"""What becomes of a batch when there is nothing more to get for it."""
+
+
 def _settle(
     connection: Connection,
     row: Row[Any],
@@ -432,6 +439,8 @@ def _settle(
     refunded_wei = row.refunded_wei if refunded_wei is None else refunded_wei
     lost_wei = row.lost_wei if lost_wei is None else lost_wei
     values: dict[str, Any] = {"settled": settled, "refunded_wei": refunded_wei, "lost_wei": lost_wei}
-    if refunded_wei + lost_wei == row.deposit_per_unit_wei * row.units:
-        values |= {"state": "settled", "payload": None}
+    deposit_wei = row.deposit_per_unit_wei * row.units
+    # Without a deposit there are points, which only informative samples can earn.
+    if refunded_wei + lost_wei == deposit_wei if deposit_wei else not row.informative & ~settled:
+        values |= _CLOSED
     connection.execute(update(batches).where(batches.c.id == row.id).values(**values))

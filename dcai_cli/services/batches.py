@@ -155,7 +155,7 @@ class BatchSender:
         # contract keeps the price of the moment and returns the rest in the same transaction.
         offer_wei = highest_unit_price_wei(self._model) * units
         balance_wei = self._workspace.chain.balance_wei(self._address)
-        if balance_wei <= offer_wei:
+        if offer_wei and balance_wei <= offer_wei:
             raise too_poor(self._address, balance_wei, offer_wei)
         try:
             gas = self._workspace.chain.estimate_gas(self._address, self._model.address, data, offer_wei)
@@ -213,9 +213,11 @@ def highest_unit_price_wei(model: HostedModel) -> int:
     return model.terms.cost_weight_wei * 3600
 
 
-def too_poor(address: str, balance_wei: int, needed_wei: int) -> InsufficientFunds:
+def too_poor(
+    address: str, balance_wei: int, needed_wei: int, what: str = "Deposits and fees"
+) -> InsufficientFunds:
     """The error of an account that cannot pay."""
     return InsufficientFunds(
-        f"Deposits and fees can take {needed_wei} wei; {address} has {balance_wei} wei.",
+        f"{what} can take {needed_wei} wei; {address} has {balance_wei} wei.",
         hint="Send ether to the account, or send fewer rows: --limit N",
     )

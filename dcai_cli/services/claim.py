@@ -32,11 +32,11 @@ class ClaimItem:
         model: its model.
         batch: its committed meta-data.
         payload: its samples.
-        open: bitmap of samples that are not settled.
+        open: bitmap of samples that are not settled; for points, of those among them that can earn one.
         agreed: bitmap of open samples with which the model agrees now.
-        amount_wei: of one's own, all that is left; of others', what claiming now would pay.
+        amount_wei: of one's own, all that is left; of others', what claiming now would pay; 0 for points.
         due_at: from when it can be claimed.
-        expires_at: from when others can take it, too.
+        expires_at: from when others can take it, too; None if nobody ever can, since there are only points.
         state: waiting, due, at-risk (due, and others can take it, too), disputed (the model rejects all that
             is open), missing (the chain does not know the batch: its block was reorganised away), agreed
             (others' samples that the model agrees with, or that would pay nothing), or sweepable (all that
@@ -52,7 +52,7 @@ class ClaimItem:
     agreed: int
     amount_wei: int
     due_at: int
-    expires_at: int
+    expires_at: int | None
     state: str
     claimable: int
     sweep: bool = False
@@ -62,6 +62,11 @@ class ClaimItem:
         """How many samples are open."""
         return self.open.bit_count()
 
+    @property
+    def points(self) -> int:
+        """How many model points claiming now would earn."""
+        return self.claimable.bit_count() if self.model.has_points else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
@@ -70,7 +75,8 @@ class Claimed:
     Args:
         items: what was pending before it.
         amount_wei: what it paid.
-        samples: samples that paid.
+        points: the model points that it earned.
+        samples: samples that paid, or earned a point.
         disagreed: due samples that the model rejects (own), or agrees with (others').
         gas_used: gas of all transactions.
         fee_wei: what they cost.
@@ -79,6 +85,7 @@ class Claimed:
 
     items: tuple[ClaimItem, ...]
     amount_wei: int
+    points: int
     samples: int
     disagreed: int
     gas_used: int
@@ -140,6 +147,7 @@ def claim_due(
     return Claimed(
         items=tuple(items),
         amount_wei=sum(amount_wei for _, amount_wei in paid),
+        points=sum(transaction.outcome.points for transaction in sent),
         samples=sum(bitmap.bit_count() for bitmap, _ in paid)
         + sum(item.samples for item in chosen if item.sweep),
         disagreed=sum(

@@ -83,7 +83,7 @@ class ContributionPlan:
         gas_price_wei: what a unit of gas was taken to cost at most.
         balance_wei: the account's balance.
         rejected: samples that the model would reject after learning all of them today.
-        at_risk_wei: their part of the deposits: the expected loss.
+        at_risk_wei: their part of the deposits: the expected loss; 0 for points.
         first_time: whether this account never contributed to this model.
     """
 
@@ -122,6 +122,11 @@ class Contribution:
     def contributed(self) -> int:
         """Samples that came on-chain."""
         return sum(batch.samples for batch in self.batches)
+
+    @property
+    def informative(self) -> int:
+        """Samples of them that trained the model."""
+        return sum(batch.informative for batch in self.batches)
 
 
 def contribute(
@@ -275,7 +280,8 @@ def _plan(
     gas_price_wei = chain.fees().max_fee_per_gas_wei
     fee_estimate_wei = _estimate_gas(sender, candidates) * gas_price_wei
     if candidates and balance_wei < deposit_at_most_wei + fee_estimate_wei:
-        raise too_poor(account.address, balance_wei, deposit_at_most_wei + fee_estimate_wei)
+        what = "Deposits and fees" if deposit_at_most_wei else "Fees"
+        raise too_poor(account.address, balance_wei, deposit_at_most_wei + fee_estimate_wei, what)
     rejected = _rejected(snapshot(chain, model), candidates) if candidates else []
     plan = ContributionPlan(
         model=model,

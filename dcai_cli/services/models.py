@@ -63,6 +63,11 @@ class HostedModel:
         """How it reads samples."""
         return self.spec.wire
 
+    @property
+    def has_points(self) -> bool:
+        """Whether contributions earn points, instead of costing a deposit."""
+        return self.incentive_type == "points"
+
 
 def describe(chain: Chain, address: str, *, name: str = "", from_block: int = 0) -> HostedModel:
     """Read a model from its contracts.

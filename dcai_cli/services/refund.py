@@ -1,4 +1,4 @@
-"""Refunds: one's own deposits back."""
+"""Refunds: one's own deposits back, or the points that one's samples earned."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def claim_refunds(
     confirm: Callable[[Sequence[ClaimItem]], None] = lambda _: None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Claimed:
-    """Take back every deposit that is due and that the model agrees with.
+    """Take back every deposit, and earn every point, that is due and that the model agrees with.
 
     Args:
         workspace: the opened parts.
@@ -93,7 +93,7 @@ def _refund_items(
                 item = replace(item, state="missing")
             elif now >= item.due_at:
                 replica = replica or snapshot(workspace.chain, model)
-                sweep = now >= item.batch.added_at + sweep_wait_s(model, address)
+                sweep = not model.has_points and now >= item.batch.added_at + sweep_wait_s(model, address)
                 item = _judged(item, replica.agree(item.payload) & item.open, now, sweep=sweep)
             items.append(item)
     return sorted(items, key=lambda item: (item.due_at, item.batch.id))
@@ -116,18 +116,20 @@ def _open_refund(
     if learn and (settled, lost_wei) != (stored.settled, stored.lost_wei):
         workspace.ledger.settle_batch(stored, settled=settled, lost_wei=lost_wei)
     left_wei = batch.deposit_wei - paid_wei
-    if not left_wei:
+    # A sample that taught the model nothing earns no point.
+    open_mask = (batch.informative if model.has_points else (1 << batch.count) - 1) & ~settled
+    if not (open_mask if model.has_points else left_wei):
         return None
     assert stored.payload is not None
     return ClaimItem(
         model=model,
         batch=batch,
         payload=stored.payload,
-        open=(1 << batch.count) - 1 & ~settled,
+        open=open_mask,
         agreed=0,
         amount_wei=left_wei,
         due_at=batch.added_at + model.terms.refund_wait_s,
-        expires_at=batch.added_at + model.terms.report_wait_s,
+        expires_at=None if model.has_points else batch.added_at + model.terms.report_wait_s,
         state="waiting",
         claimable=0,
     )
@@ -139,7 +141,7 @@ def _judged(item: ClaimItem, agreed: int, now: int, *, sweep: bool) -> ClaimItem
         return replace(item, agreed=agreed, state="sweepable", sweep=True)
     if not agreed:
         state = "disputed"
-    elif now >= item.expires_at:
+    elif item.expires_at is not None and now >= item.expires_at:
         state = "at-risk"
     else:
         state = "due"

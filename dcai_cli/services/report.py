@@ -58,6 +58,8 @@ def claim_reports(
 def _report_items(workspace: Workspace, address: str, models: Sequence[HostedModel]) -> list[ClaimItem]:
     items = []
     for model in models:
+        if model.has_points:
+            continue  # there is nothing to take
         replica = snapshot(workspace.chain, model)
         items += [
             item

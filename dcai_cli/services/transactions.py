@@ -73,7 +73,8 @@ def submit(
     Args:
         workspace: the opened parts; the caller holds the account's lock.
         key: the unlocked account.
-        kind: deploy, create, weights, seal, contribute, refund, report, sweep or evaluate.
+        kind: deploy, install, create, weights, seal, supersede, contribute, refund, report, sweep, or
+            validate.
         to: the contract, or None to create one.
         data: call data.
         value_wei: ether that goes along.
@@ -227,6 +228,7 @@ def _settle(workspace: Workspace, stored: StoredTransaction, receipt: Receipt) -
         contract_address=receipt.contract_address,
         contributed=next((_contributed(event) for event in events if event.name == "Contributed"), None),
         paid={event.args["batchId"]: _paid(event) for event in events if event.name in _BITMAPS},
+        points=_points(workspace, receipt) if stored.kind == "refund" else 0,
     )
     workspace.ledger.settle(stored, outcome)
     return outcome
@@ -244,3 +246,9 @@ def _contributed(event: Event) -> tuple[int, int, int, int]:
 def _paid(event: Event) -> tuple[int, int]:
     bitmap = _BITMAPS[event.name]
     return (event.args[bitmap] if bitmap else 0), event.args["amountWei"]
+
+
+def _points(workspace: Workspace, receipt: Receipt) -> int:
+    """The model points that a refund earned."""
+    events = workspace.chain.events("PointsIncentive", receipt)
+    return sum(event.args["points"] for event in events if event.name == "PointsEarned")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import os
 import shutil
@@ -27,6 +28,8 @@ from dcai_cli.services.workspace import Workspace
 
 PASSWORD = "open sesame"
 KEYS = {"alice": "0x" + "a1" * 32, "bob": "0x" + "b0" * 32}
+STRANGER = "0x" + "5a" * 32
+"""The key of somebody with points who is not in every home."""
 ADDRESSES = {name: Account.from_key(key).address for name, key in KEYS.items()}
 
 HONEST = [
@@ -175,11 +178,11 @@ class Dcai:
         assert self.state() == before
 
 
-def add_account(dcai: Dcai, name: str) -> None:
+def add_account(dcai: Dcai, name: str, key: str | None = None) -> None:
     """Import a fixed key into a home; its file opens quickly."""
     keystore = Keystore(dcai.home / "keystore", work_factor=2)
     with Workspace(dcai.settings, keystore=keystore) as workspace:
-        import_account(workspace, name, private_key=KEYS[name], password=PASSWORD)
+        import_account(workspace, name, private_key=key or KEYS[name], password=PASSWORD)
 
 
 @pytest.fixture(scope="session")
@@ -234,4 +237,42 @@ def after_contribution(prepared: Path, tmp_path_factory: pytest.TempPathFactory)
 def contributed(after_contribution: Path, tmp_path: Path) -> Dcai:
     """The command line in a copy of the home after a contribution."""
     shutil.copytree(after_contribution, tmp_path, dirs_exist_ok=True)
+    return Dcai(tmp_path)
+
+
+def distinct(name: str, count: int) -> list[tuple[str, str]]:
+    """Rows that share no word, with labels in turn: each of them trains a model with margin 0."""
+    return [
+        (" ".join(f"{name}{number}{part}" for part in ("x", "y", "z")), ("negative", "positive")[number % 2])
+        for number in range(count)
+    ]
+
+
+@pytest.fixture(scope="session")
+def after_points(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The prepared home with a second model, `club`, in use: alice has 24 points, bob 3, the stranger 1."""
+    folder = tmp_path_factory.mktemp("club")
+    shutil.copytree(prepared, folder, dirs_exist_ok=True)
+    dcai = Dcai(folder)
+    what = ("--name", "club", "--labels", "negative,positive", "--n-features", "4096", "--margin", "0")
+    dcai.data("model", "deploy", *what, "--incentive", "points", "--yes")
+    dcai.data("model", "use", "club")
+    add_account(dcai, "stranger", STRANGER)
+    senders, rows = {"alice": 24, "bob": 3, "stranger": 1}, iter(distinct("first", 28))
+    for name, count in senders.items():
+        file = dcai.write(f"{name}.csv", list(itertools.islice(rows, count)))
+        data = dcai.data("contribute", file, "--account", name, "--yes")
+        assert [batch["informative"] for batch in data["batches"]] == [count]
+    dcai.data("devnet", "advance", "25h")
+    for name, count in senders.items():
+        assert dcai.data("refunds", "--claim", "--account", name, "--yes")["points"] == count
+    shutil.rmtree(dcai.home / "locks")
+    (dcai.home / "keystore" / "stranger.json").unlink()
+    return folder
+
+
+@pytest.fixture
+def club(after_points: Path, tmp_path: Path) -> Dcai:
+    """The command line in a copy of the home with points; the stranger's key is not there."""
+    shutil.copytree(after_points, tmp_path, dirs_exist_ok=True)
     return Dcai(tmp_path)

@@ -101,6 +101,7 @@ ITEM = {
     "samples": count,
     "claimable_samples": count,
     "amount_wei": AMOUNT,
+    "points": count,
     "added_at": TIME,
     "due_at": TIME,
     "expires_at": TIME,
@@ -141,6 +142,7 @@ CONTRIBUTION = {
     "fee_wei": AMOUNT,
 }
 CLAIMED = {
+    "points": count,
     "claimed_samples": count,
     "disagreed_samples": count,
     "gas_used": count,
@@ -235,6 +237,28 @@ def test_a_claim_prints_the_fields_that_are_promised(contributed: Dcai) -> None:
     assert data["claimed_samples"] == 3
     data = contributed.data("reports", "--claim", "--yes")
     assert fits(data, CLAIMED | {"reported_wei": AMOUNT}), data
+
+
+def test_points_print_the_fields_that_are_promised(club: Dcai) -> None:
+    """Where contributions earn points nothing expires; validating and the leaderboard have their fields."""
+    club.data("contribute", club.write("new.csv", [("a new film", "positive")]), "--yes")
+    data = club.data("refunds")
+    assert fits(data, {"items": [ITEM | {"expires_at": lambda value: value is None}]}), data
+    data = club.data("validate", "bob", "--yes")
+    given = {"contributor": ADDRESS, "transaction": HASH} | SENT
+    shape = {"model": ADDRESS, "account": ADDRESS, "already_validated": [ADDRESS], "points_left": count}
+    assert fits(data, shape | {"validated": [given]} | SENT), data
+    data = club.data("leaderboard")
+    row = {
+        "rank": count,
+        "contributor": ADDRESS,
+        "account": optional(WORDS),
+        "model_points": count,
+        "validation_points": count,
+        "badge_level": count,
+    }
+    shape = {"model": ADDRESS, "by": matching("model|validation"), "contributors": count}
+    assert fits(data, shape | {"leaderboard": [row]}), data
 
 
 def test_sealing_prints_its_transaction(dcai: Dcai) -> None:

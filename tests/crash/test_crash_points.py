@@ -17,8 +17,10 @@ from dcai_cli.ledger import Ledger
 from dcai_cli.services.accounts import acting_account
 from dcai_cli.services.claim import Claimed
 from dcai_cli.services.contribute import ContributeRequest, Contribution, contribute
-from dcai_cli.services.deploy import Deployment, deploy_model, model_params
+from dcai_cli.services.deploy import Deployment, deploy_model, model_params, points_terms
+from dcai_cli.services.models import find_model
 from dcai_cli.services.refund import claim_refunds, pending_refunds
+from tests.conftest import new_dcai
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,15 +101,16 @@ def password(workspace: Workspace) -> Password:
     return lambda _: password_from_file(file)
 
 
-def deploy(dcai: Dcai) -> Deployment:
-    """Deploy the model that the tests use."""
+def deploy(dcai: Dcai, incentive_type: str = "stake") -> Deployment:
+    """Deploy the model that the tests use, or one with points."""
     with dcai.workspace() as workspace:
         return deploy_model(
             workspace,
             name="dying",
             spec=SPEC,
             params=model_params(SPEC),
-            terms=TERMS,
+            incentive_type=incentive_type,
+            terms=points_terms(DAY_S) if incentive_type == "points" else TERMS,
             password=password(workspace),
         )
 
@@ -198,6 +201,51 @@ def test_a_claim_that_died_at_any_step_is_finished_by_the_next(
         assert all(item.state == "disputed" for item in pending_refunds(workspace))
         assert sum(batch.refunded_wei for batch in batches(workspace)) > 0
         check_books(workspace, file)
+    assert claim(dcai).transactions == ()
+
+
+@pytest.fixture(scope="module")
+def with_points(tmp_path_factory: pytest.TempPathFactory) -> Dcai:
+    """A home with a model whose contributions earn points, to be copied."""
+    dcai = new_dcai(tmp_path_factory.mktemp("points") / "home", None)
+    deploy(dcai, "points")
+    return dcai
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(("owner", "step"), STEPS[1:], ids=[step for _, step in STEPS[1:]])
+def test_a_claim_of_points_that_died_at_any_step_is_finished_and_not_repeated(
+    owner: type,
+    step: str,
+    after: bool,
+    dying: Dying,
+    with_points: Dcai,
+    tmp_path: Path,
+    write_texts: WriteTexts,
+    check_books: CheckBooks,
+) -> None:
+    """Whatever step was the last, one claim is on-chain in the end, and each sample of it earned."""
+    dcai = with_points.copy(tmp_path / "home")
+    file = write_texts(ROWS)
+    send(dcai, file)
+    with dcai.workspace() as workspace:
+        workspace.chain.advance(DAY_S)
+        due = sum(item.points for item in pending_refunds(workspace))
+
+    with dying.at(owner, step, after=after, call=1):
+        claim(dcai)
+    claim(dcai)
+
+    assert due > 0
+    with dcai.workspace() as workspace:
+        model = find_model(workspace, None)
+        earned, *_ = workspace.chain.view("PointsIncentive", model.incentive, "pointsOf", dcai.address)
+        settled = sum((batch.settled & (batch.informative or 0)).bit_count() for batch in batches(workspace))
+        assert earned == settled == due
+        assert all(item.state == "disputed" for item in pending_refunds(workspace))
+        check_books(workspace, file)
+        mined = workspace.ledger.transactions(workspace.chain.key, states=("mined",), kind="refund")
+        assert len(mined) == 1
     assert claim(dcai).transactions == ()
 
 

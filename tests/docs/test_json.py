@@ -91,6 +91,23 @@ def printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     return Printed(capsys, monkeypatch)
 
 
+def play_with_points(printed: Printed) -> None:
+    """Earn points on both sides, validate one of them, and rank them."""
+    club = ("--model", "club")
+    what = ("--name", "club", "--labels", "negative,positive", "--n-features", "4096", "--margin", "0")
+    printed("model deploy", *what, "--incentive", "points", "--yes")
+    rows = [f"x{number} y{number},{('negative', 'positive')[number % 2]}\n" for number in range(21)]
+    for name, part in (("alice", rows[:20]), ("bob", rows[20:])):
+        Path(f"{name}.csv").write_text("text,label\n" + "".join(part))
+        printed("contribute", f"{name}.csv", *club, "--account", name, "--yes")
+    printed("refunds", *club)
+    printed("devnet advance", "25h")
+    for name in ("alice", "bob"):
+        printed("refunds --claim", *club, "--account", name, "--yes")
+    printed("validate", "bob", *club, "--account", "alice", "--yes")
+    printed("leaderboard", *club)
+
+
 def test_the_tables_name_exactly_the_fields_that_are_printed(printed: Printed) -> None:
     """Over a whole story, the fields of all documents are those of the tables, no more and no less."""
     printed("account use", "alice")
@@ -116,6 +133,8 @@ def test_the_tables_name_exactly_the_fields_that_are_printed(printed: Printed) -
     printed("refunds --claim", "--yes")
     printed("reports --claim", "--yes", "--account", "bob")
     printed("data export", "--output", "data.csv")
+    printed("model supersede", "films", "--none", "--yes")
+    play_with_points(printed)
     printed("config show")
     printed("config path")
     printed("devnet reset", "--yes")

@@ -154,6 +154,25 @@ def test_what_others_took_is_taken_over(ledger: Ledger) -> None:
     assert (settled.lost_wei, settled.refunded_wei) == (2 * PRICE_WEI, 0)
 
 
+def test_a_batch_without_a_deposit_is_settled_when_all_its_points_are_earned(ledger: Ledger) -> None:
+    """Open while an informative sample is open; the others are not waited for."""
+    transaction = sign(ledger, 0, batch=plan(ledger, 1, 2, 3))
+    ledger.settle(transaction, mined(contributed=(0, 1000, 0, 0b101)))
+    for nonce, (paid, after) in enumerate([(0b001, "open"), (0b010, "open"), (0b100, "settled")], start=1):
+        refund = sign(ledger, nonce, kind="refund", asked=[Claim("refund", 0, paid)])
+        ledger.settle(refund, mined(paid={0: (paid, 0)}))
+        assert states(ledger) == {after: 1}
+    (batch,) = ledger.batches(CHAIN, ME, state="settled")
+    assert (batch.settled, batch.refunded_wei, batch.lost_wei, batch.payload) == (0b111, 0, 0, None)
+
+
+def test_a_batch_that_can_earn_nothing_is_settled_at_once(ledger: Ledger) -> None:
+    """Neither a deposit nor an informative sample: there is nothing to claim, and the payload may go."""
+    ledger.settle(sign(ledger, 0, batch=plan(ledger, 1, 2)), mined(contributed=(0, 1000, 0, 0)))
+    (batch,) = ledger.batches(CHAIN, ME, state="settled")
+    assert (batch.batch_id, batch.payload) == (0, None)
+
+
 def test_a_sweep_takes_all_samples_that_were_asked_for(ledger: Ledger) -> None:
     """The event of a sweep names no samples; the mask that was asked for is what is settled."""
     contribute(ledger, 0, 1, 2)
