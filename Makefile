@@ -13,7 +13,7 @@ FORGE = $(firstword $(wildcard node_modules/@foundry-rs/forge-*-*/bin/forge) for
 # Analysers call `forge`.
 ANALYSIS = PATH="$(abspath $(dir $(FORGE))):$$PATH"
 
-.PHONY: help demo test test-python test-contracts deep check slither coverage mutants mutants-ci format artifacts bench gas clean
+.PHONY: help demo test test-python test-contracts deep check slither prove coverage mutants mutants-ci format artifacts bench gas clean
 
 help:  ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
@@ -64,6 +64,10 @@ check: node_modules/.installed slither  ## Format, lint, types, floors, slither,
 
 slither: node_modules/.installed $(VENV)-slither/.installed  ## Static analysis: nothing of high or medium impact may be found.
 	$(ANALYSIS) FOUNDRY_OUT=build/slither/out FOUNDRY_CACHE_PATH=build/slither/cache $(VENV)-slither/bin/slither .
+
+prove: node_modules/.installed $(VENV)-halmos/.installed  ## Proofs by symbolic execution (halmos).
+	$(ANALYSIS) FOUNDRY_PROFILE=prove $(VENV)-halmos/bin/halmos --forge-build-out build/prove/out --loop 260 \
+		--solver-timeout-assertion 60000
 
 coverage: node_modules/.installed  ## Which lines of the contracts the forge tests run; at least 98 % must.
 	$(BIN)/python -m tools.coverage

@@ -28,7 +28,7 @@ EXPLANATIONS = ROOT / "docs" / "security.md"
 WORK = ROOT / "build" / "mutants"
 
 NO_CODE = re.compile(
-    r'//[^\n]*|/\*.*?\*/|(?:hex)?"[^"\n]*"|^(?:pragma|import)\b.*?;', re.DOTALL | re.MULTILINE
+    r"""//[^\n]*|/\*.*?\*/|(?:hex)?"[^"\n]*"|'[^'\n]*'|^(?:pragma|import)\b.*?;""", re.DOTALL | re.MULTILINE
 )
 OPERATORS = {
     "+": "-", "-": "+", "*": "/", "/": "*", "%": "/", "++": "--", "--": "++",

@@ -194,6 +194,11 @@ contract RegistryTest is TrainerTest {
         CreateParams memory params = _params("m");
         params.terms = Terms(1, 2, 3, 3, 1, 0, 1);
         assertTrue(registry.isModel(registry.create(params)));
+        uint64 century = 36_525 days;
+        (params.name, params.terms) = ("n", Terms(1, 2, century, century, 1, century, 1e24));
+        assertTrue(registry.isModel(registry.create(params)));
+        (params.name, params.terms) = ("o", Terms(1, century / 2, century, century, century / 2 - 1, 0, 1));
+        assertTrue(registry.isModel(registry.create(params)));
     }
 
     /// A feature spec is neither empty nor larger than a contract.

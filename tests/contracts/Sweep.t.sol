@@ -89,4 +89,17 @@ contract SweepTest is TrainerTest {
         vm.prank(owner);
         trainer.sweep(batch);
     }
+
+    /// Ether that somebody forced in is nobody's deposit, and changes nothing.
+    function test_ForcedEtherStays() public {
+        useModel("forced", defaultShape());
+        vm.prank(owner);
+        trainer.seal();
+        Batch memory forced = contribute(alice, list(Samples.one(1, 1)));
+        vm.deal(address(trainer), address(trainer).balance + 5 ether);
+        skip(PUBLIC_WAIT_S);
+        vm.prank(bob);
+        assertEq(trainer.sweep(forced), forced.depositPerUnit);
+        assertEq(address(trainer).balance, 5 ether);
+    }
 }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {Batch} from "../../../contracts/interfaces/IDataHandler.sol";
-import {ModelParams} from "../../../contracts/interfaces/IModel.sol";
-import {Samples} from "../support/Samples.sol";
+import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
+import {ICollaborativeTrainer} from "../../../contracts/interfaces/ICollaborativeTrainer.sol";
+import {Batch, IDataHandler} from "../../../contracts/interfaces/IDataHandler.sol";
+import {IIncentiveMechanism} from "../../../contracts/interfaces/IIncentiveMechanism.sol";
+import {IModel, ModelParams} from "../../../contracts/interfaces/IModel.sol";
 import {TrainerTest} from "../support/TrainerTest.sol";
 import {Mob} from "./Mob.sol";
 
@@ -11,12 +13,22 @@ import {Mob} from "./Mob.sol";
 abstract contract InvariantTest is TrainerTest {
     Mob internal mob;
 
+    /// The contract of the model, by its name.
+    function modelName() internal pure virtual returns (string memory);
+
     /// The shape of the model.
     function shape() internal pure virtual returns (ModelParams memory);
 
     function setUp() public override {
         super.setUp();
-        useModel("mob", shape());
+        address created = _clone("CollaborativeTrainer");
+        (model, incentive) = (IModel(_clone(modelName())), IIncentiveMechanism(_clone("StakeIncentive")));
+        dataHandler = IDataHandler(_clone("DataHandler"));
+        model.initialize(created, shape());
+        incentive.initialize(created, defaultTerms());
+        dataHandler.initialize(created);
+        ICollaborativeTrainer(created).initialize(owner, "mob", model, incentive, dataHandler, address(0));
+        useTrainer(created);
         vm.prank(owner);
         trainer.seal();
         mob = new Mob(trainer);
@@ -44,6 +56,10 @@ abstract contract InvariantTest is TrainerTest {
         }
         selectors[15] = mob.force.selector;
         targetSelector(FuzzSelector({addr: address(mob), selectors: selectors}));
+    }
+
+    function _clone(string memory name) private returns (address) {
+        return Clones.clone(vm.deployCode(string.concat(name, ".sol:", name)));
     }
 
     /// All invariants, after every act.
@@ -109,34 +125,59 @@ abstract contract InvariantTest is TrainerTest {
         else if (act == 30) mob.trespass(a, b);
         else mob.force(a);
     }
-
-    /// Ether that somebody forced in is nobody's deposit, and changes nothing.
-    function test_ForcedEtherStays() public {
-        vm.deal(alice, 1 ether);
-        bytes[] memory samples = list(Samples.one(1, 1));
-        useModel("forced", defaultShape());
-        vm.prank(owner);
-        trainer.seal();
-        Batch memory batch = contribute(alice, samples);
-        vm.deal(address(trainer), address(trainer).balance + 5 ether);
-        skip(PUBLIC_WAIT_S);
-        vm.prank(bob);
-        assertEq(trainer.sweep(batch), batch.depositPerUnit);
-        assertEq(address(trainer).balance, 5 ether);
-    }
 }
 
 /// Cached weights of 16 bits.
 contract PerceptronInvariantTest is InvariantTest {
-    function shape() internal pure override returns (ModelParams memory) {
+    function modelName() internal pure virtual override returns (string memory) {
+        return "Perceptron";
+    }
+
+    function shape() internal pure virtual override returns (ModelParams memory) {
         return defaultShape();
     }
 }
 
 /// Values, indices of 3 bytes and weights of 8 bits, read and written in storage.
-contract ValuedPerceptronInvariantTest is InvariantTest {
+contract ValuedPerceptronInvariantTest is PerceptronInvariantTest {
     function shape() internal pure override returns (ModelParams memory params) {
         params = defaultShape();
         (params.nFeatures, params.maxFeatures, params.valued, params.weightBits) = (65_537, 100, true, 8);
+    }
+}
+
+/// Three classes.
+contract MulticlassInvariantTest is InvariantTest {
+    function modelName() internal pure override returns (string memory) {
+        return "MulticlassPerceptron";
+    }
+
+    function shape() internal pure override returns (ModelParams memory params) {
+        params = defaultShape();
+        params.classes = 3;
+    }
+}
+
+/// Counts and logarithms.
+contract NaiveBayesInvariantTest is InvariantTest {
+    function modelName() internal pure override returns (string memory) {
+        return "NaiveBayes";
+    }
+
+    function shape() internal pure override returns (ModelParams memory params) {
+        params = defaultShape();
+        (params.weightBits, params.margin, params.smoothing) = (32, 0, 1_000);
+    }
+}
+
+/// Sums and counts, with values.
+contract NearestCentroidInvariantTest is InvariantTest {
+    function modelName() internal pure override returns (string memory) {
+        return "NearestCentroid";
+    }
+
+    function shape() internal pure override returns (ModelParams memory params) {
+        params = defaultShape();
+        (params.weightBits, params.margin, params.valued, params.classes) = (32, 0, true, 4);
     }
 }

@@ -75,7 +75,7 @@ abstract contract ModelTest is Test {
 
     function setUp() public virtual {
         string memory name = modelName();
-        _implementation = vm.deployCode(string.concat("out/", name, ".sol/", name, ".json"));
+        _implementation = vm.deployCode(string.concat(name, ".sol:", name));
     }
 
     /// Goes on with a fresh model, whose trainer is this contract.
