@@ -99,8 +99,8 @@ contract Mob is Crowd {
             require(_isNamed(bytes4(reason)), "an error without a name");
             times["tampered payload"]++;
         }
-        address reporter = batch.contributor == bob ? alice : bob;
-        if (incentive.validatedWei(reporter) == 0) return;
+        address reporter = _reporterBut(batch.contributor);
+        if (reporter == address(0)) return;
         SampleProof[] memory proofs = proofOf(_samples[batch.id], position % batch.count);
         bytes memory sample = proofs[0].sample;
         sample[position % sample.length] ^= bytes1(change);
@@ -110,6 +110,14 @@ contract Mob is Crowd {
         } catch (bytes memory reason) {
             _requireRefusal(reason, ICollaborativeTrainer.WrongSample.selector, "tampered sample");
         }
+    }
+
+    /// Somebody else with standing; nobody if there is none.
+    function _reporterBut(address contributor) private view returns (address) {
+        for (uint256 i = 0; i < _people.length; i++) {
+            if (_people[i] != contributor && incentive.validatedWei(_people[i]) > 0) return _people[i];
+        }
+        return address(0);
     }
 
     /// Contributes what no model takes; the books see whether anything is left of it.
