@@ -70,6 +70,8 @@ library LogRows {
     /// @param end Where its last one ends.
     function load(Table memory table, Logs memory logs, uint256 features, uint256 end) internal view {
         if (table.list == 0) return;
+        // Rows are loaded whatever the values.
+        // slither-disable-next-line unused-return
         (uint256 step, uint256 indexShift,) = RowTable.reading(table.format);
         uint256 first = table.first;
         uint256 shift = table.shift;
@@ -181,6 +183,8 @@ library LogRows {
             (uint256 half, uint256 up) = table.laneOf(class);
             uint256 base = table.first + 32 * half - up / 8;
             if (table.inBlocks()) {
+                // Each number grows by one, whatever it was.
+                // slither-disable-next-line unused-return
                 table.addBlocks(base, features, end, 1);
                 return (end - features) / 2;
             }

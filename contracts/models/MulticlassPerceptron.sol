@@ -148,9 +148,15 @@ contract MulticlassPerceptron is SparseModel {
     function _move(State memory state, uint256 label, uint256 rival, uint256 features, uint256 end) private {
         unchecked {
             Table memory table = state.table;
+            // Sixteen lanes of 16 bits are one word: there is no other half.
+            // slither-disable-next-line unused-return
             (, uint256 up) = table.laneOf(label);
+            // As above.
+            // slither-disable-next-line unused-return
             (, uint256 down) = table.laneOf(rival);
             if (table.inBlocks()) {
+                // The rule does not depend on what the weights were.
+                // slither-disable-next-line unused-return
                 table.addBlocks(table.first, features, end, (1 << up) - (1 << down));
             } else if (table.cached) {
                 _moveOneByOne(table, up, features, end, 1);

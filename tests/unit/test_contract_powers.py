@@ -30,7 +30,7 @@ POWERS = {
         "seal": OWNER,
     },
     "DataHandler": {"initialize": ONCE, "commit": TRAINER},
-    "ModelRegistry": {"create": ANYONE},
+    "ModelRegistry": {"install": ANYONE, "create": ANYONE, "supersede": "the owner of the older model"},
     "MulticlassPerceptron": MODEL,
     "NaiveBayes": MODEL,
     "NearestCentroid": MODEL,
