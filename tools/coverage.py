@@ -174,7 +174,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minimum", type=float, default=98.0, help="the percentage of lines that must run")
     minimum: float = parser.parse_args().minimum
-    project = ProjectCopy(WORK)
+    project = ProjectCopy(WORK, "coverage")
     lines = solidity_lines(project)
     count_assembly(project, lines)
     table, share = summary(lines)

@@ -144,7 +144,7 @@ def run(count: int, workers: int) -> list[tuple[Mutant, str]]:
     """
     projects: Queue[ProjectCopy] = Queue()
     for number in range(workers):
-        project = ProjectCopy(WORK / str(number))
+        project = ProjectCopy(WORK / str(number), "mutants")
         passed, output = project.passes()
         if not passed:
             sys.exit(f"without any change a test fails:\n{output[-4000:]}")

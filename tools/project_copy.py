@@ -19,16 +19,17 @@ class ProjectCopy:
 
     Args:
         folder: Where it goes; what was there is removed.
+        profile: How to compile and test, by its name in foundry.toml.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, profile: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         for name in ("contracts", "tests", "tools"):
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "foundry.toml", folder)
         (folder / "node_modules").symlink_to(ROOT / "node_modules")
-        self.folder = folder
+        self.folder, self.profile = folder, profile
 
     @property
     def artifacts(self) -> list[Path]:
@@ -40,12 +41,12 @@ class ProjectCopy:
         return self.forge("test", "--fail-fast")
 
     def forge(self, *arguments: str, timeout_s: float = TIMEOUT_S) -> tuple[bool, str]:
-        """Run forge in its profile for analyses; returns whether it succeeded, and what it printed."""
+        """Run forge; returns whether it succeeded, and what it printed."""
         # In a session of its own, so that the compiler ends with it.
         process = subprocess.Popen(
             [find_forge(), *arguments],
             cwd=self.folder,
-            env={**os.environ, "FOUNDRY_PROFILE": "analysis"},
+            env={**os.environ, "FOUNDRY_PROFILE": self.profile},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
