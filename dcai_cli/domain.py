@@ -69,6 +69,8 @@ _WEIGHT_BITS = {
     NEAREST_CENTROID: (32,),
 }
 _WORD_BITS = 256
+MAX_BERNOULLI_LANES = 8192
+"""Counts of a Bernoulli model at most: each of its verdicts is about all of them (`NaiveBayes.sol`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,8 @@ class ModelParams:
         if self.model_type not in MODEL_TYPES:
             return f"{self.model_type!r} is none of {', '.join(MODEL_TYPES)}"
         bayes = self.model_type == NAIVE_BAYES
+        if self.bernoulli and (self.valued or not bayes):
+            return "only naive Bayes without values can be Bernoulli"
         least, most = _CLASSES[self.model_type]
         perceptron = self.model_type in {PERCEPTRON, MULTICLASS_PERCEPTRON}
         ranges = {
@@ -169,8 +173,11 @@ class ModelParams:
                 return f"{name}: {value:,}, where a {self.model_type} model takes {low:,} to {high:,}"
         if self.weight_bits not in _WEIGHT_BITS[self.model_type]:
             return f"{self.weight_bits} bits are no width of a {self.model_type} model"
-        if self.bernoulli and (self.valued or not bayes):
-            return "only naive Bayes without values can be Bernoulli"
+        if self.bernoulli and self.n_features * self.row_lanes > MAX_BERNOULLI_LANES:
+            return (
+                f"{self.n_features:,} features with {self.classes} classes are more than Bernoulli naive "
+                f"Bayes can look through in a transaction; it takes {MAX_BERNOULLI_LANES // self.row_lanes:,}"
+            )
         return ""
 
 

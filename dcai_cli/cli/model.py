@@ -161,25 +161,30 @@ def show(
     json: options.Json = False,
 ) -> None:
     """Show what a model predicts, its price, waits and contributions."""
+    from dcai_cli.services.catalog import superseded_by
     from dcai_cli.services.models import find_model, model_status
 
     with options.open_workspace(rpc_url=rpc_url, chain_id=chain_id) as workspace:
         status = model_status(workspace, find_model(workspace, name))
+        successor = superseded_by(workspace.chain, status.model)
     data = model_data(status.model) | {
         "sealed_at": iso_time(status.sealed_at) if status.sealed_at else None,
         "batches": status.batches,
         "unit_price_wei": None if status.unit_price_wei is None else str(status.unit_price_wei),
         "balance_wei": str(status.balance_wei),
+        "superseded_by": successor,
         "spec": status.model.spec.to_json(),
     }
-    Output("model show", json=json).result(data, lambda console: _show_status(console, status))
+    Output("model show", json=json).result(data, lambda console: _show_status(console, status, successor))
 
 
-def _show_status(console: Console, status: ModelStatus) -> None:
+def _show_status(console: Console, status: ModelStatus, successor: str | None) -> None:
     model, terms = status.model, status.model.terms
     labels = " or ".join(model.spec.labels)
     console.print(f"{model.name}  {model.address}")
     console.print(f"owner     {model.owner}")
+    if successor is not None:
+        console.print(f"          recommends {successor} instead")
     console.print(f"predicts  {labels} from {model.spec.kind}, {model.spec.n_features:,} features")
     console.print(f"model     {_shape(model.params)}")
     console.print(f"columns   {_columns(model.spec)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dcai_cli.errors import Reverted, WrongChain
 from dcai_cli.services.accounts import Password, acting_account, unlock
@@ -49,22 +49,24 @@ def listed_models(workspace: Workspace) -> list[Listed]:
             name = chain.view("CollaborativeTrainer", trainer, "name")
             by_address[trainer] = describe(chain, trainer, name=name)
     ordered = dict.fromkeys([*trainers, *by_address])
-    return [_listed(chain, by_address[trainer]) for trainer in ordered]
+    return [
+        Listed(
+            model=by_address[trainer],
+            sealed=bool(chain.view("CollaborativeTrainer", trainer, "sealedAt")),
+            superseded_by=superseded_by(chain, by_address[trainer]),
+        )
+        for trainer in ordered
+    ]
 
 
-def _listed(chain: Chain, model: HostedModel) -> Listed:
-    def read(function: str) -> Any:  # noqa: ANN401 - by ABI
-        return chain.view("CollaborativeTrainer", model.address, function)
-
+def superseded_by(chain: Chain, model: HostedModel) -> str | None:
+    """The address of the model that a model's owner recommends instead; None if none."""
     try:
-        successor = chain.view("ModelRegistry", read("registry"), "supersededBy", model.address)
+        registry = chain.view("CollaborativeTrainer", model.address, "registry")
+        successor = str(chain.view("ModelRegistry", registry, "supersededBy", model.address))
     except (Reverted, WrongChain):
-        successor = "0x0"  # the contracts of an unverified model need not have a registry
-    return Listed(
-        model=model,
-        sealed=bool(read("sealedAt")),
-        superseded_by=successor if int(successor, 16) else None,
-    )
+        return None  # the contracts of an unverified model need not have a registry
+    return successor if int(successor, 16) else None
 
 
 def supersede_model(

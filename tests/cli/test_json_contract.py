@@ -182,6 +182,7 @@ CASES: dict[str, tuple[list[str], Any]] = {
             "batches": count,
             "unit_price_wei": AMOUNT,
             "balance_wei": AMOUNT,
+            "superseded_by": optional(ADDRESS),
             "spec": WORDS,
         },
     ),

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Dcai
 
 DEPLOY = ["model", "deploy", "--yes", "--name"]
+BAYES = ["model", "deploy", "--model-type", "naive-bayes", "--yes", "--name"]
 DEPLOY_X = [*DEPLOY, "x", "--labels", "a,b"]
 
 WRONG = {
@@ -36,8 +37,47 @@ WRONG = {
     "a table without its schema": ([*DEPLOY_X, "--kind", "tabular"], ["--schema"]),
     "a schema for a text": ([*DEPLOY_X, "--schema", "schema.toml"], ["--schema", "tabular"]),
     "no labels": ([*DEPLOY, "x"], ["--labels ham,spam"]),
-    "labels of one name": ([*DEPLOY, "x", "--labels", "spam"], ["spam", "1 of 2"]),
-    "three labels": ([*DEPLOY, "x", "--labels", "a,b,c"], ["a,b,c", "3 of 2"]),
+    "labels of one name": ([*DEPLOY, "x", "--labels", "spam"], ["spam", "2 to 16"]),
+    "seventeen labels": ([*DEPLOY, "x", "--labels", ",".join("abcdefghijklmnopq")], ["17 labels", "2 to 16"]),
+    "an unknown type": ([*DEPLOY_X, "--model-type", "forest"], ["'forest'", "naive-bayes"]),
+    "a width that no perceptron has": ([*DEPLOY_X, "--weight-bits", "12"], ["12 bits"]),
+    "8 bits for three classes": (
+        [*DEPLOY, "x", "--labels", "a,b,c", "--weight-bits", "8"],
+        ["8 bits", "multiclass-perceptron"],
+    ),
+    "a margin without a perceptron": (
+        [*DEPLOY_X, "--model-type", "nearest-centroid", "--margin", "1"],
+        ["margin: 1"],
+    ),
+    "smoothing without naive Bayes": ([*DEPLOY_X, "--smoothing", "1"], ["smoothing: 256"]),
+    "smoothing between the steps": (
+        [*DEPLOY_X, "--model-type", "naive-bayes", "--smoothing", "0.3"],
+        ["0.3", "1/256"],
+    ),
+    "Bernoulli without naive Bayes": ([*DEPLOY_X, "--bernoulli"], ["Bernoulli"]),
+    "Bernoulli counts": (
+        [*DEPLOY_X, "--model-type", "naive-bayes", "--bernoulli", "--counts"],
+        ["without values"],
+    ),
+    "too wide for Bernoulli": (
+        [
+            *DEPLOY,
+            "x",
+            "--labels",
+            "a,b,c",
+            "--model-type",
+            "naive-bayes",
+            "--bernoulli",
+            "--n-features",
+            "4096",
+        ],
+        ["4,096 features", "2,048"],
+    ),
+    "an unknown incentive": ([*DEPLOY_X, "--incentive", "fame"], ["'fame'", "points"]),
+    "money for points": ([*DEPLOY_X, "--incentive", "points", "--report-wait", "2d"], ["--report-wait"]),
+    "a registry that is no address": ([*DEPLOY_X, "--registry", "main"], ["'main'", "--registry 0x"]),
+    "nothing to supersede by": (["model", "supersede", "films"], ["--by"]),
+    "superseded by one and by none": (["model", "supersede", "films", "--by", "x", "--none"], ["--none"]),
     "the same label twice": ([*DEPLOY, "x", "--labels", "a,a"], ["'a'"]),
     "an empty label": ([*DEPLOY, "x", "--labels", "a,"], ["label"]),
     "a name with capitals": ([*DEPLOY, "Films", "--labels", "a,b"], ["'Films'", "lower-case"]),
