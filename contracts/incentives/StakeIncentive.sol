@@ -10,16 +10,24 @@ import {PriceMath} from "../libraries/PriceMath.sol";
 /// @notice A deposit comes back if the model agrees with the sample after the wait; otherwise others can take it, each in
 /// proportion to what the model has confirmed of its own contributions.
 contract StakeIncentive is IIncentiveMechanism, TrainerPart {
-    /// @param settled Bit i is set if nothing is left of sample i.
-    /// @param reported Bit i is set if a report took something of sample i, so that a refund need not look at the others.
-    /// @param paidWei What was paid out.
-    /// @param swept Whether the rest was swept.
-    struct Stake {
-        uint256 settled;
-        uint256 reported;
-        uint128 paidWei;
-        bool swept;
+    /// @dev What else became of a batch: a refund looks for reports only where there are some, and after a sweep nothing is left.
+    enum Fate {
+        None,
+        Reported,
+        Swept
     }
+
+    /// @dev The account of a batch, in one slot for batches of up to 128 samples.
+    /// @param paidWei What was paid out; a deposit is below 2^114 (`MAX_COST_WEIGHT_WEI` times 3600 times 2^32 units).
+    /// @param settled Bit i is set if nothing is left of sample i, for the first 128 samples.
+    /// @param fate Whether reports took something, or the rest was swept.
+    struct Stake {
+        uint120 paidWei;
+        uint128 settled;
+        Fate fate;
+    }
+
+    uint256 private constant FIRST_SAMPLES = 128;
 
     /// @dev A century: no sum of times and waits overflows, nor does any price.
     uint256 private constant MAX_WAIT_S = 36_525 days;
@@ -27,7 +35,11 @@ contract StakeIncentive is IIncentiveMechanism, TrainerPart {
 
     Terms private _terms;
     mapping(uint256 batchId => Stake) private _stakes;
-    mapping(uint256 batchId => uint128[256]) private _reportedWei;
+    /// @dev The samples behind the first 128.
+    mapping(uint256 batchId => uint256 settled) private _settledBehind;
+    /// @dev Below 2^64, four samples in a slot; what is above, which takes a deposit of more than 18 ether, in another one.
+    mapping(uint256 batchId => uint64[256]) private _reportedLow;
+    mapping(uint256 batchId => uint64[256]) private _reportedHigh;
     mapping(uint256 batchId => mapping(address reporter => uint256 samples)) private _reportedBy;
 
     /// @inheritdoc IIncentiveMechanism
@@ -68,7 +80,7 @@ contract StakeIncentive is IIncentiveMechanism, TrainerPart {
         if (claimant != batch.contributor) revert NotContributor(batch.id, claimant, batch.contributor);
         _requireReached(batch, _terms.refundWaitS);
         if (mask == 0 || mask & ~_allSamples(batch) != 0) revert InvalidMask(batch.id, mask, batch.count);
-        return mask & ~_stakes[batch.id].settled;
+        return mask & ~_settled(batch.id, batch.count);
     }
 
     /// @inheritdoc IIncentiveMechanism
@@ -77,18 +89,16 @@ contract StakeIncentive is IIncentiveMechanism, TrainerPart {
         onlyTrainer
         returns (uint256 amountWei)
     {
-        Stake storage stake = _stakes[batch.id];
-        uint256 reported = stake.reported;
+        bool reported = _stakes[batch.id].fate == Fate.Reported;
         uint256 earnedWei;
         for (uint256 index = 0; index < batch.count; index++) {
             if ((refunded >> index) & 1 == 0) continue;
             uint256 leftWei = batch.depositPerUnit * _unitsAt(units, index);
-            if ((reported >> index) & 1 == 1) leftWei -= _reportedWei[batch.id][index];
+            if (reported) leftWei -= reportedWei(batch.id, index);
             amountWei += leftWei;
             if ((batch.informative >> index) & 1 == 1) earnedWei += leftWei;
         }
-        stake.settled |= refunded;
-        stake.paidWei += uint128(amountWei);
+        _account(batch, _settled(batch.id, batch.count) | refunded, amountWei);
         if (earnedWei > 0) {
             validatedWei[batch.contributor] += earnedWei;
             totalValidatedWei += earnedWei;
@@ -110,8 +120,7 @@ contract StakeIncentive is IIncentiveMechanism, TrainerPart {
         uint256 agreed,
         bytes calldata units
     ) external onlyTrainer returns (uint256 amountWei, uint256 reported) {
-        Stake storage stake = _stakes[batch.id];
-        uint256 settled = stake.settled;
+        uint256 settled = _settled(batch.id, batch.count);
         uint256 reportedBefore = _reportedBy[batch.id][reporter];
         uint256 shareWei = validatedWei[reporter];
         uint256 totalWei = totalValidatedWei;
@@ -123,20 +132,19 @@ contract StakeIncentive is IIncentiveMechanism, TrainerPart {
             uint256 depositWei = batch.depositPerUnit * _unitsAt(units, i);
             uint256 takenWei = (depositWei * shareWei) / totalWei;
             if (takenWei == 0) continue;
-            uint256 leftWei = depositWei - _reportedWei[batch.id][index];
+            uint256 leftWei = depositWei - reportedWei(batch.id, index);
             if (takenWei >= leftWei) {
                 takenWei = leftWei;
                 settled |= bit;
             }
-            _reportedWei[batch.id][index] += uint128(takenWei);
+            _addReported(batch.id, index, takenWei);
             reported |= bit;
             amountWei += takenWei;
         }
         if (reported == 0) return (0, 0);
         _reportedBy[batch.id][reporter] = reportedBefore | reported;
-        stake.settled = settled;
-        stake.reported |= reported;
-        stake.paidWei += uint128(amountWei);
+        _stakes[batch.id].fate = Fate.Reported;
+        _account(batch, settled, amountWei);
     }
 
     /// @inheritdoc IIncentiveMechanism
@@ -146,12 +154,10 @@ contract StakeIncentive is IIncentiveMechanism, TrainerPart {
         returns (uint256 amountWei)
     {
         _requireReached(batch, sweeper == owner ? _terms.ownerWaitS : _terms.publicWaitS);
-        Stake storage stake = _stakes[batch.id];
-        amountWei = uint256(batch.depositPerUnit) * batch.units - stake.paidWei;
+        amountWei = uint256(batch.depositPerUnit) * batch.units - _stakes[batch.id].paidWei;
         if (amountWei == 0) revert NothingLeft(batch.id);
-        stake.settled = _allSamples(batch);
-        stake.paidWei += uint128(amountWei);
-        stake.swept = true;
+        _stakes[batch.id].fate = Fate.Swept;
+        _account(batch, _allSamples(batch), amountWei);
     }
 
     /// @inheritdoc IIncentiveMechanism
@@ -167,17 +173,39 @@ contract StakeIncentive is IIncentiveMechanism, TrainerPart {
     /// @inheritdoc IIncentiveMechanism
     function stakeOf(uint256 batchId) external view returns (uint256 settled, uint256 paidWei, bool swept) {
         Stake storage stake = _stakes[batchId];
-        return (stake.settled, stake.paidWei, stake.swept);
+        return (_settled(batchId, type(uint16).max), stake.paidWei, stake.fate == Fate.Swept);
     }
 
     /// @inheritdoc IIncentiveMechanism
-    function reportedWei(uint256 batchId, uint256 index) external view returns (uint256) {
-        return _reportedWei[batchId][index];
+    function reportedWei(uint256 batchId, uint256 index) public view returns (uint256) {
+        return uint256(_reportedLow[batchId][index]) | (uint256(_reportedHigh[batchId][index]) << 64);
     }
 
     /// @inheritdoc IIncentiveMechanism
     function hasReported(uint256 batchId, uint256 index, address reporter) external view returns (bool) {
         return (_reportedBy[batchId][reporter] >> index) & 1 == 1;
+    }
+
+    /// @dev The settled samples of a batch of so many.
+    function _settled(uint256 batchId, uint256 count) private view returns (uint256 settled) {
+        settled = _stakes[batchId].settled;
+        if (count > FIRST_SAMPLES) settled |= _settledBehind[batchId] << FIRST_SAMPLES;
+    }
+
+    /// @dev Writes down what is settled now and what was paid for it.
+    function _account(Batch calldata batch, uint256 settled, uint256 amountWei) private {
+        Stake storage stake = _stakes[batch.id];
+        stake.paidWei += uint120(amountWei);
+        stake.settled = uint128(settled);
+        if (batch.count > FIRST_SAMPLES) _settledBehind[batch.id] = settled >> FIRST_SAMPLES;
+    }
+
+    /// @dev Adds to what reports took of a sample. A deposit is below 2^128.
+    function _addReported(uint256 batchId, uint256 index, uint256 takenWei) private {
+        uint256 beforeWei = reportedWei(batchId, index);
+        uint256 afterWei = beforeWei + takenWei;
+        _reportedLow[batchId][index] = uint64(afterWei);
+        if (afterWei >> 64 != beforeWei >> 64) _reportedHigh[batchId][index] = uint64(afterWei >> 64);
     }
 
     function _requireReached(Batch calldata batch, uint256 waitS) private view {

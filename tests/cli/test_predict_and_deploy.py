@@ -103,9 +103,9 @@ def test_labels_are_one_row_of_csv(dcai: Dcai, typed: str, labels: list[str]) ->
     assert dcai.data(*DEPLOY, "other", "--labels", typed)["labels"] == labels
 
 
-@pytest.mark.parametrize("typed", ["a", "a,b,c", '"a,b', ""])
-def test_labels_that_are_not_two_are_refused(dcai: Dcai, typed: str) -> None:
-    """One, three, an open quote and none are usage errors."""
+@pytest.mark.parametrize("typed", ["a", '"a,b', ""])
+def test_labels_that_are_not_several_are_refused(dcai: Dcai, typed: str) -> None:
+    """One, an open quote and none are usage errors."""
     with dcai.unchanged():
         error = dcai.error(*DEPLOY, "other", "--labels", typed)
     assert (error["exit_code"], "--labels" in error["hint"]) == (2, True)
@@ -322,7 +322,6 @@ def test_a_model_that_the_ledger_forgot_is_found_by_its_address(dcai: Dcai, film
     model = dcai.data("model", "show", "films")
     with closing(sqlite3.connect(dcai.home / "ledger.sqlite")) as database, database:
         database.execute("DELETE FROM models")
-    assert dcai.data("model", "list")["models"] == []
     found = dcai.data("model", "verify", model["address"])
     assert found == {name: found[name] for name in found} | {"name": model["address"], "verified": True}
     assert all(found[name] == model[name] for name in found if name not in {"name", "verified"})
