@@ -13,7 +13,7 @@ FORGE = $(firstword $(wildcard node_modules/@foundry-rs/forge-*-*/bin/forge) for
 # Analysers call `forge`.
 ANALYSIS = PATH="$(abspath $(dir $(FORGE))):$$PATH"
 
-.PHONY: help demo test test-python test-contracts deep check slither prove coverage mutants mutants-ci format artifacts bench gas clean
+.PHONY: help demo test test-python test-contracts deep check slither prove coverage mutants mutants-ci format artifacts bench gas gas-check clean
 
 help:  ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
@@ -89,8 +89,11 @@ artifacts: node_modules/.installed  ## Compile the contracts into the Python pac
 bench: $(VENV)/.dev  ## Measure start-up against a bare typer + rich program.
 	$(BIN)/python benchmarks/startup.py
 
-gas: node_modules/.installed  ## Measure gas per sample on anvil, by receipts.
-	$(BIN)/python benchmarks/gas_contribution.py
+gas: node_modules/.installed  ## Measure gas per sample on anvil, by receipts; writes benchmarks/gas.json.
+	$(BIN)/python -m benchmarks.gas
+
+gas-check: node_modules/.installed  ## Whether gas is within 2 % of the committed figures.
+	$(BIN)/python -m benchmarks.gas --check
 
 clean:  ## Remove what the other targets made.
 	rm -rf $(VENV) $(VENV)-* node_modules out cache build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
