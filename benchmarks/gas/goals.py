@@ -38,8 +38,8 @@ GOALS = {
         for margin in (0, 2)
     },
     **{
-        f"perceptron words int16 margin {margin}, batch 1{how}": Goal(_WORDS, 400_000)
-        for margin in (0, 2)
+        f"perceptron words {shape}, batch 1{how}": Goal(_WORDS, 400_000)
+        for shape in ("int16 margin 0", "int16 margin 2", "int8 margin 0")
         for how in ("", ", ten refunded at once")
     },
     **{
@@ -49,8 +49,11 @@ GOALS = {
     },
     "naive-bayes words, batch 100": Goal(1_500_000, 100_000),
     "nearest-centroid words, batch 100": Goal(1_500_000, 60_000),
-    "report 1 of 100": Goal(_REPORT, 230_000),
-    "report 20 of 100": Goal(_REPORT, 35_000),
+    **{
+        f"report {count} of 100, {lanes}": Goal(_REPORT, limit)
+        for count, limit in ((1, 230_000), (20, 35_000))
+        for lanes in ("int16", "int8")
+    },
     "deploy 1,000 words": Goal(27_900_000, 2_500_000),
     "calldata bytes per feature, up to 2^16 features": Goal(32, 2),
     "calldata bytes per feature, above": Goal(32, 3),

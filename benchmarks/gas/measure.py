@@ -50,7 +50,7 @@ def shapes() -> list[Shape]:
         for bits_ in (16, 8):
             for margin in (0, 2):
                 params = ModelParams("perceptron", n_features, most, weight_bits=bits_, margin=margin)
-                singles = (name, bits_) == ("words", 16)
+                singles = name == "words" and (bits_ == 16 or margin == 0)
                 found.append(Shape(f"perceptron {name} int{bits_} margin {margin}", params, singles))
     bayes = ModelParams("naive-bayes", WORDS, WORDS, weight_bits=32, smoothing=256)
     centroid = ModelParams("nearest-centroid", WORDS, WORDS, weight_bits=32)
@@ -76,9 +76,10 @@ def measure(network: Network, reviews: Reviews, progress: Callable[[str], None])
             rows[f"{shape.key}, batch 1"] = alone
             rows[f"{shape.key}, batch 1, ten refunded at once"] = together
     progress(f"{reviews.name}: reports and deployment")
-    shape = shapes()[0]
-    model = pretrained(registry, shape, by_features[WORDS].training, name="reported")
-    rows |= reports(model, by_features[WORDS].contributed)
+    for shape in (shapes()[2], shapes()[0]):
+        lanes = f"int{shape.params.weight_bits}"
+        model = pretrained(registry, shape, by_features[WORDS].training, name=f"reported-{lanes}")
+        rows |= reports(model, by_features[WORDS].contributed, lanes)
     rows["deploy 1,000 words"] = deployment(registry, model)
     rows["calldata bytes per feature, up to 2^16 features"] = {"sum": feature_bytes(1 << 16)}
     rows["calldata bytes per feature, above"] = {"sum": feature_bytes((1 << 16) + 1)}
@@ -150,7 +151,7 @@ def single_samples(
     return first, second
 
 
-def reports(model: Model, contributed: Sequence[bytes]) -> dict[str, Figures]:
+def reports(model: Model, contributed: Sequence[bytes], lanes: str) -> dict[str, Figures]:
     """Wrong labels, reported by one of two validated contributors: one of a batch, and twenty of another.
 
     Nobody claimed on these batches before, so the report pays for their accounts, too. What is reported has
@@ -180,7 +181,7 @@ def reports(model: Model, contributed: Sequence[bytes]) -> dict[str, Figures]:
         gas[count].append(model.report("reporter 0", contribution, sorted(chosen)) / count)
         sizes[count] += [_size(sent[number]) for number in chosen]
     return {
-        f"report {count} of 100": {"sum": round(mean(gas[count])), "features": round(mean(sizes[count]), 1)}
+        f"report {count} of 100, {lanes}": {"sum": round(mean(gas[count])), "features": round(mean(sizes[count]), 1)}
         for count in (1, 20)
     }
 
