@@ -181,7 +181,10 @@ def reports(model: Model, contributed: Sequence[bytes], lanes: str) -> dict[str,
         gas[count].append(model.report("reporter 0", contribution, sorted(chosen)) / count)
         sizes[count] += [_size(sent[number]) for number in chosen]
     return {
-        f"report {count} of 100, {lanes}": {"sum": round(mean(gas[count])), "features": round(mean(sizes[count]), 1)}
+        f"report {count} of 100, {lanes}": {
+            "sum": round(mean(gas[count])),
+            "features": round(mean(sizes[count]), 1),
+        }
         for count in (1, 20)
     }
 

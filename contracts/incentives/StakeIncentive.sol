@@ -94,7 +94,7 @@ contract StakeIncentive is IIncentiveMechanism, TrainerPart {
         for (uint256 index = 0; index < batch.count; index++) {
             if ((refunded >> index) & 1 == 0) continue;
             uint256 leftWei = batch.depositPerUnit * _unitsAt(units, index);
-            if (reported) leftWei -= reportedWei(batch.id, index);
+            if (reported) leftWei -= _reported(batch.id, index, leftWei);
             amountWei += leftWei;
             if ((batch.informative >> index) & 1 == 1) earnedWei += leftWei;
         }
@@ -132,12 +132,13 @@ contract StakeIncentive is IIncentiveMechanism, TrainerPart {
             uint256 depositWei = batch.depositPerUnit * _unitsAt(units, i);
             uint256 takenWei = (depositWei * shareWei) / totalWei;
             if (takenWei == 0) continue;
-            uint256 leftWei = depositWei - reportedWei(batch.id, index);
+            uint256 beforeWei = _reported(batch.id, index, depositWei);
+            uint256 leftWei = depositWei - beforeWei;
             if (takenWei >= leftWei) {
                 takenWei = leftWei;
                 settled |= bit;
             }
-            _addReported(batch.id, index, takenWei);
+            _writeReported(batch.id, index, beforeWei, beforeWei + takenWei);
             reported |= bit;
             amountWei += takenWei;
         }
@@ -200,10 +201,13 @@ contract StakeIncentive is IIncentiveMechanism, TrainerPart {
         if (batch.count > FIRST_SAMPLES) _settledBehind[batch.id] = settled >> FIRST_SAMPLES;
     }
 
-    /// @dev Adds to what reports took of a sample. A deposit is below 2^128.
-    function _addReported(uint256 batchId, uint256 index, uint256 takenWei) private {
-        uint256 beforeWei = reportedWei(batchId, index);
-        uint256 afterWei = beforeWei + takenWei;
+    /// @dev What reports took of a sample of this deposit, which is looked for only where so much can have been taken.
+    function _reported(uint256 batchId, uint256 index, uint256 depositWei) private view returns (uint256) {
+        return depositWei >> 64 == 0 ? _reportedLow[batchId][index] : reportedWei(batchId, index);
+    }
+
+    /// @dev Writes down what reports took of a sample. A deposit is below 2^128.
+    function _writeReported(uint256 batchId, uint256 index, uint256 beforeWei, uint256 afterWei) private {
         _reportedLow[batchId][index] = uint64(afterWei);
         if (afterWei >> 64 != beforeWei >> 64) _reportedHigh[batchId][index] = uint64(afterWei >> 64);
     }

@@ -65,6 +65,26 @@ contract RefundTest is TrainerTest {
         assertEq(refund(batch, samples, 7), batch.depositPerUnit, "the last one");
     }
 
+    /// The account of a large batch has two slots; a sample is paid once on either side of where they meet.
+    function test_SamplesOfALargeBatchArePaidOnce() public {
+        bytes[] memory samples = new bytes[](256);
+        for (uint16 i = 0; i < 256; i++) {
+            samples[i] = Samples.one(1, i);
+        }
+        Batch memory batch = contribute(alice, samples);
+        skip(REFUND_WAIT_S);
+        uint256 edge = (1 << 127) | (1 << 128) | (1 << 255);
+        assertEq(refund(batch, samples, edge), 3 * uint256(batch.depositPerUnit));
+        (uint256 settled, uint256 paidWei,) = incentive.stakeOf(batch.id);
+        assertEq(settled, edge);
+        assertEq(paidWei, 3 * uint256(batch.depositPerUnit));
+        assertEq(refund(batch, samples, edge | 1), batch.depositPerUnit);
+        assertEq(refund(batch, samples, ALL), 252 * uint256(batch.depositPerUnit));
+        assertEq(refund(batch, samples, ALL), 0);
+        (settled,,) = incentive.stakeOf(batch.id);
+        assertEq(settled, ALL);
+    }
+
     /// Samples that the model disagrees with stay open, and are paid once it agrees.
     function test_DisagreedSamplesStayOpenUntilTheModelAgrees() public {
         bytes[] memory samples = list(Samples.one(1, 1), Samples.one(1, 2));

@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {ICollaborativeTrainer, SampleProof} from "../../contracts/interfaces/ICollaborativeTrainer.sol";
 import {Batch} from "../../contracts/interfaces/IDataHandler.sol";
-import {IIncentiveMechanism} from "../../contracts/interfaces/IIncentiveMechanism.sol";
+import {IIncentiveMechanism, Terms} from "../../contracts/interfaces/IIncentiveMechanism.sol";
 import {IModel} from "../../contracts/interfaces/IModel.sol";
 import {Samples} from "./support/Samples.sol";
 import {TrainerTest} from "./support/TrainerTest.sol";
@@ -255,5 +255,27 @@ contract ReportTest is TrainerTest {
         );
         vm.prank(bob);
         trainer.report(batch, proofs);
+    }
+}
+
+/// The same where a sample costs more than 2^64 wei: what is above that is kept, too.
+contract DearReportTest is ReportTest {
+    function wealthWei() internal pure override returns (uint256) {
+        return 1e9 ether;
+    }
+
+    function defaultTerms() internal view override returns (Terms memory terms) {
+        terms = super.defaultTerms();
+        terms.costWeightWei = 1e21;
+    }
+
+    /// Two reports of a sample add up beyond 2^64, and the contributor gets the rest.
+    function test_ReportsAddUpBeyond64Bits() public {
+        uint256 bobsWei = report(bob, batch, samples, 1);
+        uint256 carolsWei = report(carol, batch, samples, 1);
+        assertGt(bobsWei, type(uint64).max);
+        assertEq(incentive.reportedWei(batch.id, 1), bobsWei + carolsWei);
+        teach(makeAddr("teacher"), 1, 150);
+        assertEq(refund(batch, samples, 2), depositWei - bobsWei - carolsWei);
     }
 }

@@ -45,7 +45,7 @@ abstract contract TrainerTest is Test {
         vm.prank(owner);
         trainer.seal();
         for (uint256 i = 0; i < 4; i++) {
-            vm.deal([owner, alice, bob, carol][i], 1000 ether);
+            vm.deal([owner, alice, bob, carol][i], wealthWei());
         }
     }
 
@@ -62,7 +62,12 @@ abstract contract TrainerTest is Test {
         });
     }
 
-    function defaultTerms() internal pure returns (Terms memory) {
+    /// What everybody has at first.
+    function wealthWei() internal pure virtual returns (uint256) {
+        return 1000 ether;
+    }
+
+    function defaultTerms() internal view virtual returns (Terms memory) {
         return Terms({
             refundWaitS: REFUND_WAIT_S,
             reportWaitS: REPORT_WAIT_S,
@@ -233,7 +238,7 @@ abstract contract TrainerTest is Test {
 
     /// Moves the model until it predicts the label for the samples with this one feature.
     function teach(address teacher, uint8 label, uint16 feature) internal {
-        vm.deal(teacher, 1000 ether);
+        vm.deal(teacher, 1e9 ether);
         for (uint256 i = 0; i < 4; i++) {
             skip(1 hours);
             contribute(teacher, list(Samples.one(label, feature)));
