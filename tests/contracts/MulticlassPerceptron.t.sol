@@ -52,6 +52,7 @@ contract MulticlassPerceptronTest is ModelTest {
     }
 
     /// Two batches train, predict and agree as the rule says, for any number of classes, width of indices and kind of values.
+    /// forge-config: ci.fuzz.runs = 1000
     function testFuzz_TrainsAsTheRuleSays(uint256 seed, uint256 classes, uint8 scale, bool wide, bool valued)
         public
     {
@@ -73,6 +74,7 @@ contract MulticlassPerceptronTest is ModelTest {
     }
 
     /// Every assessment of part of a batch says about that part what an assessment of the whole says.
+    /// forge-config: ci.fuzz.runs = 1000
     function testFuzz_AMaskDoesNotChangeVerdicts(uint256 seed, uint256 mask, bool valued) public {
         ModelParams memory params = _shape(90, 6, valued, 0);
         useModel(params);

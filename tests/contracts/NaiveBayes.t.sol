@@ -67,6 +67,7 @@ contract NaiveBayesTest is ModelTest {
     }
 
     /// Batches train, predict and agree as the rule says, for any number of classes, width of indices and kind of values.
+    /// forge-config: ci.fuzz.runs = 1000
     function testFuzz_TrainsAsTheRuleSays(uint256 seed, uint256 classes, uint8 scale, bool wide, uint8 kind)
         public
     {
@@ -93,6 +94,7 @@ contract NaiveBayesTest is ModelTest {
     }
 
     /// Every assessment of part of a batch says about that part what an assessment of the whole says.
+    /// forge-config: ci.fuzz.runs = 1000
     function testFuzz_AMaskDoesNotChangeVerdicts(uint256 seed, uint256 mask, uint8 kind) public {
         ModelParams memory params = _shape(90, 5, kind % 3 == 0, kind % 3 == 1);
         useModel(params);

@@ -49,6 +49,7 @@ contract NearestCentroidTest is ModelTest {
     }
 
     /// Batches train, predict and agree as the rule says, for any number of classes, width of indices and kind of values.
+    /// forge-config: ci.fuzz.runs = 1000
     function testFuzz_TrainsAsTheRuleSays(uint256 seed, uint256 classes, uint8 scale, bool wide, bool valued)
         public
     {
@@ -72,6 +73,7 @@ contract NearestCentroidTest is ModelTest {
     }
 
     /// Every assessment of part of a batch says about that part what an assessment of the whole says.
+    /// forge-config: ci.fuzz.runs = 1000
     function testFuzz_AMaskDoesNotChangeVerdicts(uint256 seed, uint256 mask, bool valued) public {
         ModelParams memory params = _shape(90, 5, valued);
         useModel(params);

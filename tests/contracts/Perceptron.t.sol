@@ -143,6 +143,7 @@ contract PerceptronTest is TrainerTest {
 
     /// Weights read in bulk, one word at a time and straight from storage train alike, from any start: a model with values,
     /// which goes the general way, is given the same samples with the value 1.
+    /// forge-config: ci.fuzz.runs = 1000
     function testFuzz_TheFastWayIsTheGeneralWay(uint256 seed, uint256 scale, bool many, bool narrow) public {
         uint8 weightBits = narrow ? 8 : 16;
         scale = bound(scale, 0, weightBits - 1);
@@ -180,6 +181,7 @@ contract PerceptronTest is TrainerTest {
     }
 
     /// Every assessment of part of a batch says about that part what an assessment of the whole says.
+    /// forge-config: ci.fuzz.runs = 1000
     function testFuzz_AMaskDoesNotChangeVerdicts(uint256 seed, uint256 mask) public {
         uint256[] memory sizes = new uint256[](20);
         for (uint256 i = 0; i < sizes.length; i++) {
