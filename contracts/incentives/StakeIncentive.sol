@@ -18,7 +18,8 @@ contract StakeIncentive is IIncentiveMechanism, TrainerPart {
     }
 
     /// @dev The account of a batch, in one slot for batches of up to 128 samples.
-    /// @param paidWei What was paid out; a deposit is below 2^114 (`MAX_COST_WEIGHT_WEI` times 3600 times 2^32 units).
+    /// @param paidWei What was paid out. A unit costs at most `MAX_COST_WEIGHT_WEI` times 3600, below 2^92, and a payload of 128 KiB
+    /// has fewer than 2^18 units, so a deposit is below 2^110.
     /// @param settled Bit i is set if nothing is left of sample i, for the first 128 samples.
     /// @param fate Whether reports took something, or the rest was swept.
     struct Stake {

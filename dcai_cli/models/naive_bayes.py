@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from dcai_cli.errors import BadInput
 from dcai_cli.models.fixed_log import fixed_log2, fixed_log2s
 from dcai_cli.models.samples import Batch
-from dcai_cli.models.tally import NUMBER_LIMIT, PART_NUMBERS, Tally
+from dcai_cli.models.tally import NUMBER_LIMIT, PART_NUMBERS, TRAINED_LIMIT, Tally
 
 
 class NaiveBayes(Tally):
@@ -44,9 +44,8 @@ class NaiveBayes(Tally):
     def _lane_type(self) -> str:
         return ">u4"
 
-    @property
-    def _lane_limits(self) -> tuple[int, int]:
-        return 0, NUMBER_LIMIT
+    def _lane_limits(self, *, trained: bool) -> tuple[int, int]:
+        return 0, TRAINED_LIMIT if trained else NUMBER_LIMIT
 
     def _add(self, labels: NDArray[np.int64], indices: NDArray[np.int64], values: NDArray[np.int64]) -> None:
         reached = np.unique(indices)
@@ -105,10 +104,11 @@ class NaiveBayes(Tally):
         super()._store()
         self._words[-1] = np.frombuffer(self._seen.to_bytes(32, "big"), dtype=np.uint8)
 
-    def _check_header(self, number: int, word: bytes) -> None:
+    def _check_header(self, number: int, word: bytes, *, trained: bool) -> None:
         if self.params.body_words + number < self.params.total_words - 1:
-            super()._check_header(number, word)
+            super()._check_header(number, word, trained=trained)
             return
         seen = int.from_bytes(word, "big")
-        if seen > self.params.n_features:
+        # An owner may have written too many; then training adds each feature once more at most.
+        if seen > self.params.n_features * (2 if trained else 1):
             raise BadInput(f"{seen} features are seen; the model has {self.params.n_features}.")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcai_cli.models.samples import Batch
-from dcai_cli.models.tally import NUMBER_LIMIT, PART_NUMBERS, Tally
+from dcai_cli.models.tally import NUMBER_LIMIT, PART_NUMBERS, TRAINED_LIMIT, Tally
 
 
 class NearestCentroid(Tally):
@@ -28,9 +28,9 @@ class NearestCentroid(Tally):
     def _lane_type(self) -> str:
         return ">i4"
 
-    @property
-    def _lane_limits(self) -> tuple[int, int]:
-        return -NUMBER_LIMIT, NUMBER_LIMIT
+    def _lane_limits(self, *, trained: bool) -> tuple[int, int]:
+        limit = TRAINED_LIMIT if trained else NUMBER_LIMIT
+        return -limit, limit
 
     def _add(self, labels: NDArray[np.int64], indices: NDArray[np.int64], values: NDArray[np.int64]) -> None:
         lanes, sums = self._summed(labels, indices, values)

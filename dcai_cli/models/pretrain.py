@@ -86,7 +86,7 @@ def words_from_arrays(arrays: Mapping[str, NDArray[Any]], params: ModelParams) -
     lanes = rows.reshape(-1, 2, 16).swapaxes(1, 2) if params.weight_bits == 8 else rows
     body = lanes.astype(_LANES[params.weight_bits]).tobytes()
     words = pack_words(body + _header(matrix, vector, params))
-    make_replica(params, words)  # takes only what the contract takes
+    make_replica(params).write_words(0, words)  # takes only what the contract takes
     return words
 
 

@@ -49,7 +49,7 @@ class Replica(ABC):
                 f"A model of {params.n_features} features has {params.total_words} words, not {len(rows)}."
             )
         model = cls(params)
-        model.write_words(0, rows.tobytes())
+        model._overwrite(0, rows, trained=True)
         return model
 
     def copy(self) -> Self:
@@ -76,11 +76,15 @@ class Replica(ABC):
         rows = word_rows(words)
         if first_word < 0 or first_word + len(rows) > self.params.total_words:
             raise BadInput(f"{len(rows)} words from word {first_word} on do not fit into the model.")
+        self._overwrite(first_word, rows, trained=False)
+
+    def _overwrite(self, first_word: int, rows: NDArray[np.uint8], *, trained: bool) -> None:
+        """Take words over, if they can be written, or training can have made them out of such."""
         body = max(self.params.body_words - first_word, 0)
-        self._check_body(first_word, rows[:body])
+        self._check_body(first_word, rows[:body], trained=trained)
         header = max(first_word - self.params.body_words, 0)
         for number, row in enumerate(rows[body:], start=header):
-            self._check_header(number, row.tobytes())
+            self._check_header(number, row.tobytes(), trained=trained)
         self._words[first_word : first_word + len(rows)] = rows
         self._reload()
 
@@ -128,19 +132,18 @@ class Replica(ABC):
     def _lane_type(self) -> str:
         """The numpy type of a lane."""
 
-    @property
     @abstractmethod
-    def _lane_limits(self) -> tuple[int, int]:
-        """The least and the greatest number that may be written into a lane."""
+    def _lane_limits(self, *, trained: bool) -> tuple[int, int]:
+        """The least and the greatest number of a lane: that may be written, or that training can reach."""
 
     def _body(self) -> NDArray[np.generic]:
         """The lanes of the body, shape (body_words * lanes,): a view into the words."""
         return self._words[: self.params.body_words].reshape(-1).view(self._lane_type)
 
-    def _check_body(self, first_word: int, rows: NDArray[np.uint8]) -> None:
-        """Refuse lanes that the contract's writeWeights refuses."""
+    def _check_body(self, first_word: int, rows: NDArray[np.uint8], *, trained: bool) -> None:
+        """Refuse lanes that the contract's writeWeights refuses, or that no training makes."""
         lanes = rows.reshape(-1).view(self._lane_type).astype(np.int64)
-        low, high = self._lane_limits
+        low, high = self._lane_limits(trained=trained)
         wrong = lanes[(lanes < low) | (lanes > high)]
         if wrong.size:
             raise BadInput(f"A number is {wrong[0]}; those of this model are {low} to {high}.")
@@ -157,8 +160,8 @@ class Replica(ABC):
         return lanes
 
     @abstractmethod
-    def _check_header(self, number: int, word: bytes) -> None:
-        """Refuse a header word that the contract's writeWeights refuses."""
+    def _check_header(self, number: int, word: bytes, *, trained: bool) -> None:
+        """Refuse a header word that the contract's writeWeights refuses, or that no training makes."""
 
 
 def refuse_unused(tail: bytes) -> None:

@@ -19,8 +19,14 @@ FULL_CLASS = 2**23 - 1
 NUMBER_LIMIT = 2**30
 """Counts and sums that can be written are at most this, so that training cannot overflow them."""
 
+TRAINED_LIMIT = NUMBER_LIMIT + 127 * FULL_CLASS
+"""What training can carry them to: a full class of the greatest values."""
+
 TOTAL_LIMIT = 2**90
-"""The same for the total of a class."""
+"""Totals of a class that can be written are at most this."""
+
+TRAINED_TOTAL_LIMIT = 2**95 - 1
+"""What training cannot carry them beyond: each sample adds less than 2^58."""
 
 PART_NUMBERS = 2**20
 """Predictions look at about so many numbers at a time."""
@@ -104,7 +110,8 @@ class Tally(Replica):
             raw += total.to_bytes(_HALF_BYTES - _SAMPLES_BYTES, "big", signed=self.signed)
             half[:] = np.frombuffer(raw, dtype=np.uint8)
 
-    def _check_header(self, number: int, word: bytes) -> None:
+    def _check_header(self, number: int, word: bytes, *, trained: bool) -> None:
+        limit = TRAINED_TOTAL_LIMIT if trained else TOTAL_LIMIT
         for at in range(2):
             half = word[at * _HALF_BYTES : (at + 1) * _HALF_BYTES]
             if number * 2 + at >= self.params.classes:
@@ -114,5 +121,5 @@ class Tally(Replica):
             if samples > FULL_CLASS:
                 raise BadInput(f"A class has {samples} samples; it takes at most {FULL_CLASS}.")
             total = int.from_bytes(half[_SAMPLES_BYTES:], "big", signed=self.signed)
-            if abs(total) > TOTAL_LIMIT:
-                raise BadInput(f"The total of a class is {total}; it is at most {TOTAL_LIMIT}.")
+            if abs(total) > limit:
+                raise BadInput(f"The total of a class is {total}; it is at most {limit}.")

@@ -38,9 +38,10 @@ class ClaimItem:
         due_at: from when it can be claimed.
         expires_at: from when others can take it, too; None if nobody ever can, since there are only points.
         state: waiting, due, at-risk (due, and others can take it, too), disputed (the model rejects all that
-            is open), missing (the chain does not know the batch: its block was reorganised away), agreed
-            (others' samples that the model agrees with, or that would pay nothing), or sweepable (all that
-            is left, whatever the model says).
+            is open), unreadable (the model's words are none that a contract of ours writes), missing (the
+            chain does not know the batch: its block was reorganised away), agreed (others' samples that the
+            model agrees with, or that would pay nothing), or sweepable (all that is left, whatever the
+            model says).
         claimable: bitmap of the samples that claiming now would settle or draw on.
         sweep: whether it is claimed by a sweep instead of sample by sample.
     """

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dcai_cli.domain import bits
+from dcai_cli.errors import BadInput
 from dcai_cli.ledger import Claim
 from dcai_cli.services.accounts import Password, acting_account
 from dcai_cli.services.claim import (
@@ -92,9 +93,15 @@ def _refund_items(
             if not workspace.chain.view("DataHandler", model.data_handler, "verify", item.batch.as_tuple()):
                 item = replace(item, state="missing")
             elif now >= item.due_at:
-                replica = replica or snapshot(workspace.chain, model)
                 sweep = not model.has_points and now >= item.batch.added_at + sweep_wait_s(model, address)
-                item = _judged(item, replica.agree(item.payload) & item.open, now, sweep=sweep)
+                try:
+                    replica = replica or snapshot(workspace.chain, model)
+                    agreed = replica.agree(item.payload) & item.open
+                except BadInput:
+                    # Words that no contract of ours writes must not keep the claims of other models back.
+                    item = replace(item, state="unreadable")
+                else:
+                    item = _judged(item, agreed, now, sweep=sweep)
             items.append(item)
     return sorted(items, key=lambda item: (item.due_at, item.batch.id))
 

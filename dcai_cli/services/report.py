@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dcai_cli.chain.commitment import sample_proof, samples_root
 from dcai_cli.domain import Batch, bits
+from dcai_cli.errors import BadInput
 from dcai_cli.features.payload import decode_payload, sample_units, split_payload
 from dcai_cli.ledger import Claim
 from dcai_cli.services.accounts import Password, acting_account
@@ -60,7 +61,10 @@ def _report_items(workspace: Workspace, address: str, models: Sequence[HostedMod
     for model in models:
         if model.has_points:
             continue  # there is nothing to take
-        replica = snapshot(workspace.chain, model)
+        try:
+            replica = snapshot(workspace.chain, model)
+        except BadInput:
+            continue  # words that no contract of ours writes: nothing can be said of its samples
         items += [
             item
             for batch, payload in contributed_batches(workspace, model)

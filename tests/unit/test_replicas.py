@@ -281,6 +281,29 @@ def test_every_type_has_its_own_shapes(model_type: str, change: dict[str, Any]) 
         ModelParams(**{**as_dict(PARAMS[model_type]), **change})
 
 
+@pytest.mark.parametrize(
+    ("model_type", "first_word", "word"),
+    [
+        ("naive-bayes", 0, 2**30 << 224),
+        ("naive-bayes", 1, (2**90) << 128),
+        ("naive-bayes", 2, 4),
+        ("nearest-centroid", 0, 2**30 << 224),
+        ("nearest-centroid", 0, (2**32 - 2**30) << 224),
+        ("nearest-centroid", 1, (2**90) << 128),
+    ],
+)
+def test_a_model_that_was_trained_beyond_what_can_be_written_is_read(
+    model_type: str, first_word: int, word: int
+) -> None:
+    """An owner writes the greatest number; a sample carries it on, and clients must still read the model."""
+    smoothing = 256 if model_type == "naive-bayes" else 0
+    params = ModelParams(model_type, 4, 4, weight_bits=32, smoothing=smoothing)
+    model = make_replica(params)
+    model.write_words(first_word, [word])
+    model.train(bytes.fromhex("0000010000"))
+    assert make_replica(params, model.words()).words() == model.words()
+
+
 def test_samples_by_the_thousand_are_one_batch() -> None:
     """Pre-training may train and predict any number of samples at once, in parts or not."""
     params = ModelParams("naive-bayes", 4096, 1024, weight_bits=32, smoothing=256)
