@@ -16,7 +16,7 @@ from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.naive_bayes import BernoulliNB, MultinomialNB
 from sklearn.neighbors import NearestCentroid
 
-from dcai_cli.domain import ModelParams, Vector, Wire
+from dcai_cli.domain import MAX_BERNOULLI_LANES, ModelParams, Vector, Wire
 from dcai_cli.features.featurize import FeaturizedRow, featurize
 from dcai_cli.features.payload import decode_payload, encode_sample
 from dcai_cli.features.readers import read_rows
@@ -134,8 +134,10 @@ def test_multinomial_naive_bayes_is_as_accurate_as_scikit_learns(
 
 @pytest.mark.parametrize("name", SETS)
 def test_bernoulli_naive_bayes_is_as_accurate_as_scikit_learns(name: str, shared_data: Path) -> None:
-    """Presence of hashed words, 2^12 of them, with the same smoothing over the features seen."""
-    data, wire = text_data(shared_data, name, 2**12, valued=False)
+    """Presence of hashed words, as many as the contract takes, with the same smoothing over those seen."""
+    classes = len(SETS[name][1])
+    n_features = MAX_BERNOULLI_LANES // (1 << (classes - 1).bit_length())
+    data, wire = text_data(shared_data, name, n_features, valued=False)
     params = params_of("naive-bayes", wire, smoothing=256, bernoulli=True)
     check_bayes(data, params, BernoulliNB(alpha=1))
 
