@@ -94,8 +94,28 @@ def test_every_type_starts_from_arrays(dcai: Dcai, options: list[str], arrays: d
     deploy = ["model", "deploy", "--name", "typed", *options, "--n-features", "256", "--yes"]
     dcai.data(*deploy, "--pretrain", "start.npz")
     with Workspace(dcai.settings) as workspace:
-        words = snapshot(workspace.chain, find_model(workspace, "typed")).words()
-    assert any(words)
+        assert any(snapshot_words(workspace, "typed"))
+
+
+def test_a_model_that_starts_at_its_limits_takes_samples_and_gives_deposits_back(dcai: Dcai) -> None:
+    """An owner who writes the greatest counts there are cannot lock contributors out of their deposits."""
+    counts = np.full((2, 256), 2**30)
+    np.savez(dcai.folder / "start.npz", counts=counts, samples=np.array([7, 8]))
+    deploy = ["model", "deploy", "--name", "greedy", *TWO, "--model-type", "naive-bayes", "--yes"]
+    dcai.data(*deploy, "--n-features", "256", "--pretrain", "start.npz")
+    file = dcai.write("rows.csv", [("warm and moving", "positive"), ("a film", "positive")])
+    assert dcai.data("contribute", file, "--model", "greedy", "--yes")["contributed"] == 2
+    with Workspace(dcai.settings) as workspace:
+        words = snapshot_words(workspace, "greedy")[:64]
+    assert max(word >> shift & 0xFFFFFFFF for word in words for shift in range(0, 256, 32)) > 2**30
+    assert dcai("predict", "a film", "--model", "greedy").out == "positive\n"
+    dcai.data("devnet", "advance", "25h")
+    assert dcai.data("refunds", "--claim", "--yes")["claimed_samples"] == 2
+
+
+def snapshot_words(workspace: Workspace, name: str) -> list[int]:
+    """The words of a model on the chain."""
+    return snapshot(workspace.chain, find_model(workspace, name)).words()
 
 
 def test_labelled_rows_train_any_type_before_it_is_sealed(dcai: Dcai) -> None:

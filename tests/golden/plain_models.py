@@ -6,6 +6,7 @@ Nothing of the package is used. What is not zero is kept in dictionaries, so tha
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
@@ -157,7 +158,7 @@ class MulticlassPerceptron:
         return {number: word for number, word in words.items() if word}
 
 
-class _Tally:
+class _Tally(ABC):
     """What naive Bayes and nearest centroid share: numbers by feature and class, and samples by class."""
 
     extra_words = 0
@@ -173,13 +174,13 @@ class _Tally:
         """The number of a feature in a class."""
         return self.lanes.get(i, {}).get(c, 0)
 
+    @abstractmethod
     def predict(self, indices: list[int], values: list[int]) -> int:
         """The class of one vector."""
-        raise NotImplementedError
 
+    @abstractmethod
     def learn(self, label: int, indices: list[int], values: list[int]) -> None:
         """Count one sample."""
-        raise NotImplementedError
 
     def train(self, samples: list[Sample]) -> int:
         """Judge all samples by the model as it stands, then count each; returns the informative bitmap."""
