@@ -69,6 +69,10 @@ _WEIGHT_BITS = {
     NEAREST_CENTROID: (32,),
 }
 _WORD_BITS = 256
+MAX_SAMPLE_WORDS = 4096
+"""Words of storage that one sample may touch (`SparseModel.sol`): its refund, too, must fit a transaction, whatever
+the model has become."""
+
 MAX_BERNOULLI_LANES = 8192
 """Counts of a Bernoulli model at most: each of its verdicts is about all of them (`NaiveBayes.sol`)."""
 
@@ -82,7 +86,7 @@ class ModelParams:
     Args:
         model_type: one of `MODEL_TYPES`.
         n_features: 2 to 2^24.
-        max_features: features of one sample at most, 1 to 65,535.
+        max_features: features of one sample at most, 1 to `most_features`.
         valued: whether each feature of a sample has an int8 value; otherwise every value is 1.
         classes: 2 to 16; labels are 0 <= label < classes.
         weight_bits: bits that a weight, count or sum takes in storage.
@@ -128,6 +132,12 @@ class ModelParams:
         return _WORD_BITS // self.weight_bits
 
     @property
+    def most_features(self) -> int:
+        """How many features a sample of such a model may have at most: 4,096, or half of that where the numbers of
+        a feature take two words of storage, as nine to sixteen classes of 32 bits do."""
+        return MAX_SAMPLE_WORDS // max(1, -(-self.classes * self.weight_bits // _WORD_BITS))
+
+    @property
     def body_words(self) -> int:
         """Words of weights, counts or sums; the header words stand behind them."""
         return -(-self.n_features * self.row_lanes // self.word_lanes)
@@ -163,7 +173,7 @@ class ModelParams:
         perceptron = self.model_type in {PERCEPTRON, MULTICLASS_PERCEPTRON}
         ranges = {
             "features": (self.n_features, 2, 4096 if self.bernoulli else 2**24),
-            "features in a sample": (self.max_features, 1, 65_535),
+            "features in a sample": (self.max_features, 1, self.most_features),
             "classes": (self.classes, least, most),
             "margin": (self.margin, 0, 65_535 if perceptron else 0),
             "smoothing": (self.smoothing, int(bayes), 65_535 if bayes else 0),

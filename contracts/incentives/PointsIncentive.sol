@@ -85,12 +85,6 @@ contract PointsIncentive is IIncentiveMechanism, IPoints, Badges {
 
     /// @inheritdoc IIncentiveMechanism
     /// @dev Refuses always: there is nothing to take.
-    function authorizeReport(Batch calldata batch, address) external pure {
-        revert NothingAtStake(batch.id);
-    }
-
-    /// @inheritdoc IIncentiveMechanism
-    /// @dev Refuses always: there is nothing to take.
     function settleReport(Batch calldata batch, address, uint256[] calldata, uint256, bytes calldata)
         external
         pure

@@ -90,27 +90,20 @@ contract StakeIncentive is IIncentiveMechanism, TrainerPart {
         onlyTrainer
         returns (uint256 amountWei)
     {
-        bool reported = _stakes[batch.id].fate == Fate.Reported;
+        Fate fate = _stakes[batch.id].fate;
         uint256 earnedWei;
         for (uint256 index = 0; index < batch.count; index++) {
             if ((refunded >> index) & 1 == 0) continue;
             uint256 leftWei = batch.depositPerUnit * _unitsAt(units, index);
-            if (reported) leftWei -= _reported(batch.id, index, leftWei);
+            if (fate == Fate.Reported) leftWei -= _reported(batch.id, index, leftWei);
             amountWei += leftWei;
             if ((batch.informative >> index) & 1 == 1) earnedWei += leftWei;
         }
-        _account(batch, _settled(batch.id, batch.count) | refunded, amountWei);
+        _account(batch, _settled(batch.id, batch.count) | refunded, amountWei, fate);
         if (earnedWei > 0) {
             validatedWei[batch.contributor] += earnedWei;
             totalValidatedWei += earnedWei;
         }
-    }
-
-    /// @inheritdoc IIncentiveMechanism
-    function authorizeReport(Batch calldata batch, address reporter) external view {
-        if (reporter == batch.contributor) revert ReporterIsContributor(batch.id, reporter);
-        _requireReached(batch, _terms.reportWaitS);
-        if (validatedWei[reporter] == 0) revert ReporterNotValidated(reporter);
     }
 
     /// @inheritdoc IIncentiveMechanism
@@ -121,9 +114,14 @@ contract StakeIncentive is IIncentiveMechanism, TrainerPart {
         uint256 agreed,
         bytes calldata units
     ) external onlyTrainer returns (uint256 amountWei, uint256 reported) {
+        if (reporter == batch.contributor) {
+            revert ReporterIsContributor(batch.id, reporter);
+        }
+        _requireReached(batch, _terms.reportWaitS);
+        uint256 shareWei = validatedWei[reporter];
+        if (shareWei == 0) revert ReporterNotValidated(reporter);
         uint256 settled = _settled(batch.id, batch.count);
         uint256 reportedBefore = _reportedBy[batch.id][reporter];
-        uint256 shareWei = validatedWei[reporter];
         uint256 totalWei = totalValidatedWei;
         for (uint256 i = 0; i < indexes.length; i++) {
             uint256 index = indexes[i];
@@ -145,8 +143,7 @@ contract StakeIncentive is IIncentiveMechanism, TrainerPart {
         }
         if (reported == 0) return (0, 0);
         _reportedBy[batch.id][reporter] = reportedBefore | reported;
-        _stakes[batch.id].fate = Fate.Reported;
-        _account(batch, settled, amountWei);
+        _account(batch, settled, amountWei, Fate.Reported);
     }
 
     /// @inheritdoc IIncentiveMechanism
@@ -158,8 +155,7 @@ contract StakeIncentive is IIncentiveMechanism, TrainerPart {
         _requireReached(batch, sweeper == owner ? _terms.ownerWaitS : _terms.publicWaitS);
         amountWei = uint256(batch.depositPerUnit) * batch.units - _stakes[batch.id].paidWei;
         if (amountWei == 0) revert NothingLeft(batch.id);
-        _stakes[batch.id].fate = Fate.Swept;
-        _account(batch, _allSamples(batch), amountWei);
+        _account(batch, _allSamples(batch), amountWei, Fate.Swept);
     }
 
     /// @inheritdoc IIncentiveMechanism
@@ -194,11 +190,12 @@ contract StakeIncentive is IIncentiveMechanism, TrainerPart {
         if (count > FIRST_SAMPLES) settled |= _settledBehind[batchId] << FIRST_SAMPLES;
     }
 
-    /// @dev Writes down what is settled now and what was paid for it.
-    function _account(Batch calldata batch, uint256 settled, uint256 amountWei) private {
+    /// @dev Writes down what is settled now and what was paid for it, all at once.
+    function _account(Batch calldata batch, uint256 settled, uint256 amountWei, Fate fate) private {
         Stake storage stake = _stakes[batch.id];
         stake.paidWei += uint120(amountWei);
         stake.settled = uint128(settled);
+        stake.fate = fate;
         if (batch.count > FIRST_SAMPLES) _settledBehind[batch.id] = settled >> FIRST_SAMPLES;
     }
 

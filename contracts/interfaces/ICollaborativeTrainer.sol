@@ -194,13 +194,13 @@ interface ICollaborativeTrainer {
     function name() external view returns (string memory);
 
     /// @notice When the model was sealed, in seconds; 0 before.
-    function sealedAt() external view returns (uint64);
+    function sealedAt() external view returns (uint48);
 
     /// @notice When the last batch was contributed, in seconds; 0 before the first.
-    function lastContributedAt() external view returns (uint64);
+    function lastContributedAt() external view returns (uint48);
 
     /// @notice How many batches were contributed; their ids are the numbers below it.
-    function batchCount() external view returns (uint64);
+    function batchCount() external view returns (uint48);
 
     /// @notice The model.
     function model() external view returns (IModel);

@@ -84,13 +84,9 @@ interface IIncentiveMechanism {
         external
         returns (uint256 amountWei);
 
-    /// @notice Whether samples of the batch may be reported now; reverts if not.
+    /// @notice Gives a reporter its share of samples; reverts if it may not report them, or not yet. Only the trainer may call
+    /// this.
     /// @param batch The meta-data, already verified.
-    /// @param reporter Who reports.
-    function authorizeReport(Batch calldata batch, address reporter) external view;
-
-    /// @notice Gives a reporter its share of samples. Only the trainer may call this.
-    /// @param batch The meta-data.
     /// @param reporter Who reports.
     /// @param indexes The samples' numbers in the batch.
     /// @param agreed Bit i is set if the model agrees with the i-th of `indexes`, so that nothing can be taken from it.

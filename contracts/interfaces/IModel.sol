@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 /// @notice The shape of a model; it never changes. What a type of model has no use for is 0.
 /// @param nFeatures How many features there are, 2 to 2^24.
-/// @param maxFeatures How many of them one sample may have, at least 1.
+/// @param maxFeatures How many of them one sample may have, at least 1; together they may touch 4096 words of storage.
 /// @param valued Whether a sample gives a value from -127 to 127 for each of its features; otherwise every value is 1.
 /// @param classes How many classes there are, 2 to 16; labels are counted from 0.
 /// @param weightBits How many bits of storage a weight, count or sum takes: 8, 16 or 32, as the type of model has it.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
+
 /// @title The Merkle tree over the samples of a batch
 /// @notice A leaf is the keccak256 of a sample's bytes, in the order of the payload, with zeros up to the next power of two; an
 /// inner node is the keccak256 of its two children, left before right. One sample is its own tree. A proof has exactly
@@ -41,8 +43,8 @@ library SampleMerkle {
         for (uint256 level = 0; level < proof.length; level++) {
             bytes32 sibling = proof[level];
             node = (index >> level) & 1 == 0
-                ? keccak256(abi.encodePacked(node, sibling))
-                : keccak256(abi.encodePacked(sibling, node));
+                ? Hashes.efficientKeccak256(node, sibling)
+                : Hashes.efficientKeccak256(sibling, node);
         }
         return node == root_;
     }

@@ -16,6 +16,9 @@ abstract contract SparseModel is IModel, TrainerPart {
 
     uint256 internal constant MAX_FEATURES = 2 ** 24;
     uint256 internal constant MAX_CLASSES = 16;
+    /// @dev A sample is refunded as a whole, and must then fit into a transaction by itself, whatever its words of storage and the
+    /// numbers in them have become. All of them may be cold.
+    uint256 private constant MAX_SAMPLE_WORDS = 4096;
     uint256 internal constant HEADER_BYTES = PayloadDecoder.HEADER_BYTES;
 
     ModelParams internal _params;
@@ -27,8 +30,11 @@ abstract contract SparseModel is IModel, TrainerPart {
     /// @inheritdoc IModel
     function initialize(address trainer_, ModelParams calldata params_) external {
         _bind(trainer_);
+        // One word for each feature, or two: what its row of a number for each class straddles at most.
+        uint256 rowWords = (uint256(params_.classes) * params_.weightBits + 255) / 256;
         bool common = params_.nFeatures >= 2 && params_.nFeatures <= MAX_FEATURES && params_.maxFeatures > 0
-            && params_.classes >= 2 && params_.classes <= MAX_CLASSES;
+            && params_.maxFeatures * rowWords <= MAX_SAMPLE_WORDS && params_.classes >= 2
+            && params_.classes <= MAX_CLASSES;
         if (!common || !_isValid(params_)) revert InvalidModelParams(params_);
         _params = params_;
     }
@@ -57,7 +63,7 @@ abstract contract SparseModel is IModel, TrainerPart {
         unchecked {
             Format memory format = _format();
             uint256 classes_ = _params.classes;
-            bytes32[] memory leaves = new bytes32[](PayloadDecoder.MAX_SAMPLES);
+            bytes32[] memory leaves = _newLeaves(format, payload);
             (uint256 start, uint256 payloadEnd) = PayloadDecoder.bounds(payload);
             Run run = _open(format, payload.length / format.featureBytes);
             uint256 count;
@@ -182,9 +188,9 @@ abstract contract SparseModel is IModel, TrainerPart {
         returns (bytes32 samplesRoot, bytes memory units, uint256 features)
     {
         unchecked {
-            bytes32[] memory leaves = new bytes32[](PayloadDecoder.MAX_SAMPLES);
+            bytes32[] memory leaves = _newLeaves(format, payload);
             // 4 bytes for every sample, and room to write the last ones as a whole word.
-            units = new bytes(4 * PayloadDecoder.MAX_SAMPLES + 28);
+            units = new bytes(4 * leaves.length + 28);
             (uint256 start, uint256 payloadEnd) = PayloadDecoder.bounds(payload);
             uint256 count;
             while (start < payloadEnd) {
@@ -205,6 +211,16 @@ abstract contract SparseModel is IModel, TrainerPart {
             }
             samplesRoot = SampleMerkle.root(leaves, count);
         }
+    }
+
+    /// @dev Room for the hashes of as many samples as a payload of this length can have, and of zeros up to the next power of two.
+    function _newLeaves(Format memory format, bytes calldata payload)
+        private
+        pure
+        returns (bytes32[] memory)
+    {
+        uint256 room = 2 * (payload.length / (HEADER_BYTES + format.featureBytes));
+        return new bytes32[](room < PayloadDecoder.MAX_SAMPLES ? room : PayloadDecoder.MAX_SAMPLES);
     }
 
     function _requireWords(uint256 firstWord, uint256 count) private view {

@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
-from dcai_cli.domain import Wire
+from dcai_cli.domain import MAX_SAMPLE_WORDS, Wire
 from dcai_cli.errors import BadInput
 
 VERSION = 1
@@ -26,7 +26,7 @@ SEED = 0
 ANALYZER = "word"
 
 MIN_FEATURES, MAX_FEATURES = 2**8, 2**24
-MAX_SAMPLE_FEATURES = 65_535
+MAX_SAMPLE_FEATURES = MAX_SAMPLE_WORDS
 DEFAULT_SAMPLE_FEATURES = 1024
 MAX_CLASSES = 16
 MAX_NGRAM = 8
@@ -72,7 +72,7 @@ class FeatureSpec:
         labels: the label strings; a label's position is its class.
         label_column: the column that holds the label.
         n_features: size of the hash space, 2^8 to 2^24.
-        max_features: indices of one sample at most, 1 to 65,535 and not above n_features.
+        max_features: indices of one sample at most, 1 to 4,096 and not above n_features.
         valued: whether counts travel as values (saturated at 127) or only presence.
         text_column: for text, the column that holds it.
         ngram_range: for text, the least and the greatest number of words in a feature.

@@ -27,7 +27,7 @@ TERMS = (DAY, 2 * DAY, 7 * DAY, 9 * DAY, DAY, 3600, 10**11)
 SAMPLE = bytes([1, 0, 1, 0, 7])
 PARTS = ("CollaborativeTrainer", "Perceptron", "StakeIncentive", "DataHandler")
 ALL_ONES = 2**256 - 1
-NAME_SLOT = 7
+NAME_SLOT = 6
 STAKES_SLOT = 3
 
 STANDARD_CREATION = bytes.fromhex("3d602d80600a3d3981f3")

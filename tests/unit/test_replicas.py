@@ -267,6 +267,8 @@ def test_shapes_that_no_contract_takes_are_refused(change: dict[str, Any]) -> No
         ("perceptron", {"classes": 3}),
         ("perceptron", {"weight_bits": 32}),
         ("perceptron", {"smoothing": 1}),
+        ("perceptron", {"n_features": 16_384, "max_features": 4097}),
+        ("nearest-centroid", {"n_features": 16_384, "max_features": 2049, "classes": 9}),
         ("multiclass-perceptron", {"classes": 2}),
         ("multiclass-perceptron", {"weight_bits": 8}),
         ("multiclass-perceptron", {"bernoulli": True}),

@@ -90,6 +90,7 @@ def test_wire_says_what_payloads_may_hold() -> None:
         (TEXT, {"n_features": 4096.0}, r"n_features is 4096\.0"),
         (TEXT, {"max_features": 0}, "max_features is 0"),
         (TEXT, {"max_features": 4097}, "max_features is 4097; it must be a whole number from 1 to 4096"),
+        (TEXT, {"n_features": 16_384, "max_features": 4097}, "it must be a whole number from 1 to 4096"),
         (TEXT, {"valued": 1}, "valued is 1; it must be true or false"),
         (TEXT, {"lowercase": "yes"}, "lowercase is 'yes'"),
         (TEXT, {"ngram_range": [1]}, "ngram_range is"),

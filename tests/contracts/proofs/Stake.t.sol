@@ -67,7 +67,6 @@ contract StakeProofs is SymTest {
         } else if (act < 3) {
             address reporter = REPORTER;
             if (act == 2) reporter = ANOTHER;
-            incentive.authorizeReport(batch, reporter);
             uint256[] memory indexes = new uint256[](1);
             indexes[0] = index;
             bytes memory units = index == 0 ? bytes(hex"00000001") : bytes(hex"00000003");
@@ -130,7 +129,7 @@ contract StakeProofs is SymTest {
         uint256 timestamp = svm.createUint(40, "timestamp");
         vm.warp(timestamp);
         address reporter = svm.createAddress("reporter");
-        try incentive.authorizeReport(batch, reporter) {
+        try incentive.settleReport(batch, reporter, new uint256[](1), 0, hex"00000001") {
             assert(reporter != batch.contributor && timestamp >= batch.addedAt + 2 days);
             assert(reporter == CONTRIBUTOR || reporter == REPORTER || reporter == ANOTHER);
         } catch {}

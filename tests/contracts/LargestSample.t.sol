@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {RefundClaim} from "../../contracts/interfaces/ICollaborativeTrainer.sol";
+import {Batch} from "../../contracts/interfaces/IDataHandler.sol";
+import {IModel, ModelParams} from "../../contracts/interfaces/IModel.sol";
+import {CreateParams} from "../../contracts/interfaces/IModelRegistry.sol";
+import {TrainerTest} from "./support/TrainerTest.sol";
+
+/// The largest sample that a model takes, alone in its batch, when the numbers of the model have outgrown the quick way of
+/// adding them up: its deposit must still come back in one transaction.
+contract LargestSampleTest is TrainerTest {
+    uint256 private constant MAX_TRANSACTION_GAS = 16_777_216;
+    uint256 private constant BASE_GAS = 21_000;
+    uint256 private constant WORDS_AT_ONCE = 256;
+
+    uint256 private _made;
+
+    function test_APerceptronRefundsIt() public {
+        for (uint256 wide = 0; wide < 3; wide++) {
+            _check("Perceptron", _shape(2, 16, wide, 4096, false), 1023);
+            _check("Perceptron", _shape(2, 8, wide, 4096, false), 126);
+            _check("Perceptron", _shape(2, 16, wide, 4096, true), 1023);
+        }
+    }
+
+    function test_AMulticlassPerceptronRefundsIt() public {
+        for (uint256 wide = 0; wide < 3; wide++) {
+            _check("MulticlassPerceptron", _shape(3, 16, wide, 4096, wide == 1), 1023);
+            _check("MulticlassPerceptron", _shape(16, 16, wide, 4096, false), 1023);
+        }
+    }
+
+    function test_ACountingModelRefundsIt() public {
+        _checkCounting("NaiveBayes", 1);
+        _checkCounting("NearestCentroid", 0);
+    }
+
+    /// One feature more is refused when the model is made.
+    function test_OnlyShapesWhoseSamplesFitAreTaken() public {
+        _refuse("Perceptron", _shape(2, 16, 1, 4097, false));
+        _refuse("MulticlassPerceptron", _shape(16, 16, 1, 4097, false));
+        _refuse("NearestCentroid", _shape(8, 32, 1, 4097, false));
+        _refuse("NearestCentroid", _shape(9, 32, 1, 2049, false));
+    }
+
+    function _refuse(string memory name, ModelParams memory shape) private {
+        install(name);
+        CreateParams memory params = createParams("large", shape);
+        params.modelCode = codeHash(name);
+        vm.expectRevert(abi.encodeWithSelector(IModel.InvalidModelParams.selector, shape));
+        registry.create(params);
+    }
+
+    function _checkCounting(string memory name, uint16 smoothing) private {
+        uint8[3] memory classes = [2, 8, 16];
+        for (uint256 wide = 0; wide < 2; wide++) {
+            for (uint256 i = 0; i < classes.length; i++) {
+                ModelParams memory shape =
+                    _shape(classes[i], 32, wide, classes[i] > 8 ? 2048 : 4096, wide == 1);
+                shape.smoothing = smoothing;
+                _check(name, shape, 2 ** 26 - 1);
+            }
+        }
+    }
+
+    /// @param wide 0: as few features as a sample can have; 1: as many as 2-byte indices can name, far apart; 2: 3-byte indices.
+    function _shape(uint8 classes, uint8 weightBits, uint256 wide, uint16 maxFeatures, bool valued)
+        private
+        pure
+        returns (ModelParams memory)
+    {
+        return ModelParams({
+            nFeatures: wide == 0 ? maxFeatures : (wide == 1 ? 65_536 : 131_072),
+            maxFeatures: maxFeatures,
+            valued: valued,
+            classes: classes,
+            weightBits: weightBits,
+            margin: 0,
+            smoothing: 0,
+            bernoulli: false
+        });
+    }
+
+    /// Contributes the largest sample to a model whose numbers are all `start`, lets them grow, and refunds it.
+    function _check(string memory name, ModelParams memory shape, uint256 start) private {
+        useModel(createParams(string.concat("large-", vm.toString(_made++)), shape), name, "StakeIncentive");
+        _fill(shape, keccak256(bytes(name)) == keccak256("Perceptron") ? 1 : shape.classes, start);
+        bytes memory payload = _largest(shape);
+        Batch memory batch;
+        (batch.contributor, batch.addedAt, batch.count) = (alice, uint64(block.timestamp), 1);
+        batch.samplesRoot = keccak256(payload);
+        (, uint256 units) = model.measure(payload);
+        batch.units = uint32(units);
+        batch.depositPerUnit = uint128(trainer.quote(units) / units);
+        vm.deal(alice, units * batch.depositPerUnit);
+        vm.recordLogs();
+        uint256 contributeGas =
+            _send(abi.encodeCall(trainer.contribute, (payload)), units * batch.depositPerUnit);
+        batch.informative = informativeOf(vm.getRecordedLogs());
+        skip(REFUND_WAIT_S);
+        RefundClaim[] memory claims = new RefundClaim[](1);
+        claims[0] = RefundClaim({batch: batch, payload: payload, mask: 1});
+        uint256 refundGas = _send(abi.encodeCall(trainer.refund, (claims)), 0);
+        // What cannot be contributed need not be refunded: naive Bayes takes fewer features than its shape allows.
+        assertTrue(refundGas <= MAX_TRANSACTION_GAS || contributeGas > MAX_TRANSACTION_GAS);
+        assertLt(refundGas, contributeGas);
+    }
+
+    /// Writes a number into every lane that a class has, and seals the model.
+    function _fill(ModelParams memory shape, uint256 classes, uint256 start) private {
+        uint256 rowLanes = 1;
+        while (rowLanes < classes) rowLanes *= 2;
+        uint256 word;
+        for (uint256 lane = 0; lane < 256 / shape.weightBits; lane++) {
+            if (lane % rowLanes < classes) word |= start << (256 - shape.weightBits * (lane + 1));
+        }
+        uint256[] memory words = new uint256[](WORDS_AT_ONCE);
+        for (uint256 i = 0; i < WORDS_AT_ONCE; i++) {
+            words[i] = word;
+        }
+        uint256 total = (uint256(shape.nFeatures) * rowLanes * shape.weightBits) / 256;
+        vm.startPrank(owner);
+        for (uint256 first = 0; first < total; first += WORDS_AT_ONCE) {
+            if (first + WORDS_AT_ONCE > total) {
+                assembly ("memory-safe") {
+                    mstore(words, sub(total, first))
+                }
+            }
+            trainer.writeWeights(first, words);
+        }
+        trainer.seal();
+        vm.stopPrank();
+    }
+
+    /// What a call of alice's takes as a transaction of its own, EIP-7623 included, at most.
+    function _send(bytes memory data, uint256 valueWei) private returns (uint256 gas) {
+        vm.cool(address(trainer));
+        vm.cool(address(model));
+        vm.cool(address(incentive));
+        vm.cool(address(dataHandler));
+        uint256 tokens;
+        for (uint256 i = 0; i < data.length; i++) {
+            tokens += data[i] == 0 ? 1 : 4;
+        }
+        vm.prank(alice);
+        uint256 left = gasleft();
+        (bool done,) = address(trainer).call{value: valueWei}(data);
+        gas = left - gasleft() + 4 * tokens;
+        assertTrue(done);
+        if (gas < 10 * tokens) gas = 10 * tokens;
+        gas += BASE_GAS;
+    }
+
+    /// As many features as there may be, as far apart as they can be.
+    function _largest(ModelParams memory shape) private pure returns (bytes memory payload) {
+        uint256 bytesOf = (shape.nFeatures > 65_536 ? 3 : 2) + (shape.valued ? 1 : 0);
+        payload = new bytes(3 + bytesOf * shape.maxFeatures);
+        payload[0] = bytes1(uint8(0));
+        (payload[1], payload[2]) = (bytes1(uint8(shape.maxFeatures >> 8)), bytes1(uint8(shape.maxFeatures)));
+        uint256 stride = shape.nFeatures / shape.maxFeatures;
+        for (uint256 k = 0; k < shape.maxFeatures; k++) {
+            uint256 feature = k * stride;
+            if (shape.valued) feature = (feature << 8) | 1;
+            for (uint256 i = 0; i < bytesOf; i++) {
+                payload[3 + bytesOf * k + i] = bytes1(uint8(feature >> (8 * (bytesOf - 1 - i))));
+            }
+        }
+    }
+}
