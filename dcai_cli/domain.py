@@ -70,8 +70,8 @@ _WEIGHT_BITS = {
 }
 _WORD_BITS = 256
 MAX_SAMPLE_WORDS = 4096
-"""Words of storage that one sample may touch (`SparseModel.sol`): its refund, too, must fit a transaction, whatever
-the model has become."""
+"""Words of storage that one sample may touch (`SparseModel.sol`): its refund, too, must fit a transaction,
+whatever the model has become."""
 
 MAX_BERNOULLI_LANES = 8192
 """Counts of a Bernoulli model at most: each of its verdicts is about all of them (`NaiveBayes.sol`)."""
@@ -133,8 +133,11 @@ class ModelParams:
 
     @property
     def most_features(self) -> int:
-        """How many features a sample of such a model may have at most: 4,096, or half of that where the numbers of
-        a feature take two words of storage, as nine to sixteen classes of 32 bits do."""
+        """How many features a sample of such a model may have at most.
+
+        Half of 4,096 where the numbers of one feature take two words of storage, as nine to sixteen classes of 32
+        bits do.
+        """
         return MAX_SAMPLE_WORDS // max(1, -(-self.classes * self.weight_bits // _WORD_BITS))
 
     @property
