@@ -135,7 +135,7 @@ class ModelParams:
     def most_features(self) -> int:
         """How many features a sample of such a model may have at most.
 
-        Half of 4,096 where the numbers of one feature take two words of storage, as nine to sixteen classes of
+        Half of 4,096 where the numbers of one feature take two words of storage: nine to sixteen classes of
         32 bits do.
         """
         return MAX_SAMPLE_WORDS // max(1, -(-self.classes * self.weight_bits // _WORD_BITS))
