@@ -112,7 +112,8 @@ def deploy(
     quiet: options.Quiet = False,
 ) -> None:
     """Deploy a model; one that broke off is finished by the same command."""
-    from dcai_cli.services.deploy import deploy_model, model_params, pretrained_words
+    from dcai_cli.services.deploy import deploy_model, pretrained_words
+    from dcai_cli.services.limits import model_params
     from dcai_cli.services.registry import use_registry
 
     output = Output("model deploy", json=json, quiet=quiet, yes=yes)
@@ -183,7 +184,7 @@ def _terms(
     incentive: str, refund_wait: str, typed: Mapping[str, str | None], cost_weight_wei: int | None
 ) -> Terms:
     """The terms that were typed, and for the rest the usual ones."""
-    from dcai_cli.services.deploy import points_terms
+    from dcai_cli.services.limits import points_terms
 
     if incentive == "points":
         money = [*(name for name, value in typed.items() if value is not None)]

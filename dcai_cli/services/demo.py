@@ -18,7 +18,8 @@ from dcai_cli.features.spec import Column, FeatureSpec
 from dcai_cli.keystore import Keystore
 from dcai_cli.services.accounts import acting_account, create_account
 from dcai_cli.services.contribute import ContributeRequest, contribute
-from dcai_cli.services.deploy import deploy_model, model_params
+from dcai_cli.services.deploy import deploy_model
+from dcai_cli.services.limits import model_params
 from dcai_cli.services.predict import evaluate_file
 from dcai_cli.services.refund import claim_refunds
 from dcai_cli.services.report import claim_reports

@@ -15,7 +15,8 @@ from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.keystore import password_from_file
 from dcai_cli.services.claim import Claimed
 from dcai_cli.services.contribute import ContributeRequest, Contribution, contribute
-from dcai_cli.services.deploy import deploy_model, model_params
+from dcai_cli.services.deploy import deploy_model
+from dcai_cli.services.limits import model_params
 from dcai_cli.services.refund import claim_refunds
 
 if TYPE_CHECKING:

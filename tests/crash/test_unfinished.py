@@ -13,7 +13,8 @@ from dcai_cli.models.perceptron import Perceptron
 from dcai_cli.services import contribute as contributing
 from dcai_cli.services import models
 from dcai_cli.services.contribute import ContributeRequest, ContributionPlan, contribute
-from dcai_cli.services.deploy import WORDS_PER_TRANSACTION, Deployment, deploy_model, model_params
+from dcai_cli.services.deploy import WORDS_PER_TRANSACTION, Deployment, deploy_model
+from dcai_cli.services.limits import model_params
 from dcai_cli.services.models import snapshot
 from dcai_cli.services.refund import pending_refunds
 from tests.crash.test_crash_points import BATCH_SIZE, ROWS, SPEC, TERMS, Dying, deploy, password, send
