@@ -128,10 +128,10 @@ def judge(project: ProjectCopy, mutant: Mutant) -> str:
     source = file.read_text(encoding="utf-8")
     try:
         file.write_text(source[: mutant.start] + mutant.text + source[mutant.end :], encoding="utf-8")
-        compiled, _ = project.forge("build")
-        if not compiled:
-            return "invalid"
-        return "survived" if project.passes()[0] else "caught"
+        passed, output = project.passes()
+        if passed:
+            return "survived"
+        return "invalid" if "Compiler run failed" in output else "caught"
     finally:
         file.write_text(source, encoding="utf-8")
 
