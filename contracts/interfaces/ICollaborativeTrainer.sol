@@ -152,7 +152,8 @@ interface ICollaborativeTrainer {
     function refund(RefundClaim[] calldata claims) external returns (uint256 amountWei);
 
     /// @notice Pays the caller its share of the deposits of samples that the model disagrees with: of each the part that the
-    /// caller has in all that was validated, or all that is left if that is less. Settled samples are skipped.
+    /// caller has in all that was validated, or all that is left if that is less. Settled samples are skipped. Proofs and the
+    /// model are looked at before the caller's right to report, and paid for by the caller in any case.
     /// @param batch The meta-data.
     /// @param samples The samples.
     /// @return amountWei What was paid.

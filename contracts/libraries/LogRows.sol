@@ -27,16 +27,17 @@ library LogRows {
 
     uint256 private constant BIAS = 0x8000000080000000800000008000000080000000800000008000000080000000;
     uint256 private constant LOW_32 = 0xffffffff;
-    /// @dev What a logarithm costs, in gas, about; less than that.
-    uint256 private constant LOG_GAS = 100;
+    /// @dev What a logarithm costs more in storage than in memory, where samples share it, in gas, about.
+    uint256 private constant LOG_GAS = 250;
     /// @dev With so many features per feature of the model hardly any stays untouched.
     uint256 private constant ALL_AT_ONCE = 3;
 
     /// @notice Sets up rows for the multinomial model, in memory if that pays.
-    /// @param features How many features the samples have together, repeated ones included.
-    function open(Table memory table, Logs memory logs, uint256 features) internal view {
+    /// @param room How many features the payload has room for, which decides whether it pays.
+    /// @param features How many features the samples have together that will be looked at, repeated ones included.
+    function open(Table memory table, Logs memory logs, uint256 room, uint256 features) internal view {
         unchecked {
-            if (!table.pays(features * (RowTable.DIRECT_GAS + LOG_GAS * logs.minus.length))) return;
+            if (!table.pays(room * (RowTable.DIRECT_GAS + LOG_GAS * logs.minus.length))) return;
             uint256 nFeatures = table.format.nFeatures;
             bool allAtOnce = features >= ALL_AT_ONCE * nFeatures;
             table.allocate(allAtOnce ? 0 : (features < nFeatures ? features : nFeatures));

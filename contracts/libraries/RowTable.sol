@@ -119,9 +119,10 @@ library RowTable {
     }
 
     /// @notice Sets up a copy in memory if that pays; loads all units if the features will touch nearly all of them anyway.
-    /// @param features How many features the samples have together, repeated ones included.
-    function cache(Table memory table, uint256 features) internal view {
-        if (!pays(table, features * DIRECT_GAS)) return;
+    /// @param room How many features the payload has room for, which decides whether it pays.
+    /// @param features How many features the samples have together that will be looked at, repeated ones included.
+    function cache(Table memory table, uint256 room, uint256 features) internal view {
+        if (!pays(table, room * DIRECT_GAS)) return;
         bool allAtOnce = features >= ALL_AT_ONCE * table.units;
         allocate(table, allAtOnce ? 0 : (features < table.units ? features : table.units));
         if (allAtOnce) _loadAll(table);

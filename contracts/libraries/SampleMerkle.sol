@@ -38,19 +38,23 @@ library SampleMerkle {
         pure
         returns (bool)
     {
-        if (index >= count || proof.length != depth(count)) return false;
-        bytes32 node = leaf;
-        for (uint256 level = 0; level < proof.length; level++) {
-            bytes32 sibling = proof[level];
-            node = (index >> level) & 1 == 0
-                ? Hashes.efficientKeccak256(node, sibling)
-                : Hashes.efficientKeccak256(sibling, node);
+        unchecked {
+            if (index >= count || proof.length != depth(count)) return false;
+            bytes32 node = leaf;
+            for (uint256 level = 0; level < proof.length; level++) {
+                bytes32 sibling = proof[level];
+                node = (index >> level) & 1 == 0
+                    ? Hashes.efficientKeccak256(node, sibling)
+                    : Hashes.efficientKeccak256(sibling, node);
+            }
+            return node == root_;
         }
-        return node == root_;
     }
 
     /// @notice The levels below the root: the least d with 2^d >= count.
     function depth(uint256 count) internal pure returns (uint256 levels) {
-        while (1 << levels < count) levels++;
+        unchecked {
+            while (1 << levels < count) levels++;
+        }
     }
 }

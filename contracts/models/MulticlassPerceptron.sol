@@ -59,7 +59,12 @@ contract MulticlassPerceptron is SparseModel {
     }
 
     /// @inheritdoc SparseModel
-    function _open(Format memory format, uint256 features) internal view override returns (Run run) {
+    function _open(Format memory format, uint256 room, uint256 features)
+        internal
+        view
+        override
+        returns (Run run)
+    {
         unchecked {
             State[] memory box = new State[](1);
             State memory state = box[0];
@@ -77,7 +82,7 @@ contract MulticlassPerceptron is SparseModel {
                 run := box
             }
             state.table = RowTable.describe(slot, format, classes, WIDTH);
-            state.table.cache(features);
+            state.table.cache(room, features);
         }
     }
 

@@ -63,7 +63,12 @@ contract NaiveBayes is CountingModel {
     }
 
     /// @inheritdoc SparseModel
-    function _open(Format memory format, uint256 features) internal view override returns (Run) {
+    function _open(Format memory format, uint256 room, uint256 features)
+        internal
+        view
+        override
+        returns (Run)
+    {
         unchecked {
             (Run run, Counting memory counting) = _start(format);
             Logs memory logs = counting.logs;
@@ -85,7 +90,7 @@ contract NaiveBayes is CountingModel {
                 logs.minus[c] = FixedLog.log2(logs.fixedLog, all);
             }
             if (bernoulli) counting.table.openBernoulli(logs, counting.bases);
-            else LogRows.open(counting.table, logs, features);
+            else LogRows.open(counting.table, logs, room, features);
             return run;
         }
     }

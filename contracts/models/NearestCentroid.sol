@@ -41,9 +41,14 @@ contract NearestCentroid is CountingModel {
     }
 
     /// @inheritdoc SparseModel
-    function _open(Format memory format, uint256 features) internal view override returns (Run) {
+    function _open(Format memory format, uint256 room, uint256 features)
+        internal
+        view
+        override
+        returns (Run)
+    {
         (Run run, Counting memory counting) = _start(format);
-        counting.table.cache(features);
+        counting.table.cache(room, features);
         return run;
     }
 

@@ -61,7 +61,7 @@ contract Perceptron is SparseModel {
     }
 
     /// @inheritdoc SparseModel
-    function _open(Format memory format, uint256 features) internal view override returns (Run run) {
+    function _open(Format memory format, uint256, uint256 features) internal view override returns (Run run) {
         State[] memory box = new State[](1);
         State memory state = box[0];
         state.format = format;

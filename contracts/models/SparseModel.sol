@@ -65,7 +65,8 @@ abstract contract SparseModel is IModel, TrainerPart {
             uint256 classes_ = _params.classes;
             bytes32[] memory leaves = _newLeaves(format, payload);
             (uint256 start, uint256 payloadEnd) = PayloadDecoder.bounds(payload);
-            Run run = _open(format, payload.length / format.featureBytes);
+            uint256 room = payload.length / format.featureBytes;
+            Run run = _open(format, room, room);
             uint256 count;
             while (start < payloadEnd) {
                 (uint256 label, uint256 n, uint256 end) = format.readHeader(count, start, payloadEnd);
@@ -92,7 +93,7 @@ abstract contract SparseModel is IModel, TrainerPart {
             uint256 features;
             (samplesRoot, units, features) = _examine(format, payload, mask);
             (uint256 start, uint256 payloadEnd) = PayloadDecoder.bounds(payload);
-            Run run = _open(format, features);
+            Run run = _open(format, payload.length / format.featureBytes, features);
             for (uint256 bit = 1; start < payloadEnd; bit <<= 1) {
                 (uint256 label, uint256 end) = format.skipHeader(start);
                 if (mask & bit != 0 && _classify(run, start + HEADER_BYTES, end) == label) agreed |= bit;
@@ -107,7 +108,8 @@ abstract contract SparseModel is IModel, TrainerPart {
             Format memory format = _format();
             labels = new bytes(PayloadDecoder.MAX_SAMPLES);
             (uint256 start, uint256 payloadEnd) = PayloadDecoder.bounds(payload);
-            Run run = _open(format, payload.length / format.featureBytes);
+            uint256 room = payload.length / format.featureBytes;
+            Run run = _open(format, room, room);
             uint256 count;
             while (start < payloadEnd) {
                 // Whoever asks for a label does not know it.
@@ -161,8 +163,11 @@ abstract contract SparseModel is IModel, TrainerPart {
     /// @dev Whether training could have made this word.
     function _isValidWord(uint256 number, uint256 word) internal view virtual returns (bool);
 
-    /// @dev Prepares for samples with about so many features altogether.
-    function _open(Format memory format, uint256 features) internal view virtual returns (Run);
+    /// @dev Prepares for samples.
+    /// @param room How many features the payload has room for. What costs differently for one sample than for many is chosen by
+    /// this: a sample is then refunded the way it was contributed, however few others are refunded with it.
+    /// @param features How many features the samples have that will be looked at, about.
+    function _open(Format memory format, uint256 room, uint256 features) internal view virtual returns (Run);
 
     /// @dev Trains with a sample; returns whether it is informative.
     function _learn(Run run, uint256 label, uint256 n, uint256 first, uint256 end)

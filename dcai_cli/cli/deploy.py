@@ -47,7 +47,12 @@ def deploy(
         int, typer.Option(min=256, max=16_777_216, help="Size of the hash space, 256 to 16777216.")
     ] = 16_384,
     max_features: Annotated[
-        int | None, typer.Option(min=1, max=4096, help="Features of one sample at most; 1024 if left out.")
+        int | None,
+        typer.Option(
+            min=1,
+            max=4096,
+            help="Features of one sample at most, up to 4096; 1024 if left out.",
+        ),
     ] = None,
     text_column: Annotated[str | None, typer.Option(help="Column of the text; text if left out.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Column of the label; label if left out.")] = None,

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dcai_cli.domain import bits
-from dcai_cli.errors import BadInput
+from dcai_cli.domain import MAX_TRANSACTION_GAS, bits
+from dcai_cli.errors import BadInput, DcaiError
 from dcai_cli.ledger import Claim
 from dcai_cli.services.accounts import Password, acting_account
 from dcai_cli.services.claim import (
@@ -159,6 +159,7 @@ def _send_refunds(
     workspace: Workspace, key: LocalAccount, items: Sequence[ClaimItem]
 ) -> Iterator[tuple[int, Sent]]:
     done = 0
+    too_dear: list[str] = []
     for item in items:
         if item.sweep:
             done += 1
@@ -168,12 +169,26 @@ def _send_refunds(
         while queue:
             group = _fit_bytes(queue)
             sent = _refund_group(workspace, key, model, group)
-            while sent is None:
+            while sent is None and not _is_one_sample(group):
                 group = group[: len(group) // 2] if len(group) > 1 else [_halved(group[0])]
                 sent = _refund_group(workspace, key, model, group)
             queue = _rest(queue, group)
+            if sent is None:
+                too_dear.append(f"{bits(group[0].claimable)[0]} of batch {group[0].batch.id} of {model.name}")
+                continue
             done += len(group)
             yield done, sent
+    if too_dear:
+        # Last, so that no other deposit has to wait for these.
+        raise DcaiError(
+            f"A refund of one of these samples alone needs more than {MAX_TRANSACTION_GAS:,} gas: "
+            f"{', '.join(too_dear)}.",
+            hint="They stay open. Try again when the model has changed.",
+        )
+
+
+def _is_one_sample(group: Sequence[ClaimItem]) -> bool:
+    return len(group) == 1 and group[0].claimable.bit_count() == 1
 
 
 def _fit_bytes(queue: Sequence[ClaimItem]) -> list[ClaimItem]:
@@ -188,7 +203,7 @@ def _fit_bytes(queue: Sequence[ClaimItem]) -> list[ClaimItem]:
 
 
 def _halved(item: ClaimItem) -> ClaimItem:
-    """The same batch with half of its mask: whatever could be contributed can be refunded in parts."""
+    """The same batch with half of its mask."""
     positions = bits(item.claimable)
     return replace(item, claimable=sum(1 << position for position in positions[: len(positions) // 2]))
 
@@ -208,7 +223,7 @@ def _refund_group(
     claims = [(item.batch.as_tuple(), item.payload, item.claimable) for item in group]
     data = workspace.chain.encode("CollaborativeTrainer", "refund", claims)
     gas = gas_needed(workspace, key, model, data)
-    if gas > USABLE_GAS and (len(group) > 1 or group[0].claimable.bit_count() > 1):
+    if gas > (MAX_TRANSACTION_GAS - 1 if _is_one_sample(group) else USABLE_GAS):
         return None
     asked = [Claim("refund", item.batch.id, item.claimable) for item in group]
     return submit_claim(workspace, key, model, "refund", data, gas, asked)

@@ -5,10 +5,11 @@ import {RefundClaim} from "../../contracts/interfaces/ICollaborativeTrainer.sol"
 import {Batch} from "../../contracts/interfaces/IDataHandler.sol";
 import {IModel, ModelParams} from "../../contracts/interfaces/IModel.sol";
 import {CreateParams} from "../../contracts/interfaces/IModelRegistry.sol";
+import {Samples} from "./support/Samples.sol";
 import {TrainerTest} from "./support/TrainerTest.sol";
 
-/// The largest sample that a model takes, alone in its batch, when the numbers of the model have outgrown the quick way of
-/// adding them up: its deposit must still come back in one transaction.
+/// The largest samples that a model takes, when its numbers have outgrown the quick way of adding them up: the deposit of each
+/// must still come back in one transaction.
 contract LargestSampleTest is TrainerTest {
     uint256 private constant MAX_TRANSACTION_GAS = 16_777_216;
     uint256 private constant BASE_GAS = 21_000;
@@ -35,6 +36,32 @@ contract LargestSampleTest is TrainerTest {
     function test_ACountingModelRefundsIt() public {
         _checkCounting("NaiveBayes", 1);
         _checkCounting("NearestCentroid", 0);
+    }
+
+    /// Two samples share what they read and look up, and their class is full, so that contributing them wrote nothing. One of them
+    /// is refunded alone, and must not be the dearer for that.
+    function test_NaiveBayesRefundsOneOfTwo() public {
+        _checkOneOfTwo(8, 2000, 2 ** 15);
+        _checkOneOfTwo(9, 1400, 2 ** 14);
+        _checkOneOfTwo(16, 1024, 2 ** 14);
+    }
+
+    function _checkOneOfTwo(uint8 classes, uint16 n, uint32 nFeatures) private {
+        ModelParams memory shape = _shape(classes, 32, 0, n, false);
+        (shape.nFeatures, shape.smoothing) = (nFeatures, 1);
+        _use("NaiveBayes", shape);
+        uint256 half = ((2 ** 23 - 1) << 96) | 2 ** 60;
+        uint256 first = model.totalWords() - 1 - (classes + 1) / 2;
+        for (uint256 i = 0; i < classes / 2; i++) {
+            vm.store(address(model), bytes32(WORDS_SLOT + first + i), bytes32((half << 128) | half));
+        }
+        vm.store(address(model), bytes32(WORDS_SLOT + first + (classes + 1) / 2), bytes32(uint256(nFeatures)));
+        _fill(shape, classes, 1000);
+        bytes memory sample = _largest(shape);
+        (uint256 contributeGas, uint256 refundGas) = _contributeAndRefundFirst(list(sample, sample));
+        assertEq(uint256(model.weights(first, 1)[0]), (half << 128) | half);
+        assertLt(contributeGas, MAX_TRANSACTION_GAS);
+        assertLt(refundGas, contributeGas);
     }
 
     /// One feature more is refused when the model is made.
@@ -85,27 +112,38 @@ contract LargestSampleTest is TrainerTest {
 
     /// Contributes the largest sample to a model whose numbers are all `start`, lets them grow, and refunds it.
     function _check(string memory name, ModelParams memory shape, uint256 start) private {
-        useModel(createParams(string.concat("large-", vm.toString(_made++)), shape), name, "StakeIncentive");
+        _use(name, shape);
         _fill(shape, keccak256(bytes(name)) == keccak256("Perceptron") ? 1 : shape.classes, start);
-        bytes memory payload = _largest(shape);
+        (uint256 contributeGas, uint256 refundGas) = _contributeAndRefundFirst(list(_largest(shape)));
+        // What cannot be contributed need not be refunded: naive Bayes takes fewer features than its shape allows.
+        assertTrue(refundGas <= MAX_TRANSACTION_GAS || contributeGas > MAX_TRANSACTION_GAS);
+        assertLt(refundGas, contributeGas);
+    }
+
+    function _use(string memory name, ModelParams memory shape) private {
+        useModel(createParams(string.concat("large-", vm.toString(_made++)), shape), name, "StakeIncentive");
+    }
+
+    function _contributeAndRefundFirst(bytes[] memory samples)
+        private
+        returns (uint256 contributeGas, uint256 refundGas)
+    {
+        bytes memory payload = Samples.join(samples);
         Batch memory batch;
-        (batch.contributor, batch.addedAt, batch.count) = (alice, uint64(block.timestamp), 1);
-        batch.samplesRoot = keccak256(payload);
+        (batch.contributor, batch.addedAt, batch.count) =
+        (alice, uint64(block.timestamp), uint16(samples.length));
+        batch.samplesRoot = Samples.root(samples);
         (, uint256 units) = model.measure(payload);
         batch.units = uint32(units);
         batch.depositPerUnit = uint128(trainer.quote(units) / units);
         vm.deal(alice, units * batch.depositPerUnit);
         vm.recordLogs();
-        uint256 contributeGas =
-            _send(abi.encodeCall(trainer.contribute, (payload)), units * batch.depositPerUnit);
+        contributeGas = _send(abi.encodeCall(trainer.contribute, (payload)), units * batch.depositPerUnit);
         batch.informative = informativeOf(vm.getRecordedLogs());
         skip(REFUND_WAIT_S);
         RefundClaim[] memory claims = new RefundClaim[](1);
         claims[0] = RefundClaim({batch: batch, payload: payload, mask: 1});
-        uint256 refundGas = _send(abi.encodeCall(trainer.refund, (claims)), 0);
-        // What cannot be contributed need not be refunded: naive Bayes takes fewer features than its shape allows.
-        assertTrue(refundGas <= MAX_TRANSACTION_GAS || contributeGas > MAX_TRANSACTION_GAS);
-        assertLt(refundGas, contributeGas);
+        refundGas = _send(abi.encodeCall(trainer.refund, (claims)), 0);
     }
 
     /// Puts a number into every lane of the words that the largest sample touches, and seals the model. Writing them as an owner

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dcai_cli.chain import Chain, NonceTaken
-from dcai_cli.domain import Terms
-from dcai_cli.errors import InsufficientFunds, Reverted
+from dcai_cli.chain import Chain, GasTooHigh, NonceTaken
+from dcai_cli.domain import Terms, bits
+from dcai_cli.errors import InsufficientFunds, PartlyDone, Reverted
 from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.keystore import password_from_file
 from dcai_cli.services.claim import Claimed
 from dcai_cli.services.contribute import ContributeRequest, Contribution, contribute
 from dcai_cli.services.deploy import deploy_model
 from dcai_cli.services.limits import model_params
-from dcai_cli.services.refund import claim_refunds
+from dcai_cli.services.refund import claim_refunds, pending_refunds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -219,3 +219,29 @@ def test_a_signed_batch_without_ether_waits_but_refunds_do_not(
         assert done.contributed == done.plan.to_send > 0
         check_books(workspace, None)
     assert rival.query("SELECT count(*) FROM transactions WHERE state = 'dropped'") == [(1,)]
+
+
+def test_samples_that_no_transaction_can_refund_hold_up_no_others(
+    rival: Dcai, write_texts: WriteTexts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that fits is paid, then the others are named; nothing is sent for them, and they stay open."""
+    with rival.workspace() as workspace:
+        send(workspace, write_texts(20))
+        rival("devnet", "advance", "25h")
+        dear, other = pending_refunds(workspace)
+        estimate = Chain.estimate_gas
+
+        def estimate_gas(self: Chain, sender: str, to: str | None, data: bytes, value_wei: int = 0) -> int:
+            if dear.payload in data:
+                raise GasTooHigh("It needs too much gas.")
+            return estimate(self, sender, to, data, value_wei)
+
+        monkeypatch.setattr(Chain, "estimate_gas", estimate_gas)
+        first = bits(dear.claimable)[0]
+        with pytest.raises(PartlyDone, match=f"16,777,216 gas: {first} of batch {dear.batch.id} of raced"):
+            claim(workspace)
+        monkeypatch.undo()
+        (left,) = pending_refunds(workspace)
+        assert (left.batch, left.claimable, left.state) == (dear.batch, dear.claimable, "due")
+        assert other.claimable
+        assert claim(workspace).amount_wei > 0
