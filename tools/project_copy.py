@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tools.build_artifacts import ROOT, find_forge
 
-TIMEOUT_S = 900
-"""Some changes loop for ever. Compiling everything takes a small part of this, unless the machine is busy."""
+TIMEOUT_S = 400
+"""Some changes loop for ever. Compiling and testing all takes a small part of this, unless the machine is busy."""
 
 
 class ProjectCopy:

@@ -60,7 +60,6 @@ contract LargestSampleTest is TrainerTest {
         bytes memory sample = _largest(shape);
         (uint256 contributeGas, uint256 refundGas) = _contributeAndRefundFirst(list(sample, sample));
         assertEq(uint256(model.weights(first, 1)[0]), (half << 128) | half);
-        assertLt(contributeGas, MAX_TRANSACTION_GAS);
         assertLt(refundGas, contributeGas);
     }
 
