@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
@@ -35,7 +38,7 @@ def _told(path: Path, done: str) -> Iterator[None]:
         ) from error
 
 
-def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+def write_atomically(path: Path, content: bytes | BinaryIO, *, mode: int = 0o600) -> None:
     """Write a whole file or nothing: temporary name, fsync, rename, fsync of the folder.
 
     Behind a link it is the link's target that is written. What is no regular file (a device, a named pipe)
@@ -43,7 +46,7 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
 
     Args:
         path: where the file shall stand; its folder is made (0700) if need be.
-        content: all of its bytes.
+        content: all of its bytes, or an open file that has them from where it stands.
         mode: permission bits of the file.
 
     Raises:
@@ -54,19 +57,21 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     target = Path(os.path.realpath(path))
     if not special:
         make_folder(target.parent)
+    source = io.BytesIO(content) if isinstance(content, bytes) else content
     with _told(path, "written"):
         if special:
-            path.write_bytes(content)
+            with path.open("wb") as file:
+                shutil.copyfileobj(source, file)
         else:
-            _write_atomically(target, content, mode)
+            _write_atomically(target, source, mode)
 
 
-def _write_atomically(path: Path, content: bytes, mode: int) -> None:
+def _write_atomically(path: Path, content: BinaryIO, mode: int) -> None:
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             os.fchmod(file.fileno(), mode)
-            file.write(content)
+            shutil.copyfileobj(content, file)
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(path)

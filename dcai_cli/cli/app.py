@@ -7,7 +7,19 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import TyperException
 
-from dcai_cli.cli import account, claims, contribute, data, demo, devnet, model, points, predict, settings
+from dcai_cli.cli import (
+    account,
+    claims,
+    contribute,
+    data,
+    demo,
+    devnet,
+    featurize,
+    model,
+    points,
+    predict,
+    settings,
+)
 from dcai_cli.cli.output import describe_error, print_document, print_error, stderr
 from dcai_cli.errors import DcaiError, Interrupted, UsageError
 
@@ -28,6 +40,7 @@ GOES_ON = {"contribute", "refunds", "reports", "validate", "model deploy"}
 
 contribute.register(app)
 predict.register(app)
+featurize.register(app)
 claims.register(app)
 points.register(app)
 demo.register(app)

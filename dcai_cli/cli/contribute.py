@@ -31,13 +31,13 @@ def register(app: typer.Typer) -> None:
 
 
 def contribute(
-    file: Annotated[
-        Path, typer.Argument(help="Rows: csv, tsv, jsonl (each also .gz) or parquet.", readable=False)
-    ],
+    file: Annotated[Path, typer.Argument(help=f"Rows: {options.DATA}", readable=False)],
     *,
     model: options.Model = None,
     text_column: Annotated[str | None, typer.Option(help="Column of the text.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Column of the label.")] = None,
+    format: options.Format = None,
+    encoding: options.Encoding = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Read so many rows at most.")] = None,
     batch_size: Annotated[int, typer.Option(help="Samples of a batch at most, 1 to 256.")] = 100,
     allow_duplicates: Annotated[
@@ -64,7 +64,7 @@ def contribute(
 
     output = Output("contribute", json=json, quiet=quiet, yes=yes)
     request = ContributeRequest(
-        file=file,
+        file=options.data_source(file, format, encoding),
         model=model,
         account=account,
         text_column=text_column,
@@ -90,6 +90,7 @@ def contribute(
             password=output.password(workspace.settings),
             confirm=confirm,
             progress=progress,
+            note=output.note,
         )
     output.result(_data(done, dry_run=dry_run), lambda console: _show(console, done, dry_run=dry_run))
 
@@ -105,6 +106,7 @@ def _plan_lines(plan: ContributionPlan) -> list[str]:
         f"samples   {plan.to_send} of {plan.rows} rows in {plan.batches} or more batches",
         f"          {len(plan.skipped)} rows skipped, {plan.already} contributed before",
     ]
+    lines += [f"          {line}" for line in _finding_lines(plan)]
     if plan.model.has_points:
         wait = format_duration(plan.model.terms.refund_wait_s)
         lines += [
@@ -124,6 +126,33 @@ def _plan_lines(plan: ContributionPlan) -> list[str]:
     if plan.first_time:
         lines.append("What is sent is public for ever, and hashed text can be guessed.")
     return lines
+
+
+def _finding_lines(plan: ContributionPlan) -> list[str]:
+    """What is doubtful in the data: how many rows, and the first of them."""
+    from dcai_cli.features.checks import KINDS
+
+    lines = []
+    for finding in plan.findings:
+        if not finding.count:
+            continue
+        rows = [
+            f"{example.row}" if example.other is None else f"{example.row} (as {example.other})"
+            for example in finding.examples
+        ]
+        more = ", ..." if finding.count > len(rows) else ""
+        lines.append(f"{finding.count} rows {KINDS[finding.kind]}: {', '.join(rows)}{more}")
+    return lines
+
+
+def _findings_data(plan: ContributionPlan) -> dict[str, Any]:
+    return {
+        finding.kind: {
+            "count": finding.count,
+            "first": [{"row": example.row, "earlier_row": example.other} for example in finding.examples],
+        }
+        for finding in plan.findings
+    }
 
 
 def _plan_data(plan: ContributionPlan) -> dict[str, Any]:
@@ -148,6 +177,7 @@ def _data(done: Contribution, *, dry_run: bool) -> dict[str, Any]:
         "contributed": done.contributed,
         "already_contributed": done.plan.already,
         "skipped": [{"row": skip.row, "reason": skip.reason} for skip in done.skipped],
+        "findings": _findings_data(done.plan),
         "plan": _plan_data(done.plan),
         "batches": [
             {

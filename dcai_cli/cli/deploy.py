@@ -153,7 +153,7 @@ def deploy(
         },
         cost_weight,
     )
-    words = [] if pretrain is None else pretrained_words(pretrain, spec, params)
+    words = [] if pretrain is None else pretrained_words(pretrain, spec, params, note=output.note)
     flags = {"rpc_url": rpc_url, "chain_id": chain_id, "password_file": password_file}
     with options.open_workspace(**flags) as workspace:
         if registry is not None:

@@ -267,11 +267,13 @@ def verify(
     epilog="Example: dcai model evaluate test.csv --model reviews. Exit codes: 0, 2, 13, 15 (bad file), 17.",
 )
 def evaluate(
-    file: Annotated[Path, typer.Argument(help="Labelled rows: csv, tsv, jsonl or parquet.", readable=False)],
+    file: Annotated[Path, typer.Argument(help=f"Labelled rows: {options.DATA}", readable=False)],
     *,
     model: options.Model = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
+    format: options.Format = None,
+    encoding: options.Encoding = None,
     skip: Annotated[int, typer.Option(min=0, help="Leave out so many rows at the start.")] = 0,
     rpc_url: options.RpcUrl = None,
     chain_id: options.ChainId = None,
@@ -280,9 +282,16 @@ def evaluate(
     """Measure a model on labelled rows."""
     from dcai_cli.services.predict import evaluate_file
 
+    output = Output("model evaluate", json=json)
     with options.open_workspace(rpc_url=rpc_url, chain_id=chain_id) as workspace:
         done = evaluate_file(
-            workspace, file, model=model, text_column=text_column, label_column=label_column, skip=skip
+            workspace,
+            options.data_source(file, format, encoding),
+            model=model,
+            text_column=text_column,
+            label_column=label_column,
+            skip=skip,
+            note=output.note,
         )
     data = {
         "model": done.model.address,
@@ -292,7 +301,7 @@ def evaluate(
         "classes": [_class(figures) for figures in done.classes],
         "skipped": [{"row": skip.row, "reason": skip.reason} for skip in done.skipped],
     }
-    Output("model evaluate", json=json).result(data, lambda console: _show_evaluation(console, done))
+    output.result(data, lambda console: _show_evaluation(console, done))
 
 
 def _class(figures: ClassFigures) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from dcai_cli.features.readers import Source
     from dcai_cli.services.workspace import Workspace
 
 _NETWORK = "Network and account"
@@ -50,11 +51,36 @@ Model = Annotated[
         "--model", "-m", help="Model, name or address; the one in use, or the only one, if left out."
     ),
 ]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        help="csv, tsv, jsonl, txt, parquet or arrow, where the name does not say it; one of the first four "
+        "for standard input.",
+    ),
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option("--encoding", help="Of a text; if left out, it is found: UTF-8, UTF-16 or Windows-1252."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.", rich_help_panel=_OUTPUT)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no talk.", rich_help_panel=_OUTPUT)]
 Yes = Annotated[
     bool, typer.Option("--yes", "-y", help="Answer every question with yes.", rich_help_panel=_OUTPUT)
 ]
+
+
+DATA = (
+    "csv, tsv, jsonl, txt, parquet or arrow, also .gz, .bz2, .xz or .zst; a folder; - or hf:owner/name:split."
+)
+"""What data can be, for help texts."""
+
+
+def data_source(place: Path, format: str | None, encoding: str | None) -> Source:
+    """What the user named as data."""
+    from dcai_cli.features.readers import Source
+
+    return Source(place.as_posix(), format, encoding)
 
 
 def open_workspace(**flags: Any) -> Workspace:  # noqa: ANN401 - flags of every type

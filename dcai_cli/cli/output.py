@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -185,6 +185,25 @@ def print_document(command: str, *, data: Any = None, error: dict[str, Any] | No
         document["error"] = error
     # Escapes are valid JSON in every encoding that a pipe may have.
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
+    sys.stdout.flush()
+
+
+def print_long_document(command: str, *, data: dict[str, Any], name: str, items: Iterable[str]) -> None:
+    """Print a document whose data ends in a list that need not fit in memory, an element a line.
+
+    Args:
+        command: the command's words.
+        data: all of the data but the list.
+        name: what the list is called.
+        items: its elements, each as JSON in one line.
+    """
+    head = json.dumps({"version": VERSION, "command": command, "data": {**data, name: []}}, indent=2)
+    sys.stdout.write(head.removesuffix("]\n  }\n}"))
+    separator = "\n      "
+    for item in items:
+        sys.stdout.write(separator + item)
+        separator = ",\n      "
+    sys.stdout.write("\n    ]\n  }\n}\n")
     sys.stdout.flush()
 
 

@@ -39,6 +39,8 @@ def predict(
     ] = None,
     model: options.Model = None,
     text_column: Annotated[str | None, typer.Option(help="Column of the text.")] = None,
+    format: options.Format = None,
+    encoding: options.Encoding = None,
     rpc_url: options.RpcUrl = None,
     chain_id: options.ChainId = None,
     json: options.Json = False,
@@ -60,7 +62,10 @@ def predict(
             predictions = [prediction]
         else:
             assert file is not None
-            hosted, rows, predictions = predict_file(workspace, file, model=model, text_column=text_column)
+            source = options.data_source(file, format, encoding)
+            hosted, rows, predictions = predict_file(
+                workspace, source, model=model, text_column=text_column, note=output.note
+            )
             if output_file is not None:
                 write_predictions(output_file, rows, predictions)
     data: dict[str, Any] = {"model": hosted.address}

@@ -137,7 +137,7 @@ class BatchSender:
 
     def _skip(self, candidate: Candidate, reason: str) -> None:
         # The plan looks at the first candidates before they are sent: a row is skipped once all the same.
-        self._skipped[candidate.row.number] = Skipped(candidate.row.number, reason)
+        self._skipped[candidate.row.number] = Skipped(candidate.row.number, reason, "too-large")
 
     def _fit_bytes(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         room = MAX_PAYLOAD_BYTES

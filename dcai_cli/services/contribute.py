@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcai_cli.chain.verification import is_ours
 from dcai_cli.domain import MAX_BATCH_SAMPLES
 from dcai_cli.errors import BadInput, LimitExceeded, UsageError
+from dcai_cli.features.checks import DataChecks, Finding
 from dcai_cli.features.featurize import FeaturizedRow, Skipped, featurize
-from dcai_cli.features.readers import read_rows
+from dcai_cli.features.readers import Source, open_rows
 from dcai_cli.ledger.records import PlannedSample
 from dcai_cli.services.accounts import ActingAccount, Password, acting_account, unlock
 from dcai_cli.services.batches import (
@@ -52,7 +54,7 @@ class ContributeRequest:
         dry_run: do all but sign.
     """
 
-    file: Path
+    file: Source | Path
     model: str | None = None
     account: str | None = None
     text_column: str | None = None
@@ -77,6 +79,7 @@ class ContributionPlan:
         unfinished: batches that an earlier run signed, and that are not on-chain: they are sent first.
         already: rows that this account contributed before.
         skipped: rows that cannot be sent, with the reason.
+        findings: what is doubtful in the rows, sent or not.
         batches: batches, if none has to shrink.
         deposit_at_most_wei: deposits of all batches, sent back to back.
         fee_estimate_wei: transaction fees, from an estimate of the first batch.
@@ -94,6 +97,7 @@ class ContributionPlan:
     unfinished: int
     already: int
     skipped: tuple[Skipped, ...]
+    findings: tuple[Finding, ...]
     batches: int
     deposit_at_most_wei: int
     fee_estimate_wei: int
@@ -136,6 +140,7 @@ def contribute(
     password: Password,
     confirm: Callable[[ContributionPlan], None] = lambda _: None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
+    note: Callable[[str], None] = lambda _: None,
 ) -> Contribution:
     """Contribute a file's rows; the same call again finishes what an earlier one left.
 
@@ -145,6 +150,7 @@ def contribute(
         password: asked once for the account's password.
         confirm: gets the plan before anything is signed; raises to stop.
         progress: gets (samples sent, samples in all).
+        note: is told of an encoding other than UTF-8.
 
     Raises:
         BadInput: the file, or all of its rows, cannot be used.
@@ -157,22 +163,22 @@ def contribute(
             f"A batch of {request.batch_size} samples is not possible.",
             hint=f"Choose --batch-size from 1 to {MAX_BATCH_SAMPLES}.",
         )
-    rows = read_rows(request.file)
-    account = acting_account(workspace, request.account)
-    model = find_model(workspace, request.model, unverified=request.unverified)
-    if not request.unverified:
-        is_ours(workspace.chain, model.address)
-    with workspace.sending(account.address):
-        before = _Before(workspace, account.address, model)
-        if not request.dry_run:
-            before.settle_mined()
-        sender = BatchSender(workspace, request.batch_size, account.address, model)
-        plan, candidates = _plan(workspace, request, account, model, rows, sender, before)
-        if not request.dry_run and (candidates or plan.unfinished):
-            confirm(plan)
-            key = unlock(workspace, account, password)
-            before.send_again()
-            sender.send_all(key, candidates, plan.gas_price_wei * GAS_PRICE_RISE, progress)
+    with open_rows(request.file, note=note) as rows:
+        account = acting_account(workspace, request.account)
+        model = find_model(workspace, request.model, unverified=request.unverified)
+        if not request.unverified:
+            is_ours(workspace.chain, model.address)
+        with workspace.sending(account.address):
+            before = _Before(workspace, account.address, model)
+            if not request.dry_run:
+                before.settle_mined()
+            sender = BatchSender(workspace, request.batch_size, account.address, model)
+            plan, candidates = _plan(workspace, request, account, model, rows, sender, before)
+            if not request.dry_run and (candidates or plan.unfinished):
+                confirm(plan)
+                key = unlock(workspace, account, password)
+                before.send_again()
+                sender.send_all(key, candidates, plan.gas_price_wei * GAS_PRICE_RISE, progress)
     return Contribution(plan, (*before.batches, *sender.batches), (*plan.skipped, *sender.skipped))
 
 
@@ -239,19 +245,22 @@ def _plan(
     request: ContributeRequest,
     account: ActingAccount,
     model: HostedModel,
-    rows: Sequence[Row],
+    rows: Iterable[Row],
     sender: BatchSender,
     before: _Before,
 ) -> tuple[ContributionPlan, list[Candidate]]:
     chain = workspace.chain
     featurized = list(
         featurize(
-            rows[: request.limit],
+            islice(rows, request.limit),
             model.spec,
             text_column=request.text_column,
             label_column=request.label_column,
         )
     )
+    checks = DataChecks()
+    for row in featurized:
+        checks.add(row)
     usable = [row for row in featurized if isinstance(row, FeaturizedRow)]
     unusable = [row for row in featurized if isinstance(row, Skipped)]
     if not usable:
@@ -291,6 +300,7 @@ def _plan(
         unfinished=len(before.unfinished()),
         already=already,
         skipped=skipped,
+        findings=checks.findings(),
         batches=-(-len(candidates) // request.batch_size),
         deposit_at_most_wei=deposit_at_most_wei,
         fee_estimate_wei=fee_estimate_wei,
@@ -330,7 +340,7 @@ def _choose(
         times_seen[row.key] = occurrence + 1
         first = first_seen.setdefault(row.key, row.number)
         if occurrence and not allow_duplicates:
-            repeated.append(Skipped(row.number, f"repeats row {first}"))
+            repeated.append(Skipped(row.number, f"repeats row {first}", "repeat"))
         elif (row.key, occurrence) in known:
             already += (row.key, occurrence) not in recovered  # those count as contributed now
         else:

@@ -273,24 +273,28 @@ def _write_weights(
         steps.append(_send(workspace, key, model, "weights", "writeWeights", first, chunk))
 
 
-def pretrained_words(file: Path, spec: FeatureSpec, params: ModelParams) -> list[int]:
+def pretrained_words(
+    file: Path, spec: FeatureSpec, params: ModelParams, *, note: Callable[[str], None] = lambda _: None
+) -> list[int]:
     """Words to start a model with.
 
     Args:
-        file: an .npz of this type of model, or labelled rows (csv, jsonl, parquet) to train on, in order.
+        file: an .npz of this type of model, or labelled rows (csv, jsonl, parquet ...) to train on, in order.
         spec: the feature spec.
         params: the shape of the model.
+        note: is told of an encoding other than UTF-8.
 
     Raises:
         BadInput: the file is neither, or no row of it can be used.
     """
     from dcai_cli.features.featurize import FeaturizedRow, Skipped, featurize
-    from dcai_cli.features.readers import read_rows
+    from dcai_cli.features.readers import open_rows
     from dcai_cli.models.pretrain import read_weights, words_from_samples
 
     if file.suffix == ".npz":
         return read_weights(file, params)
-    rows = list(featurize(read_rows(file), spec))
+    with open_rows(file, note=note) as opened:
+        rows = list(featurize(opened, spec))
     usable = [row.sample for row in rows if isinstance(row, FeaturizedRow)]
     if not usable:
         reason = next(row.reason for row in rows if isinstance(row, Skipped))

@@ -6,15 +6,16 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcai_cli.domain import Row
 from dcai_cli.errors import BadInput, UsageError
 from dcai_cli.features.featurize import FeaturizedRow, Skipped, featurize
-from dcai_cli.features.readers import json_cells, read_rows
+from dcai_cli.features.readers import Source, json_cells, open_rows, read_rows
 from dcai_cli.files import write_atomically
 from dcai_cli.services.models import HostedModel, find_model, snapshot
 
@@ -116,7 +117,12 @@ def _cells(text: str, spec: FeatureSpec) -> tuple[dict[str, str], str]:
 
 
 def predict_file(
-    workspace: Workspace, file: Path, *, model: str | None = None, text_column: str | None = None
+    workspace: Workspace,
+    file: Source | Path,
+    *,
+    model: str | None = None,
+    text_column: str | None = None,
+    note: Callable[[str], None] = lambda _: None,
 ) -> tuple[HostedModel, list[Row], list[Prediction]]:
     """Predict every row of a file.
 
@@ -124,7 +130,7 @@ def predict_file(
         The model, the rows, and a prediction for each.
     """
     hosted = find_model(workspace, model)
-    rows = read_rows(file)
+    rows = read_rows(file, note=note)
     featurized = list(featurize(rows, hosted.spec, text_column=text_column, with_labels=False))
     classes = _classes(workspace, hosted, featurized)
     predictions = [
@@ -166,12 +172,13 @@ def write_predictions(path: Path, rows: Sequence[Row], predictions: Sequence[Pre
 
 def evaluate_file(
     workspace: Workspace,
-    file: Path,
+    file: Source | Path,
     *,
     model: str | None = None,
     text_column: str | None = None,
     label_column: str | None = None,
     skip: int = 0,
+    note: Callable[[str], None] = lambda _: None,
 ) -> Evaluation:
     """Measure a model on labelled rows.
 
@@ -182,14 +189,18 @@ def evaluate_file(
         text_column: column of the text, over the spec's.
         label_column: column of the label, over the spec's.
         skip: leave out so many rows at the start: those that the model was trained on.
+        note: is told of an encoding other than UTF-8.
 
     Raises:
         BadInput: no row can be predicted.
     """
     hosted = find_model(workspace, model)
-    featurized = list(
-        featurize(read_rows(file)[skip:], hosted.spec, text_column=text_column, label_column=label_column)
-    )
+    with open_rows(file, note=note) as rows:
+        featurized = list(
+            featurize(
+                islice(rows, skip, None), hosted.spec, text_column=text_column, label_column=label_column
+            )
+        )
     classes = _classes(workspace, hosted, featurized)
     if not classes:
         first = next((f"; row {row.row}: {row.reason}" for row in featurized if isinstance(row, Skipped)), "")

@@ -58,9 +58,9 @@ def test_unusable_rows_are_skipped_with_reasons_in_order() -> None:
     results = list(featurize(rows, SPEC))
     assert [row.number for row in results if isinstance(row, FeaturizedRow)] == [1, 5]
     assert [row for row in results if isinstance(row, Skipped)] == [
-        Skipped(2, "the text is empty"),
-        Skipped(3, "no features: the text has no word of two or more letters or digits"),
-        Skipped(4, "unknown label 'eggs'; the model knows ham, spam"),
+        Skipped(2, "the text is empty", "empty"),
+        Skipped(3, "no features: the text has no word of two or more letters or digits", "no-sample"),
+        Skipped(4, "unknown label 'eggs'; the model knows ham, spam", "unknown-label"),
     ]
 
 
@@ -70,8 +70,8 @@ def test_bad_cells_of_tables_are_skipped_with_the_column() -> None:
     rows = [Row(at, {"sex": sex, "age": age}) for at, (sex, age) in enumerate(cells, start=1)]
     results = list(featurize(rows, TABLE, with_labels=False))
     assert results[:2] == [
-        Skipped(1, "column 'age': 'old' is not a number"),
-        Skipped(2, "no features: every cell is empty"),
+        Skipped(1, "column 'age': 'old' is not a number", "no-sample"),
+        Skipped(2, "no features: every cell is empty", "empty"),
     ]
     assert isinstance(results[2], FeaturizedRow)
 

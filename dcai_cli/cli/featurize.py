@@ -1,0 +1,169 @@
+"""dcai featurize: what a file's rows become, without sending anything."""
+
+from __future__ import annotations
+
+import json as json_format
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+
+import typer
+
+from dcai_cli.cli import options
+from dcai_cli.cli.output import Output, print_long_document, stdout
+
+if TYPE_CHECKING:
+    from dcai_cli.features.featurize import Skipped
+    from dcai_cli.services.featurize import FeaturizedSample
+
+HEX_SHOWN = 32
+"""Hexadecimal digits of a payload shown to people; --json and --output have all."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command(
+        "featurize",
+        epilog="Example: dcai featurize reviews.csv --spec spec.json --limit 3. Exit codes: 0, 2, 13, 15 "
+        "(bad file or spec), 17.",
+    )(featurize)
+
+
+def featurize(
+    file: Annotated[Path, typer.Argument(help=f"Rows: {options.DATA}", readable=False)],
+    *,
+    spec: Annotated[
+        str,
+        typer.Option("--spec", "-s", help="A feature spec (a file of JSON), or a model, by name or address."),
+    ],
+    output_file: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Write one JSON object a row into this file.", readable=False),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Read so many rows at most.")] = None,
+    text_column: Annotated[str | None, typer.Option(help="Column of the text.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Column of the label.")] = None,
+    no_labels: Annotated[bool, typer.Option("--no-labels", help="Read no labels; each is 0.")] = False,
+    format: options.Format = None,
+    encoding: options.Encoding = None,
+    rpc_url: options.RpcUrl = None,
+    chain_id: options.ChainId = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Show what each row of a file becomes: its features, the bytes sent, and what is read back from them."""
+    from dcai_cli.files import write_atomically
+    from dcai_cli.services.featurize import featurized_samples, find_spec
+
+    output = Output("featurize", json=json, quiet=quiet)
+    found = find_spec(spec, lambda: options.open_workspace(rpc_url=rpc_url, chain_id=chain_id))
+    with featurized_samples(
+        options.data_source(file, format, encoding),
+        found,
+        limit=limit,
+        text_column=text_column,
+        label_column=label_column,
+        with_labels=not no_labels,
+        note=output.note,
+    ) as rows:
+        tally = _Tally()
+        if output_file is not None:
+            with _kept(tally.count(rows)) as lines:
+                write_atomically(output_file, lines, mode=0o644)
+            output.result(
+                {"output": str(output_file), **tally.data()},
+                lambda _: output.note(f"{tally.text()} in {output_file}"),
+            )
+        elif json:
+            _print_json(rows, tally)
+        else:
+            console = stdout()
+            for row in tally.count(rows):
+                console.print(_line(row))
+            output.note(tally.text())
+
+
+@dataclass(slots=True)
+class _Tally:
+    """How many rows went by.
+
+    Args:
+        samples: rows that gave a sample.
+        skipped: rows that gave none.
+        cut: rows that lost features.
+        payload_bytes: bytes of all samples.
+    """
+
+    samples: int = 0
+    skipped: int = 0
+    cut: int = 0
+    payload_bytes: int = 0
+
+    def count(self, rows: Iterable[FeaturizedSample | Skipped]) -> Iterator[FeaturizedSample | Skipped]:
+        from dcai_cli.features.featurize import Skipped
+
+        for row in rows:
+            if isinstance(row, Skipped):
+                self.skipped += 1
+            else:
+                self.samples += 1
+                self.cut += row.cut
+                self.payload_bytes += len(row.payload)
+            yield row
+
+    def data(self) -> dict[str, Any]:
+        return {
+            "rows": self.samples + self.skipped,
+            "skipped": self.skipped,
+            "cut": self.cut,
+            "payload_bytes": self.payload_bytes,
+        }
+
+    def text(self) -> str:
+        return f"{self.samples} samples of {self.payload_bytes:,} bytes, {self.skipped} rows skipped"
+
+
+def _print_json(rows: Iterable[FeaturizedSample | Skipped], tally: _Tally) -> None:
+    """Print a document once all rows are known to be good."""
+    with _kept(tally.count(rows)) as lines:
+        items = (line.decode("ascii").removesuffix("\n") for line in lines)
+        print_long_document("featurize", data=tally.data(), name="samples", items=items)
+
+
+@contextmanager
+def _kept(rows: Iterable[FeaturizedSample | Skipped]) -> Iterator[BinaryIO]:
+    """The rows as lines of JSON in a temporary file: they need not fit in memory."""
+    with tempfile.TemporaryFile() as file:
+        for row in rows:
+            file.write(json_format.dumps(_item(row)).encode("ascii") + b"\n")
+        file.seek(0)
+        yield file
+
+
+def _item(row: FeaturizedSample | Skipped) -> dict[str, Any]:
+    from dcai_cli.features.featurize import Skipped
+
+    if isinstance(row, Skipped):
+        return {"row": row.row, "skipped": row.reason}
+    return {
+        "row": row.row,
+        "label": row.label,
+        "indices": row.vector.indices,
+        "values": row.vector.values,
+        "cut": row.cut,
+        "payload": row.payload.hex(),
+    }
+
+
+def _line(row: FeaturizedSample | Skipped) -> str:
+    from dcai_cli.features.featurize import Skipped
+
+    if isinstance(row, Skipped):
+        return f"{row.row}  skipped: {row.reason}"
+    payload = row.payload.hex()
+    shown = payload if len(payload) <= HEX_SHOWN else f"{payload[:HEX_SHOWN]}..."
+    label = "" if row.label is None else f"{row.label}  "
+    return f"{row.row}  {label}{len(row.vector.indices)} features  {shown}"

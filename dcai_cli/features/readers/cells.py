@@ -1,0 +1,97 @@
+"""Typed values to cells: one documented string for each, the same on every machine."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dcai_cli.errors import BadInput
+
+_HINT_JSONL = 'Each line holds one JSON object, such as {"text": "hello", "label": "ham"}.'
+
+Cells = dict[str, str]
+"""Column name to cell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One file that was opened: its columns, and its rows as often as they are wanted.
+
+    Args:
+        columns: names in the order of the file.
+        read: starts at the first row; raises BadInput at the row that is at fault.
+    """
+
+    columns: tuple[str, ...]
+    read: Callable[[], Iterator[Cells]]
+
+
+def cell_text(value: object) -> str:
+    """Write a typed value as a cell (docs/feature-spec.md, "Cells").
+
+    >>> [cell_text(value) for value in (None, True, 1.50, b"a", [1, {"b": None}])]
+    ['', 'true', '1.5', '61', '[1,{"b":null}]']
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        return value.hex()
+    if value is None:
+        return ""
+    if isinstance(value, bool | int | float | list | dict):
+        return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=cell_text)
+    return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)
+
+
+def json_cells(where: str, content: str) -> Cells:
+    """Read one JSON object as a row of cells.
+
+    Args:
+        where: what the content is, for messages.
+        content: JSON.
+
+    Raises:
+        BadInput: it is no JSON object, has a key twice, or is not valid Unicode.
+    """
+    try:
+        fields = json.loads(content, object_pairs_hook=_unique_keys)
+        cells = (
+            {name: cell_text(value) for name, value in fields.items()} if isinstance(fields, dict) else None
+        )
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{where}: {error}.", hint=_HINT_JSONL) from error
+    if cells is None:
+        raise BadInput(f"{where}: this is not a JSON object.", hint=_HINT_JSONL)
+    try:
+        "".join([*cells, *cells.values()]).encode()
+    except UnicodeEncodeError as error:
+        raise BadInput(
+            f"{where}: half of a surrogate pair is not valid Unicode.", hint=_HINT_JSONL
+        ) from error
+    return cells
+
+
+def check_columns(where: str, names: Sequence[str]) -> None:
+    """Refuse columns that cannot be told apart.
+
+    Raises:
+        BadInput: a column has no name, or that of another.
+    """
+    for position, name in enumerate(names, start=1):
+        if not name.strip():
+            raise BadInput(f"{where}: column {position} has no name.", hint="Name every column.")
+    for name, times in Counter(names).items():
+        if times > 1:
+            raise BadInput(
+                f"{where}: column {name!r} stands twice in the header.", hint="Rename one of them."
+            )
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return fields

@@ -1,0 +1,299 @@
+"""What a user names as data, opened: a file, a folder, standard input, a data set of the Hub."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from dcai_cli.domain import Row
+from dcai_cli.errors import BadInput, UsageError
+from dcai_cli.features.readers.cells import Cells, Table
+from dcai_cli.features.readers.compression import CHUNK_BYTES, SUFFIXES, open_unpacked
+from dcai_cli.features.readers.encodings import check_encoding, find_encoding, verify_encoding
+from dcai_cli.features.readers.formats import (
+    LABEL_COLUMN,
+    TEXT_COLUMN,
+    open_csv,
+    open_jsonl,
+    open_lines,
+)
+from dcai_cli.features.readers.hub import PREFIX, open_hub
+from dcai_cli.features.readers.tables import open_arrow, open_parquet
+
+_TEXTS = ("csv", "tsv", "jsonl", "txt")
+_TABLES = {"parquet": open_parquet, "arrow": open_arrow}
+FORMATS = (*_TEXTS, *_TABLES)
+"""Formats of files, by the endings of their names."""
+
+STDIN = "-"
+_HINT_FORMATS = "Use csv, tsv, jsonl, txt, parquet or arrow, each also with .gz, .bz2, .xz or .zst."
+
+Note = Callable[[str], None]
+"""Gets a line for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Data as a user names it.
+
+    Args:
+        place: a file, a folder, "-" for standard input, or hf:owner/name[:split].
+        format: one of FORMATS, over the ending of the name.
+        encoding: of a text, over what its bytes say.
+    """
+
+    place: str
+    format: str | None = None
+    encoding: str | None = None
+
+    def __str__(self) -> str:
+        return "standard input" if self.place == STDIN else self.place
+
+
+class RowSource:
+    """Rows of opened data, as often as they are wanted; use it as a context manager.
+
+    Args:
+        name: what the data is called in messages.
+        table: columns and cells.
+        parts: what is to be closed.
+    """
+
+    def __init__(self, name: str, table: Table, parts: ExitStack) -> None:
+        self.name = name
+        self.columns = table.columns
+        self._table = table
+        self._parts = parts
+
+    def __iter__(self) -> Iterator[Row]:
+        """The rows from the first on, numbered from 1.
+
+        Raises:
+            BadInput: a row cannot be read, or there is none.
+        """
+        number = 0
+        with _told(self.name):
+            for number, cells in enumerate(self._table.read(), start=1):
+                yield Row(number, cells)
+        if not number:
+            raise BadInput(f"{self.name} has no rows.", hint="Put at least one row of data into it.")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._parts.close()
+
+
+def open_rows(source: Source | Path, *, note: Note = lambda _: None) -> RowSource:
+    """Open data for its rows; one part of it is in memory at a time.
+
+    Args:
+        source: where the rows are.
+        note: is told of an encoding other than UTF-8.
+
+    Returns:
+        At least one row; all have the same columns in the same order. Blank lines do not count as rows.
+
+    Raises:
+        UsageError: the source cannot be meant so.
+        BadInput: it cannot be read as what its name says; the message names row and line, if any. A fault
+            further down is raised when its row is reached.
+    """
+    if isinstance(source, Path):
+        source = Source(source.as_posix())
+    if source.encoding is not None:
+        check_encoding(source.encoding)
+    if source.format is not None and source.format not in FORMATS:
+        raise UsageError(f"There is no format {source.format!r}.", hint=f"Choose {', '.join(FORMATS)}.")
+    with ExitStack() as parts:
+        with _told(str(source)):
+            table = _open(source, _Opening(source, note, parts))
+        for _ in RowSource(str(source), table, parts):  # at least one, or its fault before anything is done
+            break
+        return RowSource(str(source), table, parts.pop_all())
+
+
+def read_rows(source: Source | Path, *, note: Note = lambda _: None) -> list[Row]:
+    """Read all rows into memory, as `open_rows` gives them.
+
+    Raises:
+        UsageError: the source cannot be meant so.
+        BadInput: it cannot be read as what its name says; the message names row and line, if any.
+    """
+    with open_rows(source, note=note) as rows:
+        return list(rows)
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """Say of a file what the operating system refused."""
+    try:
+        yield
+    except OSError as error:
+        raise BadInput(
+            f"{name} cannot be read: {error.strerror or error}.", hint="Check the file and its permissions."
+        ) from error
+    except UnicodeError as error:  # its encoding was checked before
+        raise BadInput(f"{name} was changed while it was read.", hint="Try again.") from error
+
+
+def _open(source: Source, opening: _Opening) -> Table:
+    if source.place.startswith(PREFIX):
+        return open_hub(source.place)
+    if source.place == STDIN:
+        if source.format not in _TEXTS:
+            raise UsageError(
+                "What comes from standard input has no name that says its format.",
+                hint=f"Add --format with {', '.join(_TEXTS[:-1])} or {_TEXTS[-1]}.",
+            )
+        return opening.table(opening.spool(sys.stdin.buffer), "", source.format, str(source))
+    path = Path(source.place)
+    if not path.exists():
+        raise BadInput(f"There is no file {path}.", hint="Check the name and the folder.")
+    if path.is_dir():
+        return opening.folder(path)
+    return opening.file(path)
+
+
+class _Opening:
+    """Opens one source: how its parts are read, and what is to be told and closed.
+
+    Args:
+        source: the source.
+        note: is told of encodings.
+        parts: gets what is to be closed.
+    """
+
+    def __init__(self, source: Source, note: Note, parts: ExitStack) -> None:
+        self._source = source
+        self._note = note
+        self._parts = parts
+        self._noted: set[str] = set()
+
+    def file(self, path: Path) -> Table:
+        """A file; what is no regular file, such as a named pipe, can be read once only and is kept."""
+        packed, form = self._suffixes(path)
+        if path.is_file():
+            return self.table(path, packed, form, str(path))
+        with path.open("rb") as pipe:
+            return self.table(self.spool(pipe), packed, form, str(path))
+
+    def table(self, path: Path, packed: str, form: str, name: str) -> Table:
+        """A regular file of a known format."""
+        if form in _TABLES:
+            if packed:  # these are read here and there, so they are unpacked as a whole
+                with open_unpacked(path, packed, name) as file:
+                    path = self.spool(file)
+            return _TABLES[form](path, name)
+        encoding = self._encoding(path, packed, name)
+
+        def open_text(newline: str) -> io.TextIOWrapper:
+            return io.TextIOWrapper(open_unpacked(path, packed, name), encoding, newline=newline)
+
+        if form == "jsonl":
+            return open_jsonl(open_text, name)
+        if form == "txt":
+            return open_lines(open_text, name)
+        return open_csv(open_text, name, {"csv": ",", "tsv": "\t"}[form])
+
+    def spool(self, stream: BinaryIO | io.BufferedReader) -> Path:
+        """Keep a stream in a temporary file until the source is closed."""
+        folder = self._parts.enter_context(tempfile.TemporaryDirectory(prefix="dcai-"))
+        path = Path(folder) / "rows"
+        with path.open("wb") as file:
+            shutil.copyfileobj(stream, file, CHUNK_BYTES)
+        return path
+
+    def folder(self, path: Path) -> Table:
+        """A folder: files of one format, or a folder of texts for each label; hidden ones do not count."""
+        entries = _entries(path)
+        if not entries:
+            raise BadInput(f"{path} is an empty folder.", hint="Put files into it.")
+        folders = [entry for entry in entries if entry.is_dir()]
+        if folders and len(folders) < len(entries):
+            raise BadInput(
+                f"{path} holds files and folders.", hint="Keep files, or one folder for each label, in it."
+            )
+        return self._labelled(folders) if folders else self._same_files(path, entries)
+
+    def _same_files(self, path: Path, files: Sequence[Path]) -> Table:
+        forms = {self._suffixes(file)[1]: file for file in files}
+        if len(forms) > 1:
+            names = " and ".join(sorted(str(file.name) for file in forms.values())[:2])
+            raise BadInput(f"{path} holds files of several formats: {names}.", hint="Keep one format in it.")
+        tables = [self.file(file) for file in files]
+        known = [table for table in tables if table.columns]
+        for file, table in zip(files, tables, strict=True):
+            if table.columns and set(table.columns) != set(known[0].columns):
+                raise BadInput(
+                    f"{file} has other columns than {files[0]}: {', '.join(table.columns)}.",
+                    hint="All files of a folder have the same columns.",
+                )
+        columns = known[0].columns if known else ()
+
+        def read() -> Iterator[Cells]:
+            for cells in chain.from_iterable(table.read() for table in tables):
+                yield {name: cells[name] for name in columns}
+
+        return Table(columns, read)
+
+    def _labelled(self, folders: Sequence[Path]) -> Table:
+        """A folder for each label: every file in it is one document, as the field's review sets have them."""
+        files = [(folder.name, file) for folder in folders for file in _entries(folder)]
+        for _, file in files:
+            if file.is_dir() or self._suffixes(file)[1] != "txt":
+                raise BadInput(
+                    f"{file} is not a text file.",
+                    hint="A folder for a label holds .txt files and nothing else.",
+                )
+
+        def read() -> Iterator[Cells]:
+            for label, file in files:
+                yield {TEXT_COLUMN: self._document(file), LABEL_COLUMN: label}
+
+        return Table((TEXT_COLUMN, LABEL_COLUMN), read)
+
+    def _document(self, path: Path) -> str:
+        packed, _ = self._suffixes(path)
+        encoding = self._encoding(path, packed, str(path))
+        with io.TextIOWrapper(open_unpacked(path, packed, str(path)), encoding, newline="") as text:
+            return text.read()
+
+    def _encoding(self, path: Path, packed: str, name: str) -> str:
+        def open_bytes() -> io.BufferedReader:
+            return open_unpacked(path, packed, name)
+
+        if self._source.encoding is not None:
+            return verify_encoding(open_bytes, name, self._source.encoding)
+        encoding = find_encoding(open_bytes, name)
+        if not encoding.startswith("utf-8") and encoding not in self._noted:
+            self._noted.add(encoding)  # a folder may hold thousands of such files
+            self._note(f"{name} is not UTF-8; it is read as {encoding} (another one: --encoding NAME)")
+        return encoding
+
+    def _suffixes(self, path: Path) -> tuple[str, str]:
+        """The compression and the format of a file, by its name."""
+        name = path.name.lower()
+        packed = next((suffix for suffix in SUFFIXES if name.endswith(suffix)), "")
+        form = self._source.format or name.removesuffix(packed).rpartition(".")[2]
+        if form not in FORMATS or (self._source.format is None and "." not in name.removesuffix(packed)):
+            raise BadInput(f"{path} is of a kind that cannot be read.", hint=_HINT_FORMATS)
+        return packed, form
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(
+        (entry for entry in folder.iterdir() if not entry.name.startswith(".")), key=lambda entry: entry.name
+    )

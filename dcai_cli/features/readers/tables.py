@@ -1,0 +1,98 @@
+"""Binary tables to rows: parquet and arrow (IPC file and stream), batch by batch through pyarrow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dcai_cli.errors import BadInput
+from dcai_cli.features.readers.cells import Cells, Table, cell_text, check_columns
+
+_BATCH_ROWS = 1024
+_BUFFER_BYTES = 2**20
+_ARROW_MAGIC = b"ARROW1"
+
+
+def open_parquet(path: Path, name: str) -> Table:
+    """Open a parquet file by its schema.
+
+    Raises:
+        BadInput: it is no parquet file, or has columns that cannot be told apart.
+    """
+    return _open(lambda: _parquet_batches(path), name, "parquet")
+
+
+def open_arrow(path: Path, name: str) -> Table:
+    """Open an arrow file, or a file that holds an arrow stream, by its schema.
+
+    Raises:
+        BadInput: it is neither, or has columns that cannot be told apart.
+    """
+    return _open(lambda: _arrow_batches(path), name, "arrow")
+
+
+def batch_cells(batch: Any) -> Iterator[Cells]:  # noqa: ANN401 - pyarrow has no types
+    """The rows of a record batch or table of pyarrow."""
+    for row in batch.to_pylist():
+        yield {name: cell_text(value) for name, value in row.items()}
+
+
+def _open(batches: Callable[[], Any], name: str, kind: str) -> Table:
+    with _told(name, kind), batches() as (names, _):
+        columns = tuple(names)
+    check_columns(name, columns)
+
+    def read() -> Iterator[Cells]:
+        with _told(name, kind), batches() as (_, found):
+            for batch in found:
+                yield from batch_cells(batch)
+
+    return Table(columns, read)
+
+
+@contextmanager
+def _told(name: str, kind: str) -> Iterator[None]:
+    """Say of a broken file what pyarrow says; it raises errors of many kinds for them."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
+        problem = " ".join(str(error).split()).rstrip(".")
+        raise BadInput(
+            f"{name} is not a whole {kind} file: {problem}.", hint="Make or download it again."
+        ) from error
+
+
+@contextmanager
+def _parquet_batches(path: Path) -> Iterator[tuple[list[str], Iterable[Any]]]:
+    import pyarrow.parquet as pq
+
+    # Without the buffer a row group would be read as a whole.
+    with pq.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER_BYTES) as file:
+        yield file.schema_arrow.names, file.iter_batches(_BATCH_ROWS)
+
+
+@contextmanager
+def _arrow_batches(path: Path) -> Iterator[tuple[list[str], Iterable[Any]]]:
+    import pyarrow as pa
+
+    with path.open("rb") as file:
+        is_file = file.read(len(_ARROW_MAGIC)) == _ARROW_MAGIC
+    with pa.OSFile(str(path)) as file:
+        if is_file:
+            with pa.ipc.open_file(file) as reader:
+                count = reader.num_record_batches
+                yield reader.schema.names, _slices(reader.get_batch(at) for at in range(count))
+        else:
+            with pa.ipc.open_stream(file) as reader:
+                yield reader.schema.names, _slices(reader)
+
+
+def _slices(batches: Iterable[Any]) -> Iterator[Any]:
+    """Cut batches that are large: their rows as Python values take much more than the batch does."""
+    for batch in batches:
+        for first in range(0, batch.num_rows, _BATCH_ROWS):
+            yield batch.slice(first, _BATCH_ROWS)

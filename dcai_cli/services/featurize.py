@@ -1,0 +1,119 @@
+"""Featurizing a file without a model on a chain: what each row would send, and back again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dcai_cli.errors import BadInput, DcaiError
+from dcai_cli.features.featurize import FeaturizedRow, Skipped, featurize
+from dcai_cli.features.payload import decode_payload, encode_sample
+from dcai_cli.features.readers import Source, open_rows
+from dcai_cli.features.spec import FeatureSpec
+
+if TYPE_CHECKING:
+    from dcai_cli.domain import Vector, Wire
+    from dcai_cli.services.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class FeaturizedSample:
+    """One row as it goes to the chain, read back from its bytes.
+
+    Args:
+        row: the row's number.
+        label: its label; None where labels are not read.
+        vector: indices and values, decoded from the payload.
+        payload: a payload of this one sample.
+        cut: whether it had more features than the spec's `max_features`.
+    """
+
+    row: int
+    label: str | None
+    vector: Vector
+    payload: bytes
+    cut: bool
+
+
+def find_spec(name: str, open_workspace: Callable[[], Workspace]) -> FeatureSpec:
+    """The feature spec that is meant: a file of JSON, or that of a model.
+
+    Args:
+        name: a file, or a model's name or address.
+        open_workspace: called only if there is no such file.
+
+    Raises:
+        BadInput: the file is no feature spec.
+        UsageError: there is neither such a file nor such a model.
+    """
+    path = Path(name)
+    if path.is_file():
+        try:
+            return FeatureSpec.from_json(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise BadInput(
+                f"{path} cannot be read: {error.strerror}.", hint="Check its permissions."
+            ) from error
+        except UnicodeDecodeError as error:
+            raise BadInput(f"{path} is not UTF-8.", hint="A feature spec is a file of JSON.") from error
+    if path.suffix == ".json":
+        raise BadInput(f"There is no file {path}.", hint="Check the name and the folder.")
+    from dcai_cli.services.models import find_model
+
+    with open_workspace() as workspace:
+        return find_model(workspace, name).spec
+
+
+@contextmanager
+def featurized_samples(
+    source: Source | Path,
+    spec: FeatureSpec,
+    *,
+    limit: int | None = None,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    with_labels: bool = True,
+    note: Callable[[str], None] = lambda _: None,
+) -> Iterator[Iterator[FeaturizedSample | Skipped]]:
+    """Open a source and featurize it row by row.
+
+    Args:
+        source: the rows.
+        spec: the feature spec.
+        limit: rows read at most.
+        text_column: column of the text, over the spec's.
+        label_column: column of the label, over the spec's.
+        with_labels: whether to read labels.
+        note: is told of an encoding other than UTF-8.
+
+    Returns:
+        For each row its sample, encoded and decoded again, or why it has none.
+
+    Raises:
+        BadInput: the source, or a column of it, cannot be used; while iterating: a row cannot be read.
+    """
+    with open_rows(source, note=note) as rows:
+        featurized = featurize(
+            islice(rows, limit),
+            spec,
+            text_column=text_column,
+            label_column=label_column,
+            with_labels=with_labels,
+        )
+        yield (
+            row if isinstance(row, Skipped) else _read_back(row, spec, spec.wire, with_labels=with_labels)
+            for row in featurized
+        )
+
+
+def _read_back(row: FeaturizedRow, spec: FeatureSpec, wire: Wire, *, with_labels: bool) -> FeaturizedSample:
+    ((label, vector),) = decode_payload(row.sample, wire)
+    if encode_sample(label, vector, wire) != row.sample or label != (row.label or 0):
+        raise DcaiError(f"Row {row.number} does not come back from its payload as it went: a fault of dcai.")
+    return FeaturizedSample(
+        row.number, spec.labels[label] if with_labels else None, vector, row.sample, row.cut
+    )
