@@ -69,7 +69,7 @@ def invoke(arguments: Sequence[str], environment: Mapping[str, str], folder: Pat
         for name, value in environment.items():
             patch.setenv(name, value)
         patch.chdir(folder)
-        patch.setattr("sys.stdin", io.StringIO(typed))
+        patch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(typed.encode()), encoding="utf-8"))
         code = run(arguments)
     return Result(code, out.getvalue(), err.getvalue())
 

@@ -19,7 +19,7 @@ ALICE = "0x5d5c99EdF529335160FF180fA141Dd4967fc00D2"
 STRANGER = "0x" + "77" * 20
 
 FILES = {
-    "latin1.csv": (b"text,label\ngood,positive\ncaf\xe9,positive\n", ["line 3", "0xe9", "not UTF-8"]),
+    "damaged.csv": (b"text,label\n\xc3\xa9,positive\ncaf\xe9,positive\n", ["line 3", "0xe9", "not UTF-8"]),
     "ragged.csv": (b"text,label\ngood,positive\ngood,positive,3\n", ["row 2", "expected 2 cells, got 3"]),
     "short.csv": (b"text,label\ngood\n", ["row 1", "expected 2 cells, got 1"]),
     "nul.csv": (b"text,label\ngood,positive\nb\0d,negative\n", ["row 2", "NUL byte"]),
@@ -29,7 +29,7 @@ FILES = {
     "other.csv": (b"body,label\ngood,positive\n", ["no column 'text'", "body, label"]),
     "unlabelled.csv": (b"text,class\ngood,positive\n", ["no column 'label'", "text, class"]),
     "no-json.jsonl": (b'{"text": "good", "label": "positive"}\n{oops\n', ["line 2"]),
-    "no-parquet.parquet": (b"PAR1", ["not a parquet file"]),
+    "no-parquet.parquet": (b"PAR1", ["not a whole parquet file"]),
     "rows.xlsx": (b"PK", ["kind that cannot be read"]),
     "unknown-labels.csv": (
         b"text,label\ngood film,good\nbad film,bad\n",
@@ -74,17 +74,22 @@ def test_a_settings_file_that_is_broken_can_be_found(dcai: Dcai) -> None:
     assert dcai.data("config", "path")["path"] == str(dcai.home / "config.toml")
 
 
-def test_a_utf_16_file_is_told_how_to_become_utf_8(dcai: Dcai) -> None:
-    """Its byte order mark gives it away."""
-    (dcai.folder / "wide.csv").write_bytes("text,label\ngood,positive\n".encode("utf-16"))
-    assert "iconv -f utf-16 -t utf-8" in dcai.error("contribute", "wide.csv")["hint"]
+def test_another_encoding_is_read_and_said(dcai: Dcai) -> None:
+    """A file of Windows-1252 is read; stderr says so, where --encoding can be heard of."""
+    (dcai.folder / "old.csv").write_bytes("text,label\ncafé film,positive\n".encode("cp1252"))
+    result = dcai("contribute", "old.csv", "--dry-run", "--json")
+    assert result.code == 0
+    assert result.document["data"]["plan"]["samples"] == 1
+    assert "old.csv is not UTF-8; it is read as cp1252" in result.err
+    assert dcai.error("contribute", "old.csv", "--dry-run", "--encoding", "utf-8")["exit_code"] == 15
 
 
-def test_a_folder_is_no_file(dcai: Dcai) -> None:
-    """A folder's name in place of a file's is refused."""
+def test_an_empty_folder_is_no_data(dcai: Dcai) -> None:
+    """A folder without files is refused."""
+    (dcai.folder / "nothing").mkdir()
     with dcai.unchanged():
-        error = dcai.error("contribute", dcai.folder, "--yes")
-    assert (error["exit_code"], error["message"]) == (15, f"{dcai.folder} is a folder.")
+        error = dcai.error("contribute", "nothing", "--yes")
+    assert (error["exit_code"], error["message"]) == (15, "nothing is an empty folder.")
 
 
 def test_a_column_that_was_named_but_is_not_there_is_refused(dcai: Dcai, films: Path) -> None:
@@ -123,6 +128,34 @@ def test_skipped_rows_are_listed_for_people_too(dcai: Dcai) -> None:
     result = dcai("contribute", file, "--yes")
     assert result.code == 0
     assert "skipped row 2: the text is empty\n" in result.out
+
+
+def test_doubtful_rows_are_found_before_money_is_spent(dcai: Dcai) -> None:
+    """A dry run counts repeats, contradictions, empty rows and strange labels, with the first row numbers."""
+    words = " ".join(f"w{number}" for number in range(3000))
+    rows = [
+        ("a good film", "positive"),
+        ("a good film", "positive"),
+        ("a good film", "negative"),
+        ("", "positive"),
+        ("so so", "neutral"),
+        ("!", "negative"),
+        (words, "negative"),
+        ("a good film", "negative"),
+    ]
+    file = dcai.write("doubtful.csv", rows)
+    with dcai.unchanged():
+        findings = dcai.data("contribute", file, "--dry-run")["findings"]
+        lines = dcai("contribute", file, "--dry-run").out
+    assert {kind: finding["count"] for kind, finding in findings.items()} == {
+        "duplicates": 2, "conflicting_labels": 2, "empty": 1, "unknown_labels": 1, "no_sample": 1, "cut": 0,
+    }  # fmt: skip
+    assert findings["duplicates"]["first"] == [{"row": 2, "earlier_row": 1}, {"row": 8, "earlier_row": 3}]
+    assert findings["conflicting_labels"]["first"][0] == {"row": 3, "earlier_row": 1}
+    assert findings["unknown_labels"]["first"] == [{"row": 5, "earlier_row": None}]
+    assert "2 rows stand with another label in an earlier row: 3 (as 1), 8 (as 1)\n" in lines
+    assert "1 rows are empty: 4\n" in lines
+    assert "more features" not in lines
 
 
 def test_a_repeated_row_is_contributed_once(dcai: Dcai) -> None:

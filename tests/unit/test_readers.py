@@ -72,9 +72,8 @@ def test_long_cells_are_read(tmp_path: Path) -> None:
         ('text,label\n"a\nb",c\nd,e,f\n', "row 2, line 4: expected 2 cells, got 3"),
         ("text,label\na,b\nc\0,d\n", "row 2, line 3: there is a NUL byte"),
         ("te\0xt,label\na,b\n", "line 1: there is a NUL byte"),
-        (b"text,label\na,b\ncaf\xe9,d\n", "line 3: byte 0xe9 at offset 18 is not UTF-8"),
+        (b"text,label\na,b\ncaf\xe9,\x81\n", "line 3: byte 0xe9 at offset 18 is not UTF-8"),
         (b"\xef\xbb\xbftext,label\ncaf\xe9,d\n", "line 2: byte 0xe9 at offset 17 is not UTF-8"),
-        ("text,label\n".encode("utf-16"), "line 1: byte 0xff at offset 0 is not UTF-8"),
         ('text,label\na,b\n"c,d\ne,f\n', "row 2, line 3: a quote is opened here and never closed"),
         ('text,label\n"a"x,b\n', "row 1, line 2: the csv is malformed"),
         ("text,label,text\na,b,c\n", "line 1: column 'text' stands twice"),
@@ -83,8 +82,7 @@ def test_long_cells_are_read(tmp_path: Path) -> None:
         ("\n\n", "is empty: it has no header"),
         ("text,label\n", "has no rows"),
         ("text,label\n\n\n", "has no rows"),
-        ("text\na\n   \nb\n", "row 2: two csv readers understand it differently"),
-        ("text\na\n   \n", "one csv reader finds 2 rows, another 1"),
+        ("text,label\na,b\n  \n", "row 2, line 3: expected 2 cells, got 1"),
     ],
 )
 def test_bad_csv_is_refused_by_row_and_line(tmp_path: Path, content: str | bytes, problem: str) -> None:
@@ -131,7 +129,8 @@ def test_jsonl_keeps_the_characters_that_python_takes_for_line_breaks(tmp_path: 
         ('{"text": "a"}\n["a"]\n', "line 2: this is not a JSON object"),
         ('{"text": "a", "text": "b"}\n', "line 1: a key stands twice"),
         ('{"text": "\\ud800"}\n', "line 1: half of a surrogate pair"),
-        (b'{"text": "a"}\n{"text": "\xe9"}\n', "line 2: byte 0xe9 at offset 24"),
+        (b'{"text": "\xc3\xa4"}\n{"text": "\xe9"}\n', "line 2: byte 0xe9 at offset 25"),
+        ('{"text": "a"}\n{"text": "\0"}\n', "line 2: there is a NUL byte"),
         ("[" * 100_000, "line 1: "),
         ("", "has no rows"),
         ("\n \n", "has no rows"),
@@ -170,14 +169,14 @@ def test_parquet_values_become_cells(tmp_path: Path) -> None:
 
 def test_bad_parquet_is_refused(tmp_path: Path) -> None:
     """A file that is no parquet, a cut one and an empty table are refused."""
-    with pytest.raises(BadInput, match="is not a parquet file"):
+    with pytest.raises(BadInput, match="is not a whole parquet file"):
         read_rows(write(tmp_path, "text.parquet", "text,label\n"))
     pq.write_table(pa.table({"text": ["a"] * 1000}), tmp_path / "whole.parquet")
-    with pytest.raises(BadInput, match="is not a parquet file"):
+    with pytest.raises(BadInput, match="is not a whole parquet file"):
         read_rows(write(tmp_path, "cut.parquet", (tmp_path / "whole.parquet").read_bytes()[:-9]))
     broken = bytearray((tmp_path / "whole.parquet").read_bytes())
     broken[4:40] = bytes(36)
-    with pytest.raises(BadInput, match=r"broken\.parquet cannot be read"):
+    with pytest.raises(BadInput, match=r"broken\.parquet is not a whole parquet file"):
         read_rows(write(tmp_path, "broken.parquet", bytes(broken)))
     pq.write_table(pa.table({"text": pa.array([], pa.string())}), tmp_path / "empty.parquet")
     with pytest.raises(BadInput, match="has no rows"):
@@ -185,17 +184,13 @@ def test_bad_parquet_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".jsonl", ".parquet", ".txt", ""])
-def test_missing_files_and_folders_are_named(tmp_path: Path, suffix: str) -> None:
-    """No such file, or a folder, is refused by its name, whatever its kind."""
+def test_missing_files_are_named(tmp_path: Path, suffix: str) -> None:
+    """No such file: it is refused by its name, whatever its kind."""
     with pytest.raises(BadInput, match=r"There is no file .*none"):
         read_rows(tmp_path / f"none{suffix}")
-    folder = tmp_path / f"folder{suffix}"
-    folder.mkdir()
-    with pytest.raises(BadInput, match="is a folder"):
-        read_rows(folder)
 
 
-@pytest.mark.parametrize("name", ["rows.txt", "rows", "rows.parquet.gz", "rows.json"])
+@pytest.mark.parametrize("name", ["rows.text", "rows", "csv", "rows.gz", "rows.json"])
 def test_other_kinds_of_files_are_refused(tmp_path: Path, name: str) -> None:
     """A file of another kind is refused, and the hint names the kinds that are read."""
     with pytest.raises(BadInput, match="kind that cannot be read") as caught:

@@ -122,7 +122,7 @@ def _hint(encoding: str) -> str:
 
 
 def _can_be_cp1252(open_bytes: Opener, chunk_bytes: int) -> bool:
-    """Whether a text that is not UTF-8 can be Windows-1252: that has all its bytes, and no accent is UTF-8."""
+    """Whether a text can be Windows-1252, which has all its bytes, and has no letter that would be UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
     with open_bytes() as file:
         while True:
