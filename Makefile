@@ -13,7 +13,7 @@ FORGE = $(firstword $(wildcard node_modules/@foundry-rs/forge-*-*/bin/forge) for
 # Analysers call `forge`.
 ANALYSIS = PATH="$(abspath $(dir $(FORGE))):$$PATH"
 
-.PHONY: help demo test test-python test-contracts deep check slither prove coverage mutants mutants-ci format artifacts bench gas gas-check clean
+.PHONY: help demo test test-python test-contracts deep check slither prove coverage mutants mutants-ci fuzz-files format artifacts bench gas gas-check clean
 
 help:  ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
@@ -77,6 +77,9 @@ mutants: node_modules/.installed  ## Change 100 operators and constants, one by 
 
 mutants-ci: node_modules/.installed  ## The first five of them.
 	$(BIN)/python -m tools.mutants --count 5 --minimum 4
+
+fuzz-files: $(VENV)/.dev  ## Read 10,000 broken files; each must end in a result or a named error.
+	$(BIN)/python -m tests.fuzz.files --count 10000
 
 format: node_modules/.installed  ## Format Python and Solidity.
 	$(BIN)/ruff check --fix --exit-zero

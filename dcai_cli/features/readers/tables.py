@@ -92,7 +92,11 @@ def _arrow_batches(path: Path) -> Iterator[tuple[list[str], Iterable[Any]]]:
 
 
 def _slices(batches: Iterable[Any]) -> Iterator[Any]:
-    """Cut batches that are large: their rows as Python values take much more than the batch does."""
+    """Cut batches that are large: their rows as Python values take much more than the batch does.
+
+    Arrow is read as it lies in the file: where offsets in it are damaged, pyarrow would read past its end.
+    """
     for batch in batches:
+        batch.validate(full=True)
         for first in range(0, batch.num_rows, _BATCH_ROWS):
             yield batch.slice(first, _BATCH_ROWS)
