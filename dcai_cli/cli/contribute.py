@@ -145,14 +145,15 @@ def _finding_lines(plan: ContributionPlan) -> list[str]:
     return lines
 
 
-def _findings_data(plan: ContributionPlan) -> dict[str, Any]:
-    return {
-        finding.kind: {
+def _findings_data(plan: ContributionPlan) -> list[dict[str, Any]]:
+    return [
+        {
+            "kind": finding.kind,
             "count": finding.count,
             "first": [{"row": example.row, "earlier_row": example.other} for example in finding.examples],
         }
         for finding in plan.findings
-    }
+    ]
 
 
 def _plan_data(plan: ContributionPlan) -> dict[str, Any]:

@@ -124,6 +124,8 @@ def test_the_tables_name_exactly_the_fields_that_are_printed(printed: Printed) -
     printed("model supersede", "films", "--none", "--yes")
     printed("contribute", "rows.csv", "--yes")
     printed("model evaluate", "rows.csv")
+    printed("featurize", "rows.csv", "--spec", "films")
+    printed("featurize", "rows.csv", "--spec", "films", "--output", "samples.jsonl")
     printed("predict", "--file", "texts.csv")
     printed("predict", "--file", "texts.csv", "--output", "predicted.csv")
     printed("refunds")

@@ -123,6 +123,6 @@ def test_the_answer_does_not_depend_on_how_a_file_is_cut() -> None:
 def answer(content: bytes, chunk_bytes: int) -> str:
     """The encoding, or the message."""
     try:
-        return find_encoding(lambda: io.BufferedReader(io.BytesIO(content)), "x", chunk_bytes=chunk_bytes)  # type: ignore[type-var]
+        return find_encoding(lambda: io.BufferedReader(io.BytesIO(content)), "x", chunk_bytes=chunk_bytes)
     except BadInput as error:
         return error.message

@@ -30,7 +30,7 @@ PROJECT = Path(__file__).parent.parent.parent
 
 def zst(data: bytes) -> bytes:
     """Pack with zstd."""
-    return pa.Codec("zstd").compress(data, asbytes=True)
+    return bytes(pa.Codec("zstd").compress(data, asbytes=True))
 
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
