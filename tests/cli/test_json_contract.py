@@ -134,6 +134,7 @@ CONTRIBUTION = {
     "rows": count,
     "contributed": count,
     "already_contributed": count,
+    "findings": [{"kind": WORDS, "count": count, "first": [{"row": count, "earlier_row": optional(count)}]}],
     "skipped": SKIPPED,
     "plan": PLAN,
     "batches": [BATCH],
@@ -164,6 +165,25 @@ CASES: dict[str, tuple[list[str], Any]] = {
             "accuracy": share,
             "classes": [{"label": WORDS, "rows": count, "precision": share, "recall": share}],
             "skipped": SKIPPED,
+        },
+    ),
+    "featurize": (
+        ["films.csv", "--spec", "films"],
+        {
+            "rows": count,
+            "skipped": count,
+            "cut": count,
+            "payload_bytes": count,
+            "samples": [
+                {
+                    "row": count,
+                    "label": WORDS,
+                    "indices": [count],
+                    "values": [count],
+                    "cut": flag,
+                    "payload": matching(r"([0-9a-f]{2})+"),
+                }
+            ],
         },
     ),
     "refunds": ([], {"items": [ITEM]}),

@@ -8,6 +8,7 @@ import gzip
 import io
 import lzma
 import os
+import struct
 import subprocess
 import sys
 import tracemalloc
@@ -113,6 +114,22 @@ def test_streams_behind_one_another_are_one_file(tmp_path: Path, suffix: str) ->
     pack = PACKERS[suffix]
     rows = read_rows(write(tmp_path, f"rows.csv{suffix}", pack(CSV) + pack(b"d,z\n")))
     assert [row.cells["text"] for row in rows] == ["a, b", "c", "d"]
+
+
+@pytest.mark.parametrize("kind", ["arrow", "stream"])
+@pytest.mark.parametrize("offset", [-5, 2**31 - 1, 2**20])
+def test_arrow_with_damaged_offsets_is_refused(tmp_path: Path, kind: str, offset: int) -> None:
+    """Offsets outside of the text would make pyarrow read memory that is not the file's."""
+    table = pa.table({"text": ["aaaaa", "bbbbb"]})
+    out = io.BytesIO()
+    new = pa.ipc.new_file if kind == "arrow" else pa.ipc.new_stream
+    with new(out, table.schema) as writer:
+        writer.write_table(table)
+    good = struct.pack("<3i", 0, 5, 10)
+    assert out.getvalue().count(good) == 1
+    bad = out.getvalue().replace(good, struct.pack("<3i", 0, 5, offset))
+    with pytest.raises(BadInput, match="is not a whole arrow file"):
+        read_rows(write(tmp_path, "rows.arrow", bad))
 
 
 def test_a_folder_of_files_is_read_by_name(tmp_path: Path) -> None:
