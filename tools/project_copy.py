@@ -11,7 +11,7 @@ from pathlib import Path
 from tools.build_artifacts import ROOT, find_forge
 
 TIMEOUT_S = 400
-"""Some changes loop for ever. Compiling and testing all takes a small part of this, unless the machine is busy."""
+"""Some changes loop for ever. Compiling and testing take a small part of this, unless the machine is busy."""
 
 
 class ProjectCopy:

@@ -130,7 +130,7 @@ def _plan_lines(plan: ContributionPlan) -> list[str]:
 
 def _finding_lines(plan: ContributionPlan) -> list[str]:
     """What is doubtful in the data: how many rows, and the first of them."""
-    from dcai_cli.features.checks import KINDS
+    from dcai_cli.features.findings import KINDS
 
     lines = []
     for finding in plan.findings:

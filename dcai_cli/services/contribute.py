@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from dcai_cli.chain.verification import is_ours
 from dcai_cli.domain import MAX_BATCH_SAMPLES
 from dcai_cli.errors import BadInput, LimitExceeded, UsageError
-from dcai_cli.features.checks import DataChecks, Finding
 from dcai_cli.features.featurize import FeaturizedRow, Skipped, featurize
+from dcai_cli.features.findings import DataChecks, Finding
 from dcai_cli.features.readers import Source, open_rows
 from dcai_cli.ledger.records import PlannedSample
 from dcai_cli.services.accounts import ActingAccount, Password, acting_account, unlock

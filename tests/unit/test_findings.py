@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dcai_cli.domain import Row
-from dcai_cli.features.checks import EXAMPLES, DataChecks, Example, Finding
 from dcai_cli.features.featurize import featurize
+from dcai_cli.features.findings import EXAMPLES, DataChecks, Example, Finding
 from dcai_cli.features.spec import FeatureSpec
 
 SPEC = FeatureSpec.text(labels=["a", "b", "c"], n_features=4096, max_features=2)
