@@ -238,7 +238,8 @@ def _spec(
     ngrams: str | None,
     counts: bool,
 ) -> FeatureSpec:
-    from dcai_cli.features.spec import FeatureSpec, tabular_spec_from_schema
+    from dcai_cli.features.schema import tabular_spec_from_schema
+    from dcai_cli.features.spec import FeatureSpec
 
     names = None if labels is None else _labels(labels)
     if kind == "tabular":

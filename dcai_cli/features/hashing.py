@@ -1,25 +1,26 @@
 """Cells to sparse integer vectors: the hashing trick, bit for bit as scikit-learn has it.
 
-Text gives the indices and counts of `HashingVectorizer(alternate_sign=False, norm=None)`, tables those of
-`FeatureHasher(input_type="string", alternate_sign=False)`; neither is imported: that takes over a second.
+Text gives the indices and counts of `HashingVectorizer(norm=None)`, or of `CountVectorizer` where the spec has
+a vocabulary; tables those of `FeatureHasher(input_type="string", alternate_sign=False)`. None of them is
+imported: that takes over a second.
 """
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 
 from dcai_cli.domain import Vector
 from dcai_cli.errors import BadInput
-from dcai_cli.features.spec import Column, FeatureSpec, is_blank, parse_number
+from dcai_cli.features.columns import Column, is_blank, parse_number
+from dcai_cli.features.spec import FeatureSpec
+from dcai_cli.features.text import CHAR_WB, WORD, text_features
 
 MAX_VALUE = 127
-"""Counts of valued models saturate here."""
+"""Counts of valued models saturate here, and at its negative."""
 
-_WORD = re.compile(r"(?u)\b\w\w+\b")
 _MASK = 0xFFFFFFFF
 _C1, _C2 = 0xCC9E2D51, 0x1B873593
 
@@ -60,7 +61,7 @@ def _scramble(block: int) -> int:
 # Words repeat (Zipf's law): a memo makes pure Python fast enough, its bound keeps memory in check.
 @lru_cache(maxsize=2**17)
 def _hash(name: str) -> int:
-    return abs(murmurhash3_x86_32(name.encode()))
+    return murmurhash3_x86_32(name.encode())
 
 
 def feature_index(name: str, n_features: int) -> int:
@@ -69,48 +70,60 @@ def feature_index(name: str, n_features: int) -> int:
     >>> feature_index("hello", 4096)
     2631
     """
-    return _hash(name) % n_features
+    return abs(_hash(name)) % n_features
 
 
 def feature_names(spec: FeatureSpec, cells: Mapping[str, str]) -> list[str]:
-    """Name the features of one row, in order and with repetitions.
+    """Name the features of one row, with repetitions, whether or not a vocabulary has them.
 
     Args:
         spec: the model's feature spec.
         cells: column name to cell; every column of the spec must be there.
 
     Raises:
-        BadInput: a numeric column holds no number.
+        BadInput: a cell is not valid Unicode, or a numeric column holds no number.
 
     >>> feature_names(FeatureSpec.text(labels=["a", "b"], n_features=256), {"text": "So, so good!"})
     ['so', 'so', 'good']
     """
     if spec.kind == "text":
-        return _text_names(spec, cells[spec.text_column])
+        text = cells[spec.text_column]
+        _check_unicode("the text", text)
+        return text_features(
+            text, analyzer=spec.analyzer, ngram_range=spec.ngram_range, lowercase=spec.lowercase
+        )
     return [_column_name(column, cells[column.name]) for column in spec.columns]
 
 
 def count_features(spec: FeatureSpec, cells: Mapping[str, str]) -> dict[int, int]:
-    """Count the features of one row by hashed index; names that collide are added.
+    """Count the features of one row by index.
+
+    Features that collide are added. With alternate_sign those with a negative hash count -1, so that a sum
+    may be negative, or 0 where features cancel each other out. Features outside the vocabulary are dropped.
 
     Returns:
-        Index to count, in no particular order: exactly what scikit-learn gives.
+        Index to count, in no particular order: exactly what scikit-learn gives, its explicit zeros included.
 
     Raises:
-        BadInput: a numeric column holds no number.
+        BadInput: a cell is not valid Unicode, or a numeric column holds no number.
     """
+    names = Counter(feature_names(spec, cells))
+    if spec.vocabulary:
+        return {spec.positions[name]: count for name, count in names.items() if name in spec.positions}
     counts: dict[int, int] = {}
-    for name, count in Counter(feature_names(spec, cells)).items():
+    for name, count in names.items():
         index = feature_index(name, spec.n_features)
-        counts[index] = counts.get(index, 0) + count
+        signed = -count if spec.alternate_sign and _hash(name) < 0 else count
+        counts[index] = counts.get(index, 0) + signed
     return counts
 
 
 def vectorize(spec: FeatureSpec, cells: Mapping[str, str]) -> Vector:
     """Turn one row into the vector that travels on the wire.
 
-    Of more than max_features features those with the highest counts stay; of equal counts, those with
-    the lower index. A valued model gets the counts, saturated at 127; otherwise every value is 1.
+    A valued model gets the counts that are not 0, cut to -127 to 127; otherwise every value is 1, also where
+    features cancel each other out. Of more than max_features indices those whose counts are farthest from 0
+    stay; of equal ones, the lower index.
 
     Args:
         spec: the model's feature spec.
@@ -124,33 +137,33 @@ def vectorize(spec: FeatureSpec, cells: Mapping[str, str]) -> Vector:
     """
     _check_not_empty(spec, cells)
     counts = count_features(spec, cells)
-    if not counts:
-        least = spec.ngram_range[0]
-        words = "no word" if least == 1 else f"fewer than {least} words"
-        raise BadInput(f"no features: the text has {words} of two or more letters or digits")
-    kept: Iterable[int] = counts
-    if len(counts) > spec.max_features:
-        kept = sorted(counts, key=lambda index: (-counts[index], index))[: spec.max_features]
+    kept = [index for index, count in counts.items() if count or not spec.valued]
+    if not kept:
+        raise BadInput(f"no features: {_why_none(spec, cells)}")
+    if len(kept) > spec.max_features:
+        kept = sorted(kept, key=lambda index: (-abs(counts[index]), index))[: spec.max_features]
     indices = tuple(sorted(kept))
     if not spec.valued:
         return Vector(indices, (1,) * len(indices))
-    return Vector(indices, tuple(min(counts[index], MAX_VALUE) for index in indices))
+    return Vector(indices, tuple(max(-MAX_VALUE, min(counts[index], MAX_VALUE)) for index in indices))
 
 
-def _text_names(spec: FeatureSpec, text: str) -> list[str]:
-    words = _WORD.findall(text.lower() if spec.lowercase else text)
-    least, greatest = spec.ngram_range
-    if greatest == 1:
-        return words
-    return [
-        " ".join(words[start : start + size])
-        for size in range(least, greatest + 1)
-        for start in range(len(words) - size + 1)
-    ]
+def _why_none(spec: FeatureSpec, cells: Mapping[str, str]) -> str:
+    """Why a text makes no features, or none that count."""
+    if feature_names(spec, cells):
+        return "nothing of the text is in the vocabulary" if spec.vocabulary else "all cancel each other out"
+    least = spec.ngram_range[0]
+    if spec.analyzer == WORD:
+        words = "no word" if least == 1 else f"fewer than {least} words"
+        return f"the text has {words} of two or more letters or digits"
+    if spec.analyzer == CHAR_WB:
+        return "the text has nothing but white space"
+    return f"the text has fewer than {least} characters"
 
 
 def _column_name(column: Column, cell: str) -> str:
     """Name a cell: `column=value`, `column=bin` for numbers, and `column=` where the cell is empty."""
+    _check_unicode(f"column {column.name!r}", cell)
     if column.type == "categorical":
         return f"{column.name}={cell}"
     if is_blank(cell):
@@ -168,3 +181,13 @@ def _check_not_empty(spec: FeatureSpec, cells: Mapping[str, str]) -> None:
             raise BadInput("the text is empty")
     elif all(is_blank(cells[column.name]) for column in spec.columns):
         raise BadInput("no features: every cell is empty")
+
+
+def _check_unicode(what: str, cell: str) -> None:
+    """Refuse half of a surrogate pair: no UTF-8 can say it, so nobody could hash it the same way."""
+    try:
+        cell.encode()
+    except UnicodeEncodeError as error:
+        raise BadInput(
+            f"{what} is not valid Unicode: half of a surrogate pair at character {error.start + 1}"
+        ) from error

@@ -37,7 +37,6 @@ _EXACT = "14.0.0"
 _SAME_BUT_FOR_NEW = frozenset({"15.0.0", "15.1.0"})
 _NEW_BELOW = 0x40000  # these two added nothing above
 _WORD = re.compile(r"(?u)\b\w\w+\b")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def lower(text: str) -> str:
@@ -74,19 +73,6 @@ def split_at_spaces(text: str) -> list[str]:
     ['to', 'be']
     """
     return _unspaced().findall(text)
-
-
-def find_surrogate(text: str) -> int | None:
-    r"""Find the first half of a surrogate pair; UTF-8 cannot carry one.
-
-    Returns:
-        Its position in the text, from 0; None where there is none.
-
-    >>> find_surrogate("ab\ud800")
-    2
-    """
-    found = _SURROGATE.search(text)
-    return None if found is None else found.start()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from dcai_cli.config import load_settings
 from dcai_cli.domain import Terms
 from dcai_cli.errors import DcaiError
-from dcai_cli.features.spec import Column, FeatureSpec
+from dcai_cli.features.columns import Column
+from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.keystore import Keystore
 from dcai_cli.services.accounts import acting_account, create_account
 from dcai_cli.services.contribute import ContributeRequest, contribute

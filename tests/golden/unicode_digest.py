@@ -1,6 +1,6 @@
 """Prints what `unicode14` makes of every code point, as SHA-256: the same on all Pythons from 3.11 on.
 
-Every code point stands alone, between letters, and where the rule of the final sigma could see it. Nothing but
+Every code point stands alone, between letters, and where the rule of the final sigma sees it. Nothing but
 the standard library is imported, so that an interpreter without our dependencies can run it:
 ``python tests/golden/unicode_digest.py``
 """

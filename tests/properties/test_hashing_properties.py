@@ -13,9 +13,10 @@ from sklearn.feature_extraction import FeatureHasher
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.utils import murmurhash3_32
 
+from dcai_cli.features.columns import Column
 from dcai_cli.features.hashing import count_features, murmurhash3_x86_32
 from dcai_cli.features.readers import read_rows
-from dcai_cli.features.spec import Column, FeatureSpec
+from dcai_cli.features.spec import FeatureSpec
 
 SIZES = st.integers(2**8, 2**24)
 RANGES = st.tuples(st.integers(1, 3), st.integers(0, 2)).map(lambda pair: (pair[0], pair[0] + pair[1]))

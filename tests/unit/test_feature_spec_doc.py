@@ -5,7 +5,7 @@ from __future__ import annotations
 import doctest
 from pathlib import Path
 
-from dcai_cli.features.spec import tabular_spec_from_schema
+from dcai_cli.features.schema import tabular_spec_from_schema
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "feature-spec.md"
 

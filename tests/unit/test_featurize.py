@@ -10,11 +10,12 @@ import pytest
 
 from dcai_cli.domain import Row
 from dcai_cli.errors import BadInput, UsageError
+from dcai_cli.features.columns import Column
 from dcai_cli.features.featurize import FeaturizedRow, Skipped, featurize
 from dcai_cli.features.hashing import feature_names
 from dcai_cli.features.payload import decode_payload
 from dcai_cli.features.readers import read_rows
-from dcai_cli.features.spec import Column, FeatureSpec
+from dcai_cli.features.spec import FeatureSpec
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "features.json").read_text())
 SPEC = FeatureSpec.text(labels=["ham", "spam"], n_features=4096)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dcai_cli.errors import BadInput
+from dcai_cli.features.columns import Column
 from dcai_cli.features.hashing import (
     count_features,
     feature_index,
@@ -12,7 +13,7 @@ from dcai_cli.features.hashing import (
     murmurhash3_x86_32,
     vectorize,
 )
-from dcai_cli.features.spec import Column, FeatureSpec
+from dcai_cli.features.spec import FeatureSpec
 
 TABLE = FeatureSpec.tabular(
     labels=["no", "yes"],

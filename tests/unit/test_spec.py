@@ -10,9 +10,18 @@ import pytest
 
 from dcai_cli.domain import Wire
 from dcai_cli.errors import BadInput
-from dcai_cli.features.spec import Column, FeatureSpec, parse_number, tabular_spec_from_schema
+from dcai_cli.features.columns import Column, parse_number
+from dcai_cli.features.schema import tabular_spec_from_schema
+from dcai_cli.features.spec import FeatureSpec
 
 TEXT = FeatureSpec.text(labels=["schlecht", "gut \U0001f600"], n_features=4096, ngram_range=(1, 2))
+VOCABULARY = FeatureSpec.text(
+    labels=["no", "yes"],
+    vocabulary=[" s\u00f3", "\u00f3 ", " "],
+    analyzer="char_wb",
+    ngram_range=(1, 3),
+    lowercase=False,
+)
 TABULAR = FeatureSpec.tabular(
     labels=["no", "yes"],
     columns=[Column("sex", "categorical"), Column("age", "numeric", ("18", "65.0"))],
@@ -37,9 +46,15 @@ bins = [-1.50, 18, "65", 1_000.0]
 def test_json_is_canonical() -> None:
     """A spec has one form: sorted keys, no spaces, every field, no escapes."""
     assert TEXT.to_json() == (
-        '{"analyzer":"word","hash":"murmur3_x86_32","kind":"text","label_column":"label",'
-        '"labels":["schlecht","gut \U0001f600"],"lowercase":true,"max_features":1024,"n_features":4096,'
-        '"ngram_range":[1,2],"seed":0,"text_column":"text","valued":false,"version":1}'
+        '{"alternate_sign":false,"analyzer":"word","hash":"murmur3_x86_32","kind":"text",'
+        '"label_column":"label","labels":["schlecht","gut \U0001f600"],"lowercase":true,"max_features":1024,'
+        '"n_features":4096,"ngram_range":[1,2],"seed":0,"text_column":"text","unicode":"14.0","valued":false,'
+        '"version":1}'
+    )
+    assert VOCABULARY.to_json() == (
+        '{"analyzer":"char_wb","kind":"text","label_column":"label","labels":["no","yes"],"lowercase":false,'
+        '"max_features":3,"n_features":3,"ngram_range":[1,3],"text_column":"text","unicode":"14.0",'
+        '"valued":false,"version":1,"vocabulary":[" s\u00f3","\u00f3 "," "]}'
     )
     assert TABULAR.to_json() == (
         '{"columns":[{"name":"sex","type":"categorical"},{"bins":["18","65.0"],"name":"age","type":"numeric"}],'
@@ -48,7 +63,7 @@ def test_json_is_canonical() -> None:
     )
 
 
-@pytest.mark.parametrize("spec", [TEXT, TABULAR], ids=["text", "tabular"])
+@pytest.mark.parametrize("spec", [TEXT, VOCABULARY, TABULAR], ids=["text", "vocabulary", "tabular"])
 def test_json_makes_a_round_trip(spec: FeatureSpec) -> None:
     """What is read is what was written, in whatever order and spacing the JSON comes."""
     assert FeatureSpec.from_json(spec.to_json()) == spec
@@ -74,7 +89,21 @@ def test_wire_says_what_payloads_may_hold() -> None:
         (TEXT, {"hash": "md5"}, "hash 'md5' is not known"),
         (TEXT, {"seed": 1}, "seed 1 is not known"),
         (TEXT, {"seed": False}, "seed False is not known"),
-        (TEXT, {"analyzer": "char"}, "analyzer 'char' is not known"),
+        (TEXT, {"analyzer": "chars"}, "analyzer 'chars' is not known"),
+        (TEXT, {"analyzer": ["char"]}, r"analyzer \['char'\] is not known"),
+        (TEXT, {"unicode": "15.0"}, "unicode '15.0' is not known; this program knows '14.0'"),
+        (TEXT, {"alternate_sign": 0}, "alternate_sign is 0; it must be true or false"),
+        (TEXT, {"vocabulary": ["a", "b"]}, "'alternate_sign' stands beside a vocabulary"),
+        (VOCABULARY, {"hash": "murmur3_x86_32"}, "'hash' stands beside a vocabulary"),
+        (VOCABULARY, {"vocabulary": []}, "the vocabulary is empty"),
+        (VOCABULARY, {"vocabulary": ["a"], "n_features": 1}, "from 2 to 16777216"),
+        (VOCABULARY, {"vocabulary": ["a", "b"]}, "n_features is 3, and the vocabulary has 2 features"),
+        (VOCABULARY, {"vocabulary": ["a", "b", "a"]}, "feature 'a' stands twice"),
+        (VOCABULARY, {"vocabulary": ["a", "b", ""]}, "a feature of the vocabulary is ''"),
+        (VOCABULARY, {"vocabulary": ["a", "b", 1]}, "a feature of the vocabulary is 1"),
+        (VOCABULARY, {"vocabulary": ["a", "b", "\ud800"]}, "valid Unicode"),
+        (VOCABULARY, {"vocabulary": "abc"}, "vocabulary is 'abc'; it must be a list"),
+        (TABULAR, {"vocabulary": ["a", "b"]}, "field 'vocabulary' is not known"),
         (TEXT, {"labels": "ab"}, "labels is 'ab'; it must be a list"),
         (TEXT, {"labels": ["a"]}, "there are 1 labels"),
         (TEXT, {"labels": [str(number) for number in range(17)]}, "there are 17 labels"),
@@ -122,12 +151,14 @@ def test_unknown_or_wrong_fields_are_refused_by_name(
         FeatureSpec.from_json(json.dumps(json.loads(spec.to_json()) | change))
 
 
-@pytest.mark.parametrize("spec", [TEXT, TABULAR], ids=["text", "tabular"])
+@pytest.mark.parametrize("spec", [TEXT, VOCABULARY, TABULAR], ids=["text", "vocabulary", "tabular"])
 def test_every_field_must_be_there(spec: FeatureSpec) -> None:
     """A spec on a chain has no defaults: a missing field is refused by name."""
     fields = json.loads(spec.to_json())
     for name in fields:
-        with pytest.raises(BadInput, match=name):
+        # Without its vocabulary a spec of text is one that hashes.
+        missing = "alternate_sign" if name == "vocabulary" else name
+        with pytest.raises(BadInput, match=missing):
             FeatureSpec.from_json(json.dumps({key: fields[key] for key in fields if key != name}))
 
 

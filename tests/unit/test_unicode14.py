@@ -122,9 +122,3 @@ def test_the_module_loads_neither_numpy_nor_tables_for_english() -> None:
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=PROJECT
     )
     assert done.stdout == "set()\n"
-
-
-def test_half_a_surrogate_pair_is_found() -> None:
-    """Its place in the text is told; whole characters outside the basic plane are none."""
-    assert unicode14.find_surrogate("\U0001f600 ok") is None
-    assert unicode14.find_surrogate("\U0001f600\udc00\ud800") == 1
