@@ -1,6 +1,6 @@
 """Cells to sparse integer vectors: the hashing trick, bit for bit as scikit-learn has it.
 
-Text gives the indices and counts of `HashingVectorizer(norm=None)`, or of `CountVectorizer` where the spec has
+Text gives the indices and counts of `HashingVectorizer(norm=None)`, or of `CountVectorizer` if the spec has
 a vocabulary; tables those of `FeatureHasher(input_type="string", alternate_sign=False)`. None of them is
 imported: that takes over a second.
 """
