@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,16 +11,14 @@ import typer
 from dcai_cli.cli import options
 from dcai_cli.cli.documents import model_data
 from dcai_cli.cli.output import Output
+from dcai_cli.cli.typed_spec import Reading, typed_spec
 from dcai_cli.domain import Terms, format_ether, parse_duration
-from dcai_cli.errors import BadInput, UsageError
+from dcai_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from dcai_cli.features.spec import FeatureSpec
     from dcai_cli.services.deploy import Deployment
-
-_HINT_LABELS = """Write for instance --labels ham,spam, or --labels '"yes, please",no'."""
 
 
 def register(models: typer.Typer) -> None:
@@ -44,8 +41,11 @@ def deploy(
         Path | None, typer.Option(help="TOML file with the columns of a tabular model.", readable=False)
     ] = None,
     n_features: Annotated[
-        int, typer.Option(min=256, max=16_777_216, help="Size of the hash space, 256 to 16777216.")
-    ] = 16_384,
+        int | None,
+        typer.Option(
+            min=256, max=16_777_216, help="Size of the hash space, 256 to 16777216; 16384 if left out."
+        ),
+    ] = None,
     max_features: Annotated[
         int | None,
         typer.Option(
@@ -56,7 +56,33 @@ def deploy(
     ] = None,
     text_column: Annotated[str | None, typer.Option(help="Column of the text; text if left out.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Column of the label; label if left out.")] = None,
-    ngrams: Annotated[str | None, typer.Option(help="Words in a feature: 1, or 1-2; 1 if left out.")] = None,
+    analyzer: Annotated[
+        str | None,
+        typer.Option(
+            help="What features are made of: word, char, or char_wb (within words); word if left out."
+        ),
+    ] = None,
+    ngrams: Annotated[
+        str | None, typer.Option(help="Words or characters in a feature, up to 8: 1, or 1-2; 1 if left out.")
+    ] = None,
+    lowercase: Annotated[
+        bool | None,
+        typer.Option("--lowercase/--no-lowercase", help="Lower-case texts first; so if left out."),
+    ] = None,
+    alternate_sign: Annotated[
+        bool, typer.Option("--alternate-sign", help="Half of the features, by their hash, count downwards.")
+    ] = False,
+    vocabulary: Annotated[
+        Path | None,
+        typer.Option(help="File of the features that count, one a line; nothing is hashed.", readable=False),
+    ] = None,
+    vocabulary_from: Annotated[
+        Path | None, typer.Option(help="Labelled rows whose most frequent features count.", readable=False)
+    ] = None,
+    vocabulary_size: Annotated[
+        int | None,
+        typer.Option(min=2, help="How many of them, with --vocabulary-from; 1000 if left out."),
+    ] = None,
     counts: Annotated[
         bool, typer.Option("--counts", help="Send counts (int8), not only which features are there.")
     ] = False,
@@ -122,7 +148,7 @@ def deploy(
     from dcai_cli.services.registry import use_registry
 
     output = Output("model deploy", json=json, quiet=quiet, yes=yes)
-    spec = _spec(
+    spec = typed_spec(
         kind,
         labels=labels,
         schema=schema,
@@ -130,8 +156,16 @@ def deploy(
         max_features=max_features,
         text_column=text_column,
         label_column=label_column,
-        ngrams=ngrams,
         counts=counts,
+        reading=Reading(
+            analyzer=analyzer,
+            ngrams=ngrams,
+            lowercase=lowercase,
+            alternate_sign=alternate_sign,
+            vocabulary=vocabulary,
+            vocabulary_from=vocabulary_from,
+            vocabulary_size=vocabulary_size,
+        ),
     )
     params = model_params(
         spec,
@@ -224,76 +258,6 @@ def _smoothing(smoothing: float) -> int:
             hint="Write for instance --smoothing 1, or --smoothing 0.5.",
         )
     return int(steps)
-
-
-def _spec(
-    kind: str,
-    *,
-    labels: str | None,
-    schema: Path | None,
-    n_features: int,
-    max_features: int | None,
-    text_column: str | None,
-    label_column: str | None,
-    ngrams: str | None,
-    counts: bool,
-) -> FeatureSpec:
-    from dcai_cli.features.schema import tabular_spec_from_schema
-    from dcai_cli.features.spec import FeatureSpec
-
-    names = None if labels is None else _labels(labels)
-    if kind == "tabular":
-        if schema is None:
-            raise UsageError("A tabular model needs its columns.", hint="Add --schema SCHEMA.toml.")
-        for_text = {"--text-column": text_column, "--label-column": label_column, "--ngrams": ngrams}
-        for option, value in for_text.items():
-            if value is not None:
-                raise UsageError(
-                    f"{option} is for text models.", hint="Leave it out; the schema names the columns."
-                )
-        return tabular_spec_from_schema(
-            schema, labels=names, n_features=n_features, max_features=max_features, valued=counts
-        )
-    if kind != "text":
-        raise UsageError(f"There is no kind {kind!r}.", hint="Choose --kind text or --kind tabular.")
-    if schema is not None:
-        raise UsageError("--schema is for tabular models.", hint="Leave it out, or add --kind tabular.")
-    if names is None:
-        raise UsageError("A text model needs its labels.", hint="Add for instance --labels ham,spam.")
-    try:
-        return FeatureSpec.text(
-            labels=names,
-            n_features=n_features,
-            max_features=max_features,
-            valued=counts,
-            text_column=text_column or "text",
-            label_column=label_column or "label",
-            ngram_range=_ngram_range(ngrams or "1"),
-        )
-    except BadInput as error:  # all of it was typed
-        raise UsageError(error.message, hint=error.hint) from None
-
-
-def _labels(text: str) -> list[str]:
-    """The labels of one row of csv; blanks around them do not count."""
-    try:
-        names = [
-            name.strip() for row in csv.reader([text], skipinitialspace=True, strict=True) for name in row
-        ]
-    except csv.Error as error:
-        raise UsageError(f"--labels {text} is no row of csv: {error}.", hint=_HINT_LABELS) from None
-    if len(names) < 2:
-        raise UsageError(
-            f"--labels {text} names {len(names)} label; a model tells 2 to 16 apart.", hint=_HINT_LABELS
-        )
-    return names
-
-
-def _ngram_range(text: str) -> tuple[int, int]:
-    low, _, high = text.partition("-")
-    if not (low.isdecimal() and (high or low).isdecimal()):
-        raise UsageError(f"{text!r} is no range of n-grams.", hint="Write --ngrams 1, or --ngrams 1-2.")
-    return int(low), int(high or low)
 
 
 def _deployment(done: Deployment) -> dict[str, Any]:

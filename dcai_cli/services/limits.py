@@ -102,7 +102,7 @@ def check_spec(spec: FeatureSpec) -> None:
     if size > MAX_SPEC_BYTES:
         raise UsageError(
             f"The feature spec has {size:,} bytes; the contracts take {MAX_SPEC_BYTES:,} at most.",
-            hint="Use fewer or shorter columns, bins and labels.",
+            hint="Use a smaller vocabulary, or fewer or shorter columns, bins and labels.",
         )
 
 
@@ -130,6 +130,11 @@ def model_params(
     """
     if model_type == PERCEPTRON and len(spec.labels) > 2:
         model_type = MULTICLASS_PERCEPTRON
+    if model_type == NAIVE_BAYES and spec.alternate_sign and spec.valued:
+        raise UsageError(
+            "naive-bayes counts, and --alternate-sign makes counts negative.",
+            hint="Leave out --alternate-sign or --counts.",
+        )
     perceptron = model_type in {PERCEPTRON, MULTICLASS_PERCEPTRON}
     bayes = model_type == NAIVE_BAYES
     try:
