@@ -136,3 +136,49 @@ def test_rows_without_a_vector_give_the_reason(spec: FeatureSpec, cells: dict[st
     with pytest.raises(BadInput) as caught:
         vectorize(spec, cells)
     assert caught.value.message.startswith(reason)
+
+
+def opposite_words() -> tuple[str, str, int]:
+    """Two words with one index of 256 and opposite signs, and that index."""
+    words = [f"w{number}" for number in range(300)]
+    up, down = next(
+        (a, b)
+        for a in words
+        for b in words
+        if feature_index(a, 256) == feature_index(b, 256)
+        and murmurhash3_x86_32(a.encode()) >= 0 > murmurhash3_x86_32(b.encode())
+    )
+    return up, down, feature_index(up, 256)
+
+
+def test_signs_that_cancel_leave_a_presence_and_no_value() -> None:
+    """Opposite features of one index are a count of 0: present without values, absent with them."""
+    up, down, index = opposite_words()
+    spec = FeatureSpec.text(labels=["a", "b"], n_features=256, alternate_sign=True)
+    valued = FeatureSpec.text(labels=["a", "b"], n_features=256, alternate_sign=True, valued=True)
+    assert count_features(spec, {"text": f"{up} {down}"}) == {index: 0}
+    assert vectorize(spec, {"text": f"{up} {down}"}).indices == (index,)
+    with pytest.raises(BadInput, match="no features: all cancel each other out"):
+        vectorize(valued, {"text": f"{up} {down}"})
+
+
+def test_signed_counts_are_cut_at_both_ends_and_chosen_by_size() -> None:
+    """Counts go from -127 to 127, and of too many those farthest from 0 stay, whatever their sign."""
+    up, down, index = opposite_words()
+    options = {"alternate_sign": True, "valued": True, "n_features": 256}
+    text = f"{down} " * 130 + f"{up} " * 2
+    spec = FeatureSpec.text(labels=["a", "b"], **options)  # type: ignore[arg-type]
+    assert vectorize(spec, {"text": text}).values == (-127,)
+    assert vectorize(spec, {"text": f"{up} " * 300}).values == (127,)
+    one = FeatureSpec.text(labels=["a", "b"], max_features=1, **options)  # type: ignore[arg-type]
+    assert vectorize(one, {"text": f"{down} {down} {down} other words other words"}).indices == (index,)
+
+
+def test_half_a_surrogate_pair_is_refused_in_texts_and_tables() -> None:
+    """What UTF-8 cannot carry has no hash; the reason says where it stands."""
+    with pytest.raises(
+        BadInput, match="the text is not valid Unicode: .* at character 3"
+    ):
+        vectorize(text_spec(), {"text": "ok\udc00 ok"})
+    with pytest.raises(BadInput, match="column 'sex' is not valid Unicode"):
+        vectorize(TABLE, {"sex": "\ud800", "age": "1"})
