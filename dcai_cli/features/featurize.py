@@ -11,9 +11,10 @@ from typing import Literal
 
 from dcai_cli.domain import Row
 from dcai_cli.errors import BadInput, UsageError
-from dcai_cli.features.hashing import count_features, vectorize
+from dcai_cli.features.columns import is_blank
+from dcai_cli.features.hashing import is_cut, vectorize
 from dcai_cli.features.payload import encode_sample, sample_units
-from dcai_cli.features.spec import FeatureSpec, is_blank
+from dcai_cli.features.spec import FeatureSpec
 
 Fault = Literal["empty", "unknown-label", "no-sample", "repeat", "too-large"]
 """Why a row gives no sample: nothing in its cells, a label of another model, cells without features or that
@@ -142,7 +143,7 @@ def _featurize_row(
         label=label,
         sample=encode_sample(label or 0, vector, wire),
         n_indices=size,
-        cut=size == spec.max_features and len(count_features(spec, row.cells)) > size,
+        cut=size == spec.max_features and is_cut(spec, row.cells),
         units=sample_units(vector, wire),
         key=hashlib.sha256(b"[%b, %b]" % (written, json.dumps(cell).encode())).digest(),
         content=hashlib.blake2b(written, digest_size=16).digest(),

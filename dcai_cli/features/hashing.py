@@ -137,7 +137,7 @@ def vectorize(spec: FeatureSpec, cells: Mapping[str, str]) -> Vector:
     """
     _check_not_empty(spec, cells)
     counts = count_features(spec, cells)
-    kept = [index for index, count in counts.items() if count or not spec.valued]
+    kept = _travelling(spec, counts)
     if not kept:
         raise BadInput(f"no features: {_why_none(spec, cells)}")
     if len(kept) > spec.max_features:
@@ -146,6 +146,16 @@ def vectorize(spec: FeatureSpec, cells: Mapping[str, str]) -> Vector:
     if not spec.valued:
         return Vector(indices, (1,) * len(indices))
     return Vector(indices, tuple(max(-MAX_VALUE, min(counts[index], MAX_VALUE)) for index in indices))
+
+
+def is_cut(spec: FeatureSpec, cells: Mapping[str, str]) -> bool:
+    """Whether a row has more features than the spec's `max_features`, so that `vectorize` drops some."""
+    return len(_travelling(spec, count_features(spec, cells))) > spec.max_features
+
+
+def _travelling(spec: FeatureSpec, counts: Mapping[int, int]) -> list[int]:
+    """The indices that may travel: no value is 0, but without values it is enough to be there."""
+    return [index for index, count in counts.items() if count or not spec.valued]
 
 
 def _why_none(spec: FeatureSpec, cells: Mapping[str, str]) -> str:

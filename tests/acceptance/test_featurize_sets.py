@@ -19,8 +19,9 @@ from sklearn.feature_extraction.text import HashingVectorizer
 
 from dcai_cli.cli.app import run
 from dcai_cli.domain import Vector
+from dcai_cli.features.columns import Column
 from dcai_cli.features.payload import decode_payload
-from dcai_cli.features.spec import Column, FeatureSpec
+from dcai_cli.features.spec import FeatureSpec
 
 N_FEATURES = 2**18
 MAX_FEATURES = 4096
@@ -40,9 +41,9 @@ TEXTS = {
     "sms_spam": TextSet("data.csv", ("ham", "spam")),
     "ag_news": TextSet("data.csv.gz", ("Business", "SciTech", "Sports", "World"), {"ngram_range": (1, 2)}),
     "trec_en": TextSet("data.csv", TREC, {"lowercase": False}),
-    # Characters suit these two: {"analyzer": "char", "ngram_range": (1, 2)}.
-    "trec_hi": TextSet("data.csv", TREC),
-    "zh_hotel": TextSet("data.csv.gz", ("neg", "pos")),
+    # Word tokens of two letters or more fail on both.
+    "trec_hi": TextSet("data.csv", TREC, {"analyzer": "char_wb", "ngram_range": (1, 3)}),
+    "zh_hotel": TextSet("data.csv.gz", ("neg", "pos"), {"analyzer": "char", "ngram_range": (1, 2)}),
 }
 IMDB_SHARDS = ("train-0.csv.gz", "test-0.csv.gz")
 TABLES = {

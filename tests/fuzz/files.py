@@ -28,9 +28,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dcai_cli.errors import BadInput, UsageError
+from dcai_cli.features.columns import Column
 from dcai_cli.features.featurize import Skipped
 from dcai_cli.features.readers import Source
-from dcai_cli.features.spec import Column, FeatureSpec
+from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.services.featurize import featurized_samples
 
 SEED = 2026
