@@ -95,7 +95,7 @@ def predict_text(
     """
     hosted = find_model(workspace, model)
     if hosted.spec.kind == "text":
-        cells, hint = {hosted.spec.text_column: text}, "Type at least one word."
+        cells, hint = {hosted.spec.text_column: text}, "Type more of it."
     else:
         cells, hint = _cells(text, hosted.spec)
     (row,) = featurize([Row(1, cells)], hosted.spec, with_labels=False)
