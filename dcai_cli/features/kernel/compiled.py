@@ -1,0 +1,583 @@
+"""The machine code of the kernel: documents in UTF-8 to sparse rows, compiled by numba on first use.
+
+Import this module only where machine code is wanted: numba takes half a second, the first compilation several.
+All compiled code stands in this one file, since numba's cache on disk notices changes of the file that holds a
+cached function and of no other.
+
+A document passes three stages, all on one small buffer that stays in the processor's cache:
+
+1. `_lower` lower-cases eight ASCII bytes at a time, decodes only what is not ASCII, and marks the bytes of word
+   characters in a bit mask.
+2. Features become stretches of the buffer: `_tokens` finds the edges of words in the mask, 64 bytes at a time;
+   `_join_words` and `_pad_words` lay out n-grams.
+3. `_mark` hashes a stretch and counts it in a table of all indices, noted in a bitmap of three levels; `_drain`
+   reads the bitmap, which gives the indices in order without a sort.
+
+numba's integers: a signed index costs a test for negative values, and uint64 with a signed integer becomes a
+float. So bytes are read by the intrinsics below, and every mask and shift is an explicit uint64.
+"""
+
+# numba compiles these functions: types stand in the docstrings, and cleverness is the point.
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, misc"
+# ruff: noqa: ANN001, ANN202
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from dcai_cli.features.kernel.tables import CASED, IGNORABLE, LOWERED, SPACE, SURROGATE, WORD
+
+WORDS, CHARACTERS, PADDED_WORDS = 0, 1, 2
+"""Analyzers: "word", "char" and "char_wb"."""
+
+PADDING = 64
+"""Bytes that the buffer of a document has behind 3/2 of the longest document: room for spaces and wide reads."""
+
+
+class Tables(NamedTuple):
+    """What the kernel knows of Unicode: flags (uint8) and lower case (int32) of every code point."""
+
+    flags: NDArray[np.uint8]
+    lower: NDArray[np.int32]
+
+
+class Settings(NamedTuple):
+    """How documents become features, as numbers."""
+
+    analyzer: int
+    least: int
+    greatest: int
+    lowercase: bool
+    alternate_sign: bool
+    n_features: int
+
+
+class Scratch(NamedTuple):
+    """Memory of one thread; all of it is zero between documents where a function says so.
+
+    Args:
+        text: uint8, the lower-cased document.
+        laid: uint8, the document as its n-grams are cut out of it.
+        mask: uint64, one bit for each byte of `text`; zero between documents.
+        edges: int32, positions in `text` or `laid`.
+        bounds: int32, for "char_wb", where words are in `edges`.
+        counts: int32, one for each index; zero between documents.
+        bitmap: uint64, one bit for each index; zero between documents.
+        summary: uint64, one bit for each word of `bitmap`; zero between documents.
+        top: uint64, one bit for each word of `summary`; zero between documents.
+    """
+
+    text: NDArray[np.uint8]
+    laid: NDArray[np.uint8]
+    mask: NDArray[np.uint64]
+    edges: NDArray[np.int32]
+    bounds: NDArray[np.int32]
+    counts: NDArray[np.int32]
+    bitmap: NDArray[np.uint64]
+    summary: NDArray[np.uint64]
+    top: NDArray[np.uint64]
+
+
+class Output(NamedTuple):
+    """Where the rows go: ends (int64) of rows, indices and counts (int32)."""
+
+    ends: NDArray[np.int64]
+    indices: NDArray[np.int32]
+    counts: NDArray[np.int32]
+
+
+U0, U1, U2, U3, U5, U6, U7 = (np.uint64(n) for n in (0, 1, 2, 3, 5, 6, 7))
+U8, U56, U63, U64 = (np.uint64(n) for n in (8, 56, 63, 64))
+_LOW7 = np.uint64(0x7F7F7F7F7F7F7F7F)
+_HIGH = np.uint64(0x8080808080808080)
+_CASE = np.uint64(0x2020202020202020)
+_UNDERSCORES = np.uint64(0x5F5F5F5F5F5F5F5F)
+_GATHER = np.uint64(0x0102040810204080)
+# Adding one of these to seven-bit bytes sets the high bit of those from a character on.
+_FROM_A, _AFTER_Z = np.uint64(0x3F3F3F3F3F3F3F3F), np.uint64(0x2525252525252525)
+_FROM_SMALL_A, _AFTER_SMALL_Z = np.uint64(0x1F1F1F1F1F1F1F1F), np.uint64(0x0505050505050505)
+_FROM_0, _AFTER_9 = np.uint64(0x5050505050505050), np.uint64(0x4646464646464646)
+
+_C1, _C2 = np.uint32(0xCC9E2D51), np.uint32(0x1B873593)
+_M3, _M4, _M5 = np.uint32(0xE6546B64), np.uint32(0x85EBCA6B), np.uint32(0xC2B2AE35)
+_SPACE_BYTE, _DOT_ABOVE = np.uint8(0x20), 0x307
+_SIGMA, _FINAL_SIGMA, _DOTTED_I = 0x3A3, 0x3C2, 0x130
+
+
+@intrinsic
+def _load32(typing, array, index):
+    """Read four bytes of a byte array at any index, little-endian; nothing checks the bounds."""
+    return types.uint32(array, types.int64), _loader(ir.IntType(32))
+
+
+@intrinsic
+def _load64(typing, array, index):
+    """Read eight bytes of a byte array at any index, little-endian; nothing checks the bounds."""
+    return types.uint64(array, types.int64), _loader(ir.IntType(64))
+
+
+@intrinsic
+def _load8(typing, array, index):
+    """Read one byte of a byte array; nothing checks the bounds."""
+    return types.uint8(array, types.int64), _loader(ir.IntType(8))
+
+
+@intrinsic
+def _store64(typing, array, index, value):
+    """Write eight bytes to a byte array at any index, little-endian; nothing checks the bounds."""
+    return types.void(array, types.int64, types.uint64), _storer(ir.IntType(64))
+
+
+@intrinsic
+def _store8(typing, array, index, value):
+    """Write one byte to a byte array; nothing checks the bounds."""
+    return types.void(array, types.int64, types.uint8), _storer(ir.IntType(8))
+
+
+@intrinsic
+def _trailing_zeros(typing, value):
+    """Count the zero bits below the lowest one; value is uint64 and not 0."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.uint64), generate
+
+
+def _pointer(context, builder, signature, arguments, width):
+    array = context.make_array(signature.args[0])(context, builder, arguments[0])
+    return builder.bitcast(builder.gep(array.data, [arguments[1]]), width.as_pointer())
+
+
+def _loader(width):
+    def generate(context, builder, signature, arguments):
+        return builder.load(_pointer(context, builder, signature, arguments, width), align=1)
+
+    return generate
+
+
+def _storer(width):
+    def generate(context, builder, signature, arguments):
+        builder.store(arguments[2], _pointer(context, builder, signature, arguments, width), align=1)
+        return context.get_dummy_value()
+
+    return generate
+
+
+@njit
+def _hash(text, start, size):
+    """MurmurHash3 x86 32 (Austin Appleby, public domain) of a stretch, seed 0, as uint32.
+
+    Reads up to three bytes behind the stretch.
+    """
+    state = np.uint32(0)
+    position = start
+    stop = start + (size & ~3)
+    while position < stop:
+        state = np.uint32(state ^ _scramble(_load32(text, position)))
+        state = np.uint32((state << 13) | (state >> 19))
+        state = np.uint32(state * np.uint32(5) + _M3)
+        position += 4
+    # Scrambling 0 gives 0: no branch for a tail of no bytes.
+    tail = np.uint32(_load32(text, position) & np.uint32((1 << ((size & 3) << 3)) - 1))
+    state = np.uint32(state ^ _scramble(tail) ^ np.uint32(size))
+    state = np.uint32((state ^ (state >> 16)) * _M4)
+    state = np.uint32((state ^ (state >> 13)) * _M5)
+    return np.uint32(state ^ (state >> 16))
+
+
+@njit
+def _scramble(block):
+    block = np.uint32(block * _C1)
+    return np.uint32(np.uint32((block << 15) | (block >> 17)) * _C2)
+
+
+@njit
+def _mark(text, start, size, settings, scratch):
+    """Count one feature: a stretch of the text."""
+    state = np.int64(np.int32(_hash(text, start, size)))
+    size_of_space = settings.n_features
+    positive = -state if state < 0 else state
+    index = positive & (size_of_space - 1)
+    if size_of_space & (size_of_space - 1):
+        index = np.int64(np.uint32(positive) % np.uint32(size_of_space))
+    word = index >> 6
+    scratch.bitmap[word] |= U1 << np.uint64(index & 63)
+    scratch.summary[word >> 6] |= U1 << np.uint64(word & 63)
+    scratch.top[word >> 12] |= U1 << np.uint64((word >> 6) & 63)
+    scratch.counts[index] += -1 if settings.alternate_sign and state < 0 else 1
+
+
+@njit
+def _drain(scratch, output, position):
+    """Write what was counted, by rising index, and forget it; returns the position behind it."""
+    for first in range(scratch.top.size):
+        tops = scratch.top[first]
+        scratch.top[first] = U0
+        while tops:
+            second = (first << 6) + _trailing_zeros(tops)
+            tops &= tops - U1
+            summaries = scratch.summary[second]
+            scratch.summary[second] = U0
+            while summaries:
+                third = (second << 6) + _trailing_zeros(summaries)
+                summaries &= summaries - U1
+                bits = scratch.bitmap[third]
+                scratch.bitmap[third] = U0
+                while bits:
+                    index = (third << 6) + _trailing_zeros(bits)
+                    bits &= bits - U1
+                    output.indices[position] = index
+                    output.counts[position] = scratch.counts[index]
+                    scratch.counts[index] = 0
+                    position += 1
+    return position
+
+
+@njit
+def _set_bits(mask, position, bits):
+    """Set up to eight bits of the mask from a position on."""
+    word = position >> 6
+    shift = np.uint64(position & 63)
+    mask[word] |= bits << shift
+    if shift > U56:
+        mask[word + 1] |= bits >> (U64 - shift)
+
+
+@njit
+def _lower(data, start, end, settings, tables, scratch):
+    """Copy a document into `text`, lower-cased if asked; word characters are marked in `mask`.
+
+    Returns:
+        The size of the copy in bytes; -1 if the document is no valid UTF-8.
+    """
+    position, size = start, 0
+    while position < end:
+        count = min(end - position, 8)
+        if position + 8 <= data.size:
+            block = _load64(data, position)
+        else:
+            block = U0
+            for offset in range(count):
+                block |= np.uint64(_load8(data, position + offset)) << np.uint64(offset << 3)
+        high = block & _HIGH
+        if high:
+            count = min(count, _trailing_zeros(high) >> 3)
+        if count:
+            position += count
+            size = _lower_ascii(block & _LOW7, count, size, settings.lowercase, scratch)
+        if high:
+            while position < end and _load8(data, position) >= 0x80:
+                code, width = _decode(data, position, end)
+                if code < 0 or tables.flags[code] & SURROGATE:
+                    return -1
+                size = _copy(data, start, end, position, code, width, size, settings, tables, scratch)
+                position += width
+    return size
+
+
+@njit
+def _lower_ascii(block, count, size, lowercase, scratch):
+    """Append the first `count` ASCII characters of a block of eight; returns the new size."""
+    if lowercase:
+        capitals = (block + _FROM_A) & ~(block + _AFTER_Z) & _HIGH
+        _store64(scratch.text, size, block | (capitals >> U2))
+    else:
+        _store64(scratch.text, size, block)
+    small = block | _CASE
+    found = (small + _FROM_SMALL_A) & ~(small + _AFTER_SMALL_Z)
+    found |= (block + _FROM_0) & ~(block + _AFTER_9)
+    found |= _HIGH - (block ^ _UNDERSCORES)
+    bits = (((found & _HIGH) >> U7) * _GATHER) >> U56
+    _set_bits(scratch.mask, size, bits & ((U1 << np.uint64(count)) - U1))
+    return size + count
+
+
+@njit
+def _copy(data, start, end, position, code, width, size, settings, tables, scratch):
+    """Append one character that is not ASCII, lower-cased if asked; returns the new size."""
+    flags = tables.flags[code]
+    if settings.lowercase and flags & LOWERED:
+        if code == _DOTTED_I:
+            # The only character whose lower case is two: i, and a dot above, which is no word character.
+            _store8(scratch.text, size, np.uint8(0x69))
+            _set_bits(scratch.mask, size, U1)
+            return _append(scratch, size + 1, _DOT_ABOVE, tables)
+        if code == _SIGMA and _is_final(data, start, end, position, tables):
+            return _append(scratch, size, _FINAL_SIGMA, tables)
+        return _append(scratch, size, tables.lower[code], tables)
+    for offset in range(width):
+        _store8(scratch.text, size + offset, _load8(data, position + offset))
+    if flags & WORD:
+        _set_bits(scratch.mask, size, (U1 << np.uint64(width)) - U1)
+    return size + width
+
+
+@njit
+def _append(scratch, size, code, tables):
+    """Append a character by its code point, marked if it is a word character; returns the new size."""
+    if code < 0x80:
+        width = 1
+        _store8(scratch.text, size, np.uint8(code))
+    elif code < 0x800:
+        width = 2
+        _store8(scratch.text, size, np.uint8(0xC0 | (code >> 6)))
+    elif code < 0x10000:
+        width = 3
+        _store8(scratch.text, size, np.uint8(0xE0 | (code >> 12)))
+    else:
+        width = 4
+        _store8(scratch.text, size, np.uint8(0xF0 | (code >> 18)))
+    for offset in range(1, width):
+        shift = 6 * (width - 1 - offset)
+        _store8(scratch.text, size + offset, np.uint8(0x80 | ((code >> shift) & 0x3F)))
+    if tables.flags[code] & WORD:
+        _set_bits(scratch.mask, size, (U1 << np.uint64(width)) - U1)
+    return size + width
+
+
+@njit
+def _decode(data, position, end):
+    """Read one character that is not ASCII: its code point, -1 if it is malformed, and its width."""
+    lead = np.int64(_load8(data, position))
+    width = 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
+    if lead < 0xC2 or lead > 0xF4 or position + width > end:
+        return -1, 1
+    code = lead & (0x7F >> width)
+    for offset in range(1, width):
+        byte = np.int64(_load8(data, position + offset))
+        if byte & 0xC0 != 0x80:
+            return -1, 1
+        code = (code << 6) | (byte & 0x3F)
+    if (width == 3 and code < 0x800) or (width == 4 and (code < 0x10000 or code > 0x10FFFF)):
+        return -1, 1
+    return code, width
+
+
+@njit
+def _is_final(data, start, end, position, tables):
+    """Whether the capital sigma at a position is final: a cased letter before it and none behind it.
+
+    Case-ignorable characters do not count; so says Unicode (SpecialCasing, Final_Sigma), and str.lower.
+    """
+    before = position
+    cased = False
+    while before > start and not cased:
+        before -= 1
+        while before > start and _load8(data, before) & 0xC0 == 0x80:
+            before -= 1
+        flags = tables.flags[_code_at(data, before, end)]
+        if not flags & IGNORABLE:
+            cased = flags & CASED != 0
+            break
+    if not cased:
+        return False
+    behind = position + 2
+    while behind < end:
+        code = _code_at(data, behind, end)
+        if code < 0:
+            return True
+        flags = tables.flags[code]
+        if not flags & IGNORABLE:
+            return flags & CASED == 0
+        behind += 1 if code < 0x80 else 2 if code < 0x800 else 3 if code < 0x10000 else 4
+    return True
+
+
+@njit
+def _code_at(data, position, end):
+    """The code point at a position of UTF-8, ASCII included; -1 if it is malformed."""
+    byte = _load8(data, position)
+    if byte < 0x80:
+        return np.int64(byte)
+    return _decode(data, position, end)[0]
+
+
+@njit
+def _tokens(size, scratch):
+    """Find the words in the mask, which is zero afterwards; `edges` gets start and end of each.
+
+    Returns:
+        How many runs of word characters there are; runs of one character are dropped.
+    """
+    found = 0
+    carry = U0
+    edges = scratch.edges
+    for word in range((size >> 6) + 1):
+        bits = scratch.mask[word]
+        scratch.mask[word] = U0
+        changes = bits ^ ((bits << U1) | carry)
+        carry = bits >> U63
+        base = word << 6
+        while changes:
+            edges[found] = base + _trailing_zeros(changes)
+            changes &= changes - U1
+            # A word of one character is forgotten as soon as its end is known.
+            found += 1
+            if found & 1 == 0 and edges[found - 1] - edges[found - 2] <= 4:
+                lead = _load8(scratch.text, edges[found - 2])
+                width = 1 if lead < 0x80 else 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
+                if edges[found - 1] - edges[found - 2] == width:
+                    found -= 2
+    return found >> 1
+
+
+@njit
+def _join_words(words, scratch):
+    """Lay words out with one space between; `edges` becomes where each starts, and the end."""
+    size = 0
+    edges = scratch.edges
+    for word in range(words):
+        start, end = edges[2 * word], edges[2 * word + 1]
+        # Entry `word` was read before (2 * word >= word), so the list can shrink in place.
+        edges[word] = size
+        for offset in range(0, end - start, 8):
+            _store64(scratch.laid, size + offset, _load64(scratch.text, start + offset))
+        size += end - start
+        _store8(scratch.laid, size, _SPACE_BYTE)
+        size += 1
+    edges[words] = size
+
+
+@njit
+def _lay_characters(size, pad, tables, scratch):
+    """Lay characters out with white space collapsed; `edges` gets where each starts, and the end.
+
+    A run of two or more becomes one space; a single one stays what it is, unless `pad`: then every run is one
+    space, there is one at both ends, and `bounds` gets where in `edges` the spaces are.
+
+    Returns:
+        The number of characters, and of spaces in `bounds`.
+    """
+    text, laid, edges, bounds = scratch.text, scratch.laid, scratch.edges, scratch.bounds
+    position = laid_size = found = spaces = run = 0
+    if pad:
+        _store8(laid, 0, _SPACE_BYTE)
+        edges[0] = bounds[0] = 0
+        laid_size = found = spaces = run = 1
+    while position < size:
+        code = np.int64(_load8(text, position))
+        width = 1
+        if code >= 0x80:
+            code, width = _decode(text, position, size)
+        is_space = tables.flags[code] & SPACE != 0
+        if is_space and run:
+            if not pad and run == 1:
+                laid_size = edges[found - 1] + 1
+                _store8(laid, laid_size - 1, _SPACE_BYTE)
+            run += 1
+            position += width
+            continue
+        run = 1 if is_space else 0
+        edges[found] = laid_size
+        if is_space and pad:
+            bounds[spaces] = found
+            spaces += 1
+            _store8(laid, laid_size, _SPACE_BYTE)
+            laid_size += 1
+        else:
+            for offset in range(width):
+                _store8(laid, laid_size + offset, _load8(text, position + offset))
+            laid_size += width
+        found += 1
+        position += width
+    if pad and not run:
+        _store8(laid, laid_size, _SPACE_BYTE)
+        edges[found] = laid_size
+        bounds[spaces] = found
+        laid_size += 1
+        found += 1
+        spaces += 1
+    edges[found] = laid_size
+    return found, spaces
+
+
+@njit
+def _mark_ngrams(first, last, gap, settings, scratch):
+    """Count all n-grams of the units first to last; `gap` is what is cut off at the end of each."""
+    edges = scratch.edges
+    for count in range(settings.least, settings.greatest + 1):
+        for unit in range(first, last - count + 1):
+            start = edges[unit]
+            _mark(scratch.laid, start, edges[unit + count] - gap - start, settings, scratch)
+
+
+@njit
+def _mark_padded(spaces, settings, scratch):
+    """Count the n-grams of each word with a space before and behind it, as "char_wb" has them.
+
+    A word that is not longer than an n-gram is counted whole, once, by the first size that it fits in.
+    """
+    edges, bounds = scratch.edges, scratch.bounds
+    for word in range(spaces - 1):
+        first, last = bounds[word], bounds[word + 1] + 1
+        for count in range(settings.least, settings.greatest + 1):
+            if count >= last - first:
+                _mark(scratch.laid, edges[first], edges[last] - edges[first], settings, scratch)
+                break
+            for unit in range(first, last - count + 1):
+                start = edges[unit]
+                _mark(scratch.laid, start, edges[unit + count] - start, settings, scratch)
+
+
+@njit
+def _clear(scratch, size):
+    for word in range((size >> 6) + 1):
+        scratch.mask[word] = U0
+
+
+@njit(nogil=True, cache=True)
+def hash_documents(data, offsets, first, last, settings, tables, scratch, output):
+    """Hash documents first to last (exclusive) until the output is full.
+
+    Args:
+        data: uint8, read-only: UTF-8 of all documents.
+        offsets: int64: document d is data[offsets[d] : offsets[d + 1]].
+        first: number of the first document.
+        last: number behind the last one.
+        settings: Settings.
+        tables: Tables.
+        scratch: Scratch, for the longest of these documents.
+        output: Output, with room for last - first ends.
+
+    Returns:
+        (done, needed): the number behind the last document that was written, and 0, or else the room that the
+        next one may need, or -1 if it is no valid UTF-8.
+    """
+    position = 0
+    for document in range(first, last):
+        size = _lower(data, offsets[document], offsets[document + 1], settings, tables, scratch)
+        if size < 0:
+            _clear(scratch, scratch.text.size)
+            return document, -1
+        units = spaces = 0
+        if settings.analyzer == WORDS:
+            units = _tokens(size, scratch)
+        else:
+            _clear(scratch, size)
+            units, spaces = _lay_characters(size, settings.analyzer == PADDED_WORDS, tables, scratch)
+        sizes = settings.greatest - settings.least + 1
+        # A word of "char_wb" has spaces of its own, which neighbours share in the layout.
+        needed = min((units + spaces) * sizes, settings.n_features)
+        if position + needed > output.indices.size:
+            return document, max(needed, 1)
+        if settings.analyzer == PADDED_WORDS:
+            _mark_padded(spaces, settings, scratch)
+        elif settings.analyzer == CHARACTERS:
+            _mark_ngrams(0, units, 0, settings, scratch)
+        elif settings.greatest == 1:
+            for word in range(units):
+                start = np.int64(scratch.edges[2 * word])
+                _mark(scratch.text, start, scratch.edges[2 * word + 1] - start, settings, scratch)
+        else:
+            _join_words(units, scratch)
+            _mark_ngrams(0, units, 1, settings, scratch)
+        position = _drain(scratch, output, position)
+        output.ends[document - first] = position
+    return last, 0
