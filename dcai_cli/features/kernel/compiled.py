@@ -92,8 +92,9 @@ class Output(NamedTuple):
     counts: NDArray[np.int32]
 
 
-U0, U1, U2, U3, U5, U6, U7 = (np.uint64(n) for n in (0, 1, 2, 3, 5, 6, 7))
-U8, U56, U63, U64 = (np.uint64(n) for n in (8, 56, 63, 64))
+U0, U1, U2, U7 = (np.uint64(n) for n in (0, 1, 2, 7))
+U56, U63, U64 = (np.uint64(n) for n in (56, 63, 64))
+U80, U127, U32 = (np.uint64(n) for n in (0x80, 0x7F, 0xFFFFFFFF))
 _LOW7 = np.uint64(0x7F7F7F7F7F7F7F7F)
 _HIGH = np.uint64(0x8080808080808080)
 _CASE = np.uint64(0x2020202020202020)
@@ -106,8 +107,9 @@ _FROM_0, _AFTER_9 = np.uint64(0x5050505050505050), np.uint64(0x4646464646464646)
 
 _C1, _C2 = np.uint32(0xCC9E2D51), np.uint32(0x1B873593)
 _M3, _M4, _M5 = np.uint32(0xE6546B64), np.uint32(0x85EBCA6B), np.uint32(0xC2B2AE35)
-_SPACE_BYTE, _DOT_ABOVE = np.uint8(0x20), 0x307
+_SPACE_BYTE = np.uint8(0x20)
 _SIGMA, _FINAL_SIGMA, _DOTTED_I = 0x3A3, 0x3C2, 0x130
+_DOTTED_I_LOWERED = np.uint64(0x87CC69)
 
 
 @intrinsic
@@ -170,7 +172,7 @@ def _storer(width):
     return generate
 
 
-@njit
+@njit(forceinline=True)
 def _hash(text, start, size):
     """MurmurHash3 x86 32 (Austin Appleby, public domain) of a stretch, seed 0, as uint32.
 
@@ -192,13 +194,13 @@ def _hash(text, start, size):
     return np.uint32(state ^ (state >> 16))
 
 
-@njit
+@njit(forceinline=True)
 def _scramble(block):
     block = np.uint32(block * _C1)
     return np.uint32(np.uint32((block << 15) | (block >> 17)) * _C2)
 
 
-@njit
+@njit(forceinline=True)
 def _mark(text, start, size, settings, scratch):
     """Count one feature: a stretch of the text."""
     state = np.int64(np.int32(_hash(text, start, size)))
@@ -240,7 +242,7 @@ def _drain(scratch, output, position):
     return position
 
 
-@njit
+@njit(forceinline=True)
 def _set_bits(mask, position, bits):
     """Set up to eight bits of the mask from a position on."""
     word = position >> 6
@@ -258,106 +260,127 @@ def _lower(data, start, end, settings, tables, scratch):
         The size of the copy in bytes; -1 if the document is no valid UTF-8.
     """
     position, size = start, 0
+    flags_of, text, mask = tables.flags, scratch.text, scratch.mask
     while position < end:
-        count = min(end - position, 8)
-        if position + 8 <= data.size:
-            block = _load64(data, position)
-        else:
-            block = U0
-            for offset in range(count):
-                block |= np.uint64(_load8(data, position + offset)) << np.uint64(offset << 3)
+        block = _block(data, position)
         high = block & _HIGH
+        count = min(end - position, 8)
         if high:
             count = min(count, _trailing_zeros(high) >> 3)
         if count:
             position += count
-            size = _lower_ascii(block & _LOW7, count, size, settings.lowercase, scratch)
-        if high:
-            while position < end and _load8(data, position) >= 0x80:
-                code, width = _decode(data, position, end)
-                if code < 0 or tables.flags[code] & SURROGATE:
+            size = _lower_ascii(block & _LOW7, count, size, settings.lowercase, text, mask)
+        if not high:
+            continue
+        while position < end:
+            block = _block(data, position)
+            if block & U80 == U0:
+                break
+            code, width = _decode(block)
+            if code < 0 or position + width > end:
+                return -1
+            flags = flags_of[code]
+            if flags & (LOWERED | SURROGATE):
+                if flags & SURROGATE:
                     return -1
-                size = _copy(data, start, end, position, code, width, size, settings, tables, scratch)
-                position += width
+                if settings.lowercase:
+                    code = _lower_code(data, start, end, position, code, tables)
+                    size = _append(text, mask, size, code, flags_of)
+                    position += width
+                    continue
+            # Eight bytes are written; what follows overwrites those that are too many.
+            _store64(text, size, block)
+            if flags & WORD:
+                _set_bits(mask, size, (U1 << np.uint64(width)) - U1)
+            size += width
+            position += width
     return size
 
 
-@njit
-def _lower_ascii(block, count, size, lowercase, scratch):
+@njit(forceinline=True)
+def _block(data, position):
+    """Read eight bytes; those behind the end of the data are 0."""
+    if position + 8 <= data.size:
+        return _load64(data, position)
+    block = U0
+    for offset in range(data.size - position):
+        block |= np.uint64(_load8(data, position + offset)) << np.uint64(offset << 3)
+    return block
+
+
+@njit(forceinline=True)
+def _lower_ascii(block, count, size, lowercase, text, mask):
     """Append the first `count` ASCII characters of a block of eight; returns the new size."""
     if lowercase:
         capitals = (block + _FROM_A) & ~(block + _AFTER_Z) & _HIGH
-        _store64(scratch.text, size, block | (capitals >> U2))
+        _store64(text, size, block | (capitals >> U2))
     else:
-        _store64(scratch.text, size, block)
+        _store64(text, size, block)
     small = block | _CASE
     found = (small + _FROM_SMALL_A) & ~(small + _AFTER_SMALL_Z)
     found |= (block + _FROM_0) & ~(block + _AFTER_9)
     found |= _HIGH - (block ^ _UNDERSCORES)
     bits = (((found & _HIGH) >> U7) * _GATHER) >> U56
-    _set_bits(scratch.mask, size, bits & ((U1 << np.uint64(count)) - U1))
+    _set_bits(mask, size, bits & ((U1 << np.uint64(count)) - U1))
     return size + count
 
 
+@njit(forceinline=True)
+def _decode(block):
+    """Read the character that is not ASCII at the start of eight bytes: its code point and its width.
+
+    The code point is -1 if the bytes are malformed; surrogates are not looked for.
+    """
+    low = np.int64(block & U32)
+    if low & 0xF0 == 0xE0:
+        code = ((low & 0xF) << 12) | ((low & 0x3F00) >> 2) | ((low & 0x3F0000) >> 16)
+        return (code if low & 0xC0C000 == 0x808000 and code >= 0x800 else -1), 3
+    if low & 0xE0 == 0xC0:
+        code = ((low & 0x1F) << 6) | ((low & 0x3F00) >> 8)
+        return (code if low & 0xC000 == 0x8000 and code >= 0x80 else -1), 2
+    code = ((low & 0x7) << 18) | ((low & 0x3F00) << 4) | ((low & 0x3F0000) >> 10) | ((low & 0x3F000000) >> 24)
+    sound = low & 0xC0C0C0F8 == 0x808080F0 and 0x10000 <= code < 0x110000
+    return (code if sound else -1), 4
+
+
 @njit
-def _copy(data, start, end, position, code, width, size, settings, tables, scratch):
-    """Append one character that is not ASCII, lower-cased if asked; returns the new size."""
-    flags = tables.flags[code]
-    if settings.lowercase and flags & LOWERED:
-        if code == _DOTTED_I:
-            # The only character whose lower case is two: i, and a dot above, which is no word character.
-            _store8(scratch.text, size, np.uint8(0x69))
-            _set_bits(scratch.mask, size, U1)
-            return _append(scratch, size + 1, _DOT_ABOVE, tables)
-        if code == _SIGMA and _is_final(data, start, end, position, tables):
-            return _append(scratch, size, _FINAL_SIGMA, tables)
-        return _append(scratch, size, tables.lower[code], tables)
-    for offset in range(width):
-        _store8(scratch.text, size + offset, _load8(data, position + offset))
-    if flags & WORD:
-        _set_bits(scratch.mask, size, (U1 << np.uint64(width)) - U1)
+def _lower_code(data, start, end, position, code, tables):
+    """The lower case of a character; that of U+0130 stays what it is, see `_append`."""
+    if code == _DOTTED_I:
+        return np.int64(code)
+    if code == _SIGMA and _is_final(data, start, end, position, tables):
+        return np.int64(_FINAL_SIGMA)
+    return np.int64(tables.lower[code])
+
+
+@njit
+def _append(text, mask, size, code, flags_of):
+    """Append a lower-cased character, marked if it is a word character; returns the new size."""
+    if code == _DOTTED_I:
+        # The only character whose lower case is two: i, and U+0307, which is no word character.
+        _store64(text, size, _DOTTED_I_LOWERED)
+        _set_bits(mask, size, U1)
+        return size + 3
+    block, width = _encode(code)
+    _store64(text, size, block)
+    if flags_of[code] & WORD:
+        _set_bits(mask, size, (U1 << np.uint64(width)) - U1)
     return size + width
 
 
 @njit
-def _append(scratch, size, code, tables):
-    """Append a character by its code point, marked if it is a word character; returns the new size."""
+def _encode(code):
+    """A character in UTF-8: its bytes from the lowest up, and how many they are."""
+    last = 0x80 | (code & 0x3F)
+    second = 0x80 | ((code >> 6) & 0x3F)
+    third = 0x80 | ((code >> 12) & 0x3F)
     if code < 0x80:
-        width = 1
-        _store8(scratch.text, size, np.uint8(code))
-    elif code < 0x800:
-        width = 2
-        _store8(scratch.text, size, np.uint8(0xC0 | (code >> 6)))
-    elif code < 0x10000:
-        width = 3
-        _store8(scratch.text, size, np.uint8(0xE0 | (code >> 12)))
-    else:
-        width = 4
-        _store8(scratch.text, size, np.uint8(0xF0 | (code >> 18)))
-    for offset in range(1, width):
-        shift = 6 * (width - 1 - offset)
-        _store8(scratch.text, size + offset, np.uint8(0x80 | ((code >> shift) & 0x3F)))
-    if tables.flags[code] & WORD:
-        _set_bits(scratch.mask, size, (U1 << np.uint64(width)) - U1)
-    return size + width
-
-
-@njit
-def _decode(data, position, end):
-    """Read one character that is not ASCII: its code point, -1 if it is malformed, and its width."""
-    lead = np.int64(_load8(data, position))
-    width = 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
-    if lead < 0xC2 or lead > 0xF4 or position + width > end:
-        return -1, 1
-    code = lead & (0x7F >> width)
-    for offset in range(1, width):
-        byte = np.int64(_load8(data, position + offset))
-        if byte & 0xC0 != 0x80:
-            return -1, 1
-        code = (code << 6) | (byte & 0x3F)
-    if (width == 3 and code < 0x800) or (width == 4 and (code < 0x10000 or code > 0x10FFFF)):
-        return -1, 1
-    return code, width
+        return np.uint64(code), 1
+    if code < 0x800:
+        return np.uint64(0xC0 | (code >> 6) | (last << 8)), 2
+    if code < 0x10000:
+        return np.uint64(0xE0 | (code >> 12) | (second << 8) | (last << 16)), 3
+    return np.uint64(0xF0 | (code >> 18) | (third << 8) | (second << 16) | (last << 24)), 4
 
 
 @njit
@@ -372,7 +395,7 @@ def _is_final(data, start, end, position, tables):
         before -= 1
         while before > start and _load8(data, before) & 0xC0 == 0x80:
             before -= 1
-        flags = tables.flags[_code_at(data, before, end)]
+        flags = tables.flags[_character(data, before)[0]]
         if not flags & IGNORABLE:
             cased = flags & CASED != 0
             break
@@ -380,23 +403,23 @@ def _is_final(data, start, end, position, tables):
         return False
     behind = position + 2
     while behind < end:
-        code = _code_at(data, behind, end)
+        code, width = _character(data, behind)
         if code < 0:
             return True
         flags = tables.flags[code]
         if not flags & IGNORABLE:
             return flags & CASED == 0
-        behind += 1 if code < 0x80 else 2 if code < 0x800 else 3 if code < 0x10000 else 4
+        behind += width
     return True
 
 
-@njit
-def _code_at(data, position, end):
-    """The code point at a position of UTF-8, ASCII included; -1 if it is malformed."""
-    byte = _load8(data, position)
-    if byte < 0x80:
-        return np.int64(byte)
-    return _decode(data, position, end)[0]
+@njit(forceinline=True)
+def _character(data, position):
+    """The code point at a position of UTF-8, ASCII included, -1 if it is malformed; and its width."""
+    block = _block(data, position)
+    if block & U80:
+        return _decode(block)
+    return np.int64(block & U127), 1
 
 
 @njit
@@ -462,10 +485,7 @@ def _lay_characters(size, pad, tables, scratch):
         edges[0] = bounds[0] = 0
         laid_size = found = spaces = run = 1
     while position < size:
-        code = np.int64(_load8(text, position))
-        width = 1
-        if code >= 0x80:
-            code, width = _decode(text, position, size)
+        code, width = _character(text, position)
         is_space = tables.flags[code] & SPACE != 0
         if is_space and run:
             if not pad and run == 1:
@@ -482,8 +502,7 @@ def _lay_characters(size, pad, tables, scratch):
             _store8(laid, laid_size, _SPACE_BYTE)
             laid_size += 1
         else:
-            for offset in range(width):
-                _store8(laid, laid_size + offset, _load8(text, position + offset))
+            _store64(laid, laid_size, _load64(text, position))
             laid_size += width
         found += 1
         position += width
