@@ -10,8 +10,8 @@ A document passes three stages, all on one small buffer that stays in the proces
    characters in a bit mask.
 2. Features become stretches of the buffer: `_tokens` finds the edges of words in the mask, 64 bytes at a time;
    `_join_words` and `_pad_words` lay out n-grams.
-3. `_mark` hashes a stretch and counts it in a table of all indices, noted in a bitmap of three levels; `_drain`
-   reads the bitmap, which gives the indices in order without a sort.
+3. Stretches are hashed. Few hashes are sorted by counting smaller ones. Many are counted in a table of all
+   indices, noted in a bitmap of three levels; `_drain` reads the bitmap, which gives the indices in order.
 
 numba's integers: a signed index costs a test for negative values, and uint64 with a signed integer becomes a
 float. So bytes are read by the intrinsics below, and every mask and shift is an explicit uint64.
@@ -38,6 +38,13 @@ WORDS, CHARACTERS, PADDED_WORDS = 0, 1, 2
 
 PADDING = 64
 """Bytes that the buffer of a document has behind 3/2 of the longest document: room for spaces and wide reads."""
+
+LIST_ROOM = 4096
+"""Hashes of a document that are listed before they go into the table."""
+
+SHORT_BITS = 6
+SHORT_LIST = 2**SHORT_BITS
+"""A document with up to so many features is sorted and does without the table."""
 
 
 class Tables(NamedTuple):
@@ -67,6 +74,9 @@ class Scratch(NamedTuple):
         mask: uint64, one bit for each byte of `text`; zero between documents.
         edges: int32, positions in `text` or `laid`.
         bounds: int32, for "char_wb", where words are in `edges`.
+        hashes: int32[LIST_ROOM].
+        keys: int32[SHORT_LIST].
+        ranked: int32[SHORT_LIST].
         counts: int32, one for each index; zero between documents.
         bitmap: uint64, one bit for each index; zero between documents.
         summary: uint64, one bit for each word of `bitmap`; zero between documents.
@@ -78,6 +88,9 @@ class Scratch(NamedTuple):
     mask: NDArray[np.uint64]
     edges: NDArray[np.int32]
     bounds: NDArray[np.int32]
+    hashes: NDArray[np.int32]
+    keys: NDArray[np.int32]
+    ranked: NDArray[np.int32]
     counts: NDArray[np.int32]
     bitmap: NDArray[np.uint64]
     summary: NDArray[np.uint64]
@@ -93,7 +106,7 @@ class Output(NamedTuple):
 
 
 U0, U1, U2, U7 = (np.uint64(n) for n in (0, 1, 2, 7))
-U56, U63, U64 = (np.uint64(n) for n in (56, 63, 64))
+U56, U63 = (np.uint64(n) for n in (56, 63))
 U80, U127, U32 = (np.uint64(n) for n in (0x80, 0x7F, 0xFFFFFFFF))
 _LOW7 = np.uint64(0x7F7F7F7F7F7F7F7F)
 _HIGH = np.uint64(0x8080808080808080)
@@ -174,7 +187,7 @@ def _storer(width):
 
 @njit(forceinline=True)
 def _hash(text, start, size):
-    """MurmurHash3 x86 32 (Austin Appleby, public domain) of a stretch, seed 0, as uint32.
+    """MurmurHash3 x86 32 (Austin Appleby, public domain) of a stretch, seed 0, as int32.
 
     Reads up to three bytes behind the stretch.
     """
@@ -182,16 +195,31 @@ def _hash(text, start, size):
     position = start
     stop = start + (size & ~3)
     while position < stop:
-        state = np.uint32(state ^ _scramble(_load32(text, position)))
-        state = np.uint32((state << 13) | (state >> 19))
-        state = np.uint32(state * np.uint32(5) + _M3)
+        state = _round(state, _load32(text, position))
         position += 4
-    # Scrambling 0 gives 0: no branch for a tail of no bytes.
-    tail = np.uint32(_load32(text, position) & np.uint32((1 << ((size & 3) << 3)) - 1))
-    state = np.uint32(state ^ _scramble(tail) ^ np.uint32(size))
-    state = np.uint32((state ^ (state >> 16)) * _M4)
-    state = np.uint32((state ^ (state >> 13)) * _M5)
-    return np.uint32(state ^ (state >> 16))
+    return _finish(state, _load32(text, position), size)
+
+
+@njit(forceinline=True)
+def _hash_word(text, start, size):
+    """The same as `_hash`, without branches for up to eleven bytes: processors cannot guess words' sizes.
+
+    Reads up to eleven bytes behind the stretch.
+    """
+    if size >= 12:
+        return _hash(text, start, size)
+    first = _round(np.uint32(0), _load32(text, start))
+    state = np.uint32(first & -np.uint32(size >= 4))
+    second = _round(state, _load32(text, start + 4))
+    state = np.uint32(state ^ ((state ^ second) & -np.uint32(size >= 8)))
+    return _finish(state, _load32(text, start + (size & ~3)), size)
+
+
+@njit(forceinline=True)
+def _round(state, block):
+    state = np.uint32(state ^ _scramble(block))
+    state = np.uint32((state << 13) | (state >> 19))
+    return np.uint32(state * np.uint32(5) + _M3)
 
 
 @njit(forceinline=True)
@@ -201,24 +229,43 @@ def _scramble(block):
 
 
 @njit(forceinline=True)
-def _mark(text, start, size, settings, scratch):
-    """Count one feature: a stretch of the text."""
-    state = np.int64(np.int32(_hash(text, start, size)))
-    size_of_space = settings.n_features
-    positive = -state if state < 0 else state
-    index = positive & (size_of_space - 1)
-    if size_of_space & (size_of_space - 1):
-        index = np.int64(np.uint32(positive) % np.uint32(size_of_space))
-    word = index >> 6
-    scratch.bitmap[word] |= U1 << np.uint64(index & 63)
-    scratch.summary[word >> 6] |= U1 << np.uint64(word & 63)
-    scratch.top[word >> 12] |= U1 << np.uint64((word >> 6) & 63)
-    scratch.counts[index] += -1 if settings.alternate_sign and state < 0 else 1
+def _finish(state, last, size):
+    # Scrambling 0 gives 0: no branch for a tail of no bytes.
+    tail = np.uint32(last & np.uint32((1 << ((size & 3) << 3)) - 1))
+    state = np.uint32(state ^ _scramble(tail) ^ np.uint32(size))
+    state = np.uint32((state ^ (state >> 16)) * _M4)
+    state = np.uint32((state ^ (state >> 13)) * _M5)
+    return np.int32(state ^ (state >> 16))
+
+
+@njit(forceinline=True)
+def _index(state, n_features):
+    """|hash| modulo n_features."""
+    positive = np.int64(state)
+    positive = -positive if positive < 0 else positive
+    if n_features & (n_features - 1):
+        return np.int64(np.uint32(positive) % np.uint32(n_features))
+    return positive & (n_features - 1)
+
+
+@njit
+def _mark(found, settings, scratch):
+    """Count the features of the list in the table of all indices; returns 0, the size of the list then."""
+    counts, bitmap, summary, top = scratch.counts, scratch.bitmap, scratch.summary, scratch.top
+    for feature in range(found):
+        state = scratch.hashes[feature]
+        index = _index(state, settings.n_features)
+        word = index >> 6
+        bitmap[word] |= U1 << np.uint64(index & 63)
+        summary[word >> 6] |= U1 << np.uint64(word & 63)
+        top[word >> 12] |= U1 << np.uint64((word >> 6) & 63)
+        counts[index] += -1 if settings.alternate_sign and state < 0 else 1
+    return 0
 
 
 @njit
 def _drain(scratch, output, position):
-    """Write what was counted, by rising index, and forget it; returns the position behind it."""
+    """Write what the table has, by rising index, and empty it; returns the position behind it."""
     for first in range(scratch.top.size):
         tops = scratch.top[first]
         scratch.top[first] = U0
@@ -242,14 +289,45 @@ def _drain(scratch, output, position):
     return position
 
 
+@njit
+def _sort(found, settings, scratch, output, position):
+    """Write the features of a short list, by rising index; returns the position behind them.
+
+    Each feature's place is the number of smaller keys, an index and a place in the list in 30 bits. That
+    is quadratic, but needs neither a branch nor the large table: for so few it is several times as fast.
+    """
+    hashes, keys, ranked = scratch.hashes, scratch.keys, scratch.ranked
+    for feature in range(found):
+        keys[feature] = (_index(hashes[feature], settings.n_features) << SHORT_BITS) | feature
+    for feature in range(found):
+        key = keys[feature]
+        rank = np.int32(0)
+        for other in range(found):
+            rank += np.int32(keys[other] < key)
+        ranked[rank] = key
+    last = np.int64(-1)
+    count = np.int32(0)
+    for rank in range(found):
+        index = np.int64(ranked[rank]) >> SHORT_BITS
+        state = hashes[ranked[rank] & (SHORT_LIST - 1)]
+        one = -1 if settings.alternate_sign and state < 0 else 1
+        is_new = index != last
+        count = np.int32(one + (0 if is_new else count))
+        position += is_new
+        output.indices[position - 1] = index
+        output.counts[position - 1] = count
+        last = index
+    return position
+
+
 @njit(forceinline=True)
 def _set_bits(mask, position, bits):
     """Set up to eight bits of the mask from a position on."""
     word = position >> 6
     shift = np.uint64(position & 63)
     mask[word] |= bits << shift
-    if shift > U56:
-        mask[word + 1] |= bits >> (U64 - shift)
+    # Two shifts, since one by 64 is undefined; no branch, since it could not be guessed.
+    mask[word + 1] |= (bits >> U1) >> (U63 - shift)
 
 
 @njit
@@ -427,45 +505,77 @@ def _tokens(size, scratch):
     """Find the words in the mask, which is zero afterwards; `edges` gets start and end of each.
 
     Returns:
-        How many runs of word characters there are; runs of one character are dropped.
+        How many there are. Words of one character are left out if it is ASCII, else still there: `_is_word`.
     """
     found = 0
-    carry = U0
-    edges = scratch.edges
+    carry = last = U0
+    edges, mask = scratch.edges, scratch.mask
+    bits = mask[0]
     for word in range((size >> 6) + 1):
-        bits = scratch.mask[word]
-        scratch.mask[word] = U0
-        changes = bits ^ ((bits << U1) | carry)
-        carry = bits >> U63
+        mask[word] = U0
+        following = mask[word + 1]
+        alone = bits & ~((bits << U1) | last) & ~((bits >> U1) | (following << U63))
+        last = bits >> U63
+        kept = bits & ~alone
+        changes = kept ^ ((kept << U1) | carry)
+        carry = kept >> U63
         base = word << 6
         while changes:
             edges[found] = base + _trailing_zeros(changes)
             changes &= changes - U1
-            # A word of one character is forgotten as soon as its end is known.
             found += 1
-            if found & 1 == 0 and edges[found - 1] - edges[found - 2] <= 4:
-                lead = _load8(scratch.text, edges[found - 2])
-                width = 1 if lead < 0x80 else 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
-                if edges[found - 1] - edges[found - 2] == width:
-                    found -= 2
+        bits = following
     return found >> 1
+
+
+@njit(forceinline=True)
+def _is_word(text, start, size):
+    """Whether a stretch is longer than one character."""
+    lead = _load8(text, start)
+    return lead < 0x80 or size > (2 if lead < 0xE0 else 3 if lead < 0xF0 else 4)
+
+
+@njit
+def _hash_words(words, settings, scratch):
+    """List all words; returns how many are listed."""
+    found = first = 0
+    text, edges, hashes = scratch.text, scratch.edges, scratch.hashes
+    while first < words:
+        if found == LIST_ROOM:
+            found = _mark(found, settings, scratch)
+        # Calls stand outside of the innermost loops: numba counts references around them.
+        last = min(words, first + LIST_ROOM - found)
+        for word in range(first, last):
+            start = np.int64(edges[2 * word])
+            size = edges[2 * word + 1] - start
+            hashes[found] = _hash_word(text, start, size)
+            found += _is_word(text, start, size)
+        first = last
+    return found
 
 
 @njit
 def _join_words(words, scratch):
-    """Lay words out with one space between; `edges` becomes where each starts, and the end."""
-    size = 0
-    edges = scratch.edges
+    """Lay words out with one space between; `edges` becomes where each starts, and the end.
+
+    Returns:
+        How many words there are.
+    """
+    size = found = 0
+    text, laid, edges = scratch.text, scratch.laid, scratch.edges
     for word in range(words):
         start, end = edges[2 * word], edges[2 * word + 1]
-        # Entry `word` was read before (2 * word >= word), so the list can shrink in place.
-        edges[word] = size
-        for offset in range(0, end - start, 8):
-            _store64(scratch.laid, size + offset, _load64(scratch.text, start + offset))
-        size += end - start
-        _store8(scratch.laid, size, _SPACE_BYTE)
-        size += 1
-    edges[words] = size
+        if _is_word(text, start, end - start):
+            # This entry was read before (found <= 2 * word), so the list can shrink in place.
+            edges[found] = size
+            found += 1
+            for offset in range(0, end - start, 8):
+                _store64(laid, size + offset, _load64(text, start + offset))
+            size += end - start
+            _store8(laid, size, _SPACE_BYTE)
+            size += 1
+    edges[found] = size
+    return found
 
 
 @njit
@@ -517,32 +627,63 @@ def _lay_characters(size, pad, tables, scratch):
     return found, spaces
 
 
-@njit
-def _mark_ngrams(first, last, gap, settings, scratch):
-    """Count all n-grams of the units first to last; `gap` is what is cut off at the end of each."""
-    edges = scratch.edges
-    for count in range(settings.least, settings.greatest + 1):
-        for unit in range(first, last - count + 1):
-            start = edges[unit]
-            _mark(scratch.laid, start, edges[unit + count] - gap - start, settings, scratch)
+@njit(forceinline=True)
+def _hash_ngrams(first, end, count, gap, found, settings, scratch):
+    """List the n-grams of `count` units that start at units first to end.
 
+    Args:
+        first: the first unit, a character or a word.
+        end: behind the last unit that an n-gram starts at.
+        count: units of an n-gram.
+        gap: bytes to cut off at the end of each.
+        found: how many hashes are listed.
+        settings: Settings.
+        scratch: Scratch.
 
-@njit
-def _mark_padded(spaces, settings, scratch):
-    """Count the n-grams of each word with a space before and behind it, as "char_wb" has them.
-
-    A word that is not longer than an n-gram is counted whole, once, by the first size that it fits in.
+    Returns:
+        How many are listed now.
     """
-    edges, bounds = scratch.edges, scratch.bounds
+    laid, edges, hashes = scratch.laid, scratch.edges, scratch.hashes
+    while first < end:
+        if found == LIST_ROOM:
+            found = _mark(found, settings, scratch)
+        last = min(end, first + LIST_ROOM - found)
+        for unit in range(first, last):
+            start = np.int64(edges[unit])
+            hashes[found] = _hash(laid, start, edges[unit + count] - gap - start)
+            found += 1
+        first = last
+    return found
+
+
+@njit
+def _hash_all(units, gap, settings, scratch):
+    """List all n-grams of a document; returns how many are listed."""
+    found = 0
+    for count in range(settings.least, settings.greatest + 1):
+        found = _hash_ngrams(0, units - count + 1, count, gap, found, settings, scratch)
+    return found
+
+
+@njit
+def _hash_padded(spaces, settings, scratch):
+    """List the n-grams of each word with a space before and behind it, as "char_wb" has them.
+
+    A word that is not longer than an n-gram is taken whole, once, by the first size that it fits in.
+
+    Returns:
+        How many are listed.
+    """
+    found = 0
+    bounds = scratch.bounds
     for word in range(spaces - 1):
-        first, last = bounds[word], bounds[word + 1] + 1
+        first, end = np.int64(bounds[word]), bounds[word + 1] + 1
         for count in range(settings.least, settings.greatest + 1):
-            if count >= last - first:
-                _mark(scratch.laid, edges[first], edges[last] - edges[first], settings, scratch)
+            size = min(count, end - first)
+            found = _hash_ngrams(first, end - size + 1, size, 0, found, settings, scratch)
+            if count >= end - first:
                 break
-            for unit in range(first, last - count + 1):
-                start = edges[unit]
-                _mark(scratch.laid, start, edges[unit + count] - start, settings, scratch)
+    return found
 
 
 @njit
@@ -570,6 +711,7 @@ def hash_documents(data, offsets, first, last, settings, tables, scratch, output
         next one may need, or -1 if it is no valid UTF-8.
     """
     position = 0
+    sizes = settings.greatest - settings.least + 1
     for document in range(first, last):
         size = _lower(data, offsets[document], offsets[document + 1], settings, tables, scratch)
         if size < 0:
@@ -581,22 +723,23 @@ def hash_documents(data, offsets, first, last, settings, tables, scratch, output
         else:
             _clear(scratch, size)
             units, spaces = _lay_characters(size, settings.analyzer == PADDED_WORDS, tables, scratch)
-        sizes = settings.greatest - settings.least + 1
         # A word of "char_wb" has spaces of its own, which neighbours share in the layout.
-        needed = min((units + spaces) * sizes, settings.n_features)
+        most = (units + spaces) * sizes
+        needed = min(most, settings.n_features)
         if position + needed > output.indices.size:
-            return document, max(needed, 1)
+            return document, needed
         if settings.analyzer == PADDED_WORDS:
-            _mark_padded(spaces, settings, scratch)
+            found = _hash_padded(spaces, settings, scratch)
         elif settings.analyzer == CHARACTERS:
-            _mark_ngrams(0, units, 0, settings, scratch)
+            found = _hash_all(units, 0, settings, scratch)
         elif settings.greatest == 1:
-            for word in range(units):
-                start = np.int64(scratch.edges[2 * word])
-                _mark(scratch.text, start, scratch.edges[2 * word + 1] - start, settings, scratch)
+            found = _hash_words(units, settings, scratch)
         else:
-            _join_words(units, scratch)
-            _mark_ngrams(0, units, 1, settings, scratch)
-        position = _drain(scratch, output, position)
+            found = _hash_all(_join_words(units, scratch), 1, settings, scratch)
+        if most <= SHORT_LIST:
+            position = _sort(found, settings, scratch, output, position)
+        else:
+            _mark(found, settings, scratch)
+            position = _drain(scratch, output, position)
         output.ends[document - first] = position
     return last, 0
