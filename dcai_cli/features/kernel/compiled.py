@@ -105,13 +105,14 @@ class Output(NamedTuple):
     counts: NDArray[np.int32]
 
 
-U0, U1, U2, U7 = (np.uint64(n) for n in (0, 1, 2, 7))
-U56, U63 = (np.uint64(n) for n in (56, 63))
+U0, U1, U2, U7, U24, U56, U63 = (np.uint64(n) for n in (0, 1, 2, 7, 24, 56, 63))
 U80, U127, U32 = (np.uint64(n) for n in (0x80, 0x7F, 0xFFFFFFFF))
 _LOW7 = np.uint64(0x7F7F7F7F7F7F7F7F)
 _HIGH = np.uint64(0x8080808080808080)
 _CASE = np.uint64(0x2020202020202020)
 _UNDERSCORES = np.uint64(0x5F5F5F5F5F5F5F5F)
+# Two lead bytes 1110xxxx with two bytes 10xxxxxx each.
+_PAIR_MASK, _PAIR = np.uint64(0xC0C0F0C0C0F0), np.uint64(0x8080E08080E0)
 _GATHER = np.uint64(0x0102040810204080)
 # Adding one of these to seven-bit bytes sets the high bit of those from a character on.
 _FROM_A, _AFTER_Z = np.uint64(0x3F3F3F3F3F3F3F3F), np.uint64(0x2525252525252525)
@@ -354,6 +355,17 @@ def _lower(data, start, end, settings, tables, scratch):
             block = _block(data, position)
             if block & U80 == U0:
                 break
+            if block & _PAIR_MASK == _PAIR and position + 6 <= end:
+                # Two characters of three bytes, as Chinese text is made of: most of them need no more than this.
+                one, two = _three_bytes(block), _three_bytes(block >> U24)
+                flags, flags_two = flags_of[one], flags_of[two]
+                if one >= 0x800 and two >= 0x800 and not (flags | flags_two) & (LOWERED | SURROGATE):
+                    _store64(text, size, block)
+                    bits = np.uint64(flags & WORD) * U7 | np.uint64(flags_two & WORD) * U56
+                    _set_bits(mask, size, bits)
+                    size += 6
+                    position += 6
+                    continue
             code, width = _decode(block)
             if code < 0 or position + width > end:
                 return -1
@@ -368,8 +380,8 @@ def _lower(data, start, end, settings, tables, scratch):
                     continue
             # Eight bytes are written; what follows overwrites those that are too many.
             _store64(text, size, block)
-            if flags & WORD:
-                _set_bits(mask, size, (U1 << np.uint64(width)) - U1)
+            bit = np.uint64(flags & WORD)
+            _set_bits(mask, size, (bit << np.uint64(width)) - bit)
             size += width
             position += width
     return size
@@ -404,6 +416,13 @@ def _lower_ascii(block, count, size, lowercase, text, mask):
 
 
 @njit(forceinline=True)
+def _three_bytes(block):
+    """The code point of a character of three bytes."""
+    low = np.int64(block & U32)
+    return ((low & 0xF) << 12) | ((low & 0x3F00) >> 2) | ((low & 0x3F0000) >> 16)
+
+
+@njit(forceinline=True)
 def _decode(block):
     """Read the character that is not ASCII at the start of eight bytes: its code point and its width.
 
@@ -411,7 +430,7 @@ def _decode(block):
     """
     low = np.int64(block & U32)
     if low & 0xF0 == 0xE0:
-        code = ((low & 0xF) << 12) | ((low & 0x3F00) >> 2) | ((low & 0x3F0000) >> 16)
+        code = _three_bytes(block)
         return (code if low & 0xC0C000 == 0x808000 and code >= 0x800 else -1), 3
     if low & 0xE0 == 0xC0:
         code = ((low & 0x1F) << 6) | ((low & 0x3F00) >> 8)

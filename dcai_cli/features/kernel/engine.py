@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,9 +27,9 @@ MAX_NGRAM = 8
 MAX_DOCUMENT_BYTES = 2**30
 """Positions in a document are 32-bit, and lower-casing can lengthen it by half."""
 
-CHUNK_BYTES = 2**22
+CHUNK_BYTES = 2**21
 """What one call of the machine code works on: enough to hide the call, little enough to stay small."""
-_CHUNK_ROOM = 2**20
+_CHUNK_ROOM = 2**19
 
 PAYS_COMPILED_BYTES = 8 * 2**20
 PAYS_BYTES = 64 * 2**20
@@ -134,7 +134,7 @@ def hash_texts(
     indices = np.empty(0, dtype=np.int32)
     counts = np.empty(0, dtype=np.int32)
     row = 0
-    for rows in hash_chunks(data, offsets, settings, threads=threads):
+    for rows in _hash_ranges(data, offsets, settings, threads):
         start = indptr[row]
         stop = start + len(rows.indices)
         if stop > len(indices):
@@ -162,6 +162,17 @@ def hash_chunks(
 
     Arguments and errors are those of `hash_texts`; a chunk has at least one document.
     """
+    for rows in _hash_ranges(data, offsets, settings, threads):
+        yield _copy(rows) if threads == 1 else rows
+
+
+def _hash_ranges(
+    data: bytes | bytearray | memoryview | NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    settings: TextSettings,
+    threads: int,
+) -> Iterator[SparseRows]:
+    """The chunks of `hash_chunks`; on one thread they are views that the next one overwrites."""
     text = np.frombuffer(data, dtype=np.uint8).view()
     text.flags.writeable = False
     ends = np.ascontiguousarray(offsets, dtype=np.int64)
@@ -170,7 +181,7 @@ def hash_chunks(
     ranges = _ranges(ends)
     if threads == 1:
         for first, last in ranges:
-            yield workers.hash_range(first, last)
+            yield from workers.hash_parts(first, last)
         return
     with ThreadPoolExecutor(threads) as pool:
         pending: deque[Future[SparseRows]] = deque()
@@ -196,32 +207,35 @@ class _Workers:
             raise RuntimeError("there is no machine code for hashing here; use dcai_cli.features.hashing")
 
     def hash_range(self, first: int, last: int) -> SparseRows:
+        """Hash documents first to last, exclusive."""
+        return _join([_copy(part) for part in self.hash_parts(first, last)])
+
+    def hash_parts(self, first: int, last: int) -> Iterator[SparseRows]:
+        """The same in parts, which are views that the next one overwrites."""
         machine = _machine_code()
         assert machine is not None
-        if self._free.empty():
+        try:
+            scratch, output = self._free.get_nowait()
+        except Empty:
             scratch = machine.make_scratch(self._longest, self._settings)
             output = machine.make_output(_CHUNK_ROOM)
-        else:
-            scratch, output = self._free.get()
         output = output._replace(ends=np.empty(last - first, dtype=np.int64))
-        parts: list[SparseRows] = []
         done = first
         while done < last:
             start = done
             done, needed = machine.hash_documents(
                 self._text, self._offsets, done, last, self._settings, scratch, output
             )
+            if done > start:
+                yield _rows(output, done - start)
+            elif needed > 0:
+                output = machine.make_output(needed, rows=last - first)
             if needed < 0:
                 raise BadInput(
                     f"Document {done + 1} is not valid UTF-8.",
                     hint="Save the file as UTF-8, without halves of surrogate pairs.",
                 )
-            if done > start:
-                parts.append(_copy_rows(output, done - start))
-            elif needed:
-                output = machine.make_output(needed, rows=last - first)
         self._free.put((scratch, output))
-        return parts[0] if len(parts) == 1 else _join(parts)
 
 
 class _MachineCode:
@@ -317,12 +331,18 @@ def _ranges(offsets: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     yield from pairwise(cuts.tolist())
 
 
-def _copy_rows(output: Output, rows: int) -> SparseRows:
+def _rows(output: Output, rows: int) -> SparseRows:
     indptr = np.concatenate((np.zeros(1, dtype=np.int64), output.ends[:rows]))
-    return SparseRows(indptr, output.indices[: indptr[-1]].copy(), output.counts[: indptr[-1]].copy())
+    return SparseRows(indptr, output.indices[: indptr[-1]], output.counts[: indptr[-1]])
+
+
+def _copy(rows: SparseRows) -> SparseRows:
+    return SparseRows(rows.indptr, rows.indices.copy(), rows.counts.copy())
 
 
 def _join(parts: list[SparseRows]) -> SparseRows:
+    if len(parts) == 1:
+        return parts[0]
     starts = np.cumsum([0] + [len(part.indices) for part in parts])
     indptr = [part.indptr[1:] + start for part, start in zip(parts, starts.tolist(), strict=False)]
     return SparseRows(
