@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 import numpy as np
+import platformdirs
 from numpy.typing import NDArray
 
 from dcai_cli.errors import BadInput
@@ -303,11 +306,62 @@ class _MachineCode:
 
 @lru_cache(maxsize=1)
 def _machine_code() -> _MachineCode | None:
-    return _MachineCode()
+    """The machine code, if it gives here what it must; None where it cannot be had.
+
+    What it computes is consensus, so it is tried on a small text before it is trusted: a cache can be damaged,
+    and a compiler wrong. numba raises whatever it likes, so every exception counts as "cannot be had".
+    """
+    try:
+        machine = _MachineCode()
+    except Exception:  # noqa: BLE001 -- no numba, no folder for its cache, or one that does not load
+        return None
+    for attempt in (lambda: None, machine.compile_afresh):
+        try:
+            attempt()
+            if _known_answer(machine) == KNOWN_ANSWER:
+                return machine
+        except Exception:  # noqa: BLE001, S112 -- a damaged cache: compile afresh, then give up
+            continue
+    return None
+
+
+KNOWN_TEXT = "Caf\u00e9 \u039f\u03a3 \u039f\u03a3\u0391 \u0130x It's a_1\u3000 \u4e2d\u6587 \U0001f600 \u212aA "
+KNOWN_ANSWER = "416d64b95125e515756469f8583901b8753ba1675c016219d28d02f30b03828f"
+
+
+def _known_answer(machine: _MachineCode) -> str:
+    """SHA-256 of the rows of three texts, one short, one empty, one long, with every analyzer."""
+    digest = hashlib.sha256()
+    once = KNOWN_TEXT.encode()
+    text = np.frombuffer(once * 9, dtype=np.uint8)  # read-only, as the kernel wants it
+    offsets = np.array([0, len(once), len(once), len(text)], dtype=np.int64)
+    for analyzer in ANALYZERS:
+        for n_features in (1000, 2**16):
+            settings = TextSettings(analyzer, (1, 3), n_features=n_features, alternate_sign=n_features == 1000)
+            output = machine.make_output(2**12, rows=3)
+            scratch = machine.make_scratch(len(text), settings)
+            machine.hash_documents(text, offsets, 0, 3, settings, scratch, output)
+            rows = _rows(output, 3)
+            for array in (rows.indptr, rows.indices, rows.counts):
+                digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def _is_compiled() -> bool:
-    return False
+    """Whether numba's cache seems to hold the machine code, told without importing numba.
+
+    A stale file costs a few seconds of compiling, nothing else.
+    """
+    here = Path(__file__).parent
+    folders = [here / "__pycache__"]
+    if os.environ.get("NUMBA_CACHE_DIR"):
+        folders = list(Path(os.environ["NUMBA_CACHE_DIR"]).glob("kernel_*"))
+    elif not os.access(here, os.W_OK):
+        # Where numba goes when the package's folder is read-only.
+        folders = list(platformdirs.user_cache_path("numba", appauthor=False).glob("kernel_*"))
+    changed = (here / "compiled.py").stat().st_mtime
+    name = f"compiled.hash_documents-*.py{sys.version_info.major}{sys.version_info.minor}*.nbi"
+    return any(file.stat().st_mtime >= changed for folder in folders for file in folder.glob(name))
 
 
 def _check_offsets(offsets: NDArray[np.int64], size: int) -> None:

@@ -1,0 +1,115 @@
+"""Many samples to bytes at once, in numpy; `payload.py` defines the bytes, one sample at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dcai_cli.domain import Vector, Wire
+from dcai_cli.features.payload import HEADER_BYTES, encode_sample
+
+BLOCK_VALUES = 2**17
+"""Indices that are encoded at a time: the intermediate arrays stay in the processor's cache."""
+
+
+def encode_samples(
+    labels: ArrayLike,
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    values: NDArray[np.int32],
+    wire: Wire,
+) -> tuple[bytes, NDArray[np.int64]]:
+    """Write samples, as `payload.encode_sample` writes each.
+
+    Args:
+        labels: the class of each sample.
+        indptr: int64[samples + 1]: sample s has the stretch indptr[s] to indptr[s + 1] of the other two.
+        indices: strictly rising in each sample.
+        values: 1 unless the model is valued.
+        wire: how the model reads samples.
+
+    Returns:
+        The bytes of all samples, and offsets: sample s is bytes[offsets[s] : offsets[s + 1]].
+
+    Raises:
+        BadInput: the contract would refuse a sample; about the first of them.
+
+    >>> wire = Wire(n_features=4096, max_features=1024)
+    >>> data, offsets = encode_samples([1], np.array([0, 2]), np.array([2, 300]), np.array([1, 1]), wire)
+    >>> data.hex(), offsets.tolist()
+    ('0100020002012c', [0, 7])
+    """
+    classes = np.asarray(labels, dtype=np.int64)
+    if len(classes) != len(indptr) - 1 or len(indices) != len(values) or indptr[-1] > len(indices):
+        raise ValueError("labels, indptr, indices and values do not belong together")
+    _check(classes, indptr, indices, values, wire)
+    stride = wire.index_bytes + wire.valued
+    sizes = np.diff(indptr)
+    offsets = np.zeros(len(indptr), dtype=np.int64)
+    np.cumsum(HEADER_BYTES + sizes * stride, out=offsets[1:])
+    data = np.empty(int(offsets[-1]), dtype=np.uint8)
+    first = 0
+    while first < len(sizes):
+        last = max(first + 1, int(np.searchsorted(indptr, indptr[first] + BLOCK_VALUES)) - 1)
+        _write_block(data, offsets, first, last, classes, sizes, indptr, indices, values, wire)
+        first = last
+    return data.tobytes(), offsets
+
+
+def _write_block(
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    first: int,
+    last: int,
+    labels: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    values: NDArray[np.int32],
+    wire: Wire,
+) -> None:
+    """Write samples first to last (exclusive): all headers, then everything between them."""
+    block = data[offsets[first] : offsets[last]]
+    starts = offsets[first:last] - offsets[first]
+    is_body = np.ones(len(block), dtype=bool)
+    for place, part in enumerate((labels[first:last], sizes[first:last] >> 8, sizes[first:last] & 0xFF)):
+        block[starts + place] = part
+        is_body[starts + place] = False
+    stretch = slice(int(indptr[first]), int(indptr[last]))
+    big_endian = indices[stretch].astype(">u4").view(np.uint8).reshape(-1, 4)
+    body = np.empty((len(big_endian), wire.index_bytes + wire.valued), dtype=np.uint8)
+    body[:, : wire.index_bytes] = big_endian[:, 4 - wire.index_bytes :]
+    if wire.valued:
+        body[:, -1] = values[stretch].astype(np.int8).view(np.uint8)
+    block[is_body] = body.reshape(-1)
+
+
+def _check(
+    labels: NDArray[np.int64],
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    values: NDArray[np.int32],
+    wire: Wire,
+) -> None:
+    """Let `encode_sample` refuse the first sample that it would refuse."""
+    sizes = np.diff(indptr)
+    bad = (labels < 0) | (labels >= wire.classes) | (sizes < 1) | (sizes > wire.max_features)
+    used = slice(int(indptr[0]), int(indptr[-1]))
+    wrong = (indices[used] < 0) | (indices[used] >= wire.n_features)
+    if wire.valued:
+        wrong |= (values[used] == 0) | (np.abs(values[used].astype(np.int64)) > 127)
+    else:
+        wrong |= values[used] != 1
+    falls = indices[used][1:] <= indices[used][:-1]
+    # The first index of a sample may be anything that its own neighbours allow.
+    inner = indptr[1:-1] - indptr[0]
+    falls[inner[(inner > 0) & (inner <= len(falls))] - 1] = False
+    wrong[1:] |= falls
+    if not bad.any() and not wrong.any():
+        return
+    owner = np.searchsorted(indptr - indptr[0], np.flatnonzero(wrong), side="right") - 1
+    sample = int(min([*np.flatnonzero(bad)[:1], *owner[:1]]))
+    stretch = slice(int(indptr[sample]), int(indptr[sample + 1]))
+    vector = Vector(tuple(indices[stretch].tolist()), tuple(values[stretch].tolist()))
+    encode_sample(int(labels[sample]), vector, wire)
+    raise AssertionError("a sample that cannot be sent must have been refused")
