@@ -59,7 +59,9 @@ def check(texts: Sequence[str], chosen: TextSettings) -> None:
 @settings(deadline=None)
 @given(st.lists(TEXTS, min_size=1, max_size=6), SETTINGS)
 @example([""], TextSettings())
-@example(["\u03a3", "A\u03a3", "A\u03a3.", "A.\u03a3'B", "\u03a3\u03a3\u03a3", "a\u03a3\u02b0"], TextSettings())
+@example(
+    ["\u03a3", "A\u03a3", "A\u03a3.", "A.\u03a3'B", "\u03a3\u03a3\u03a3", "a\u03a3\u02b0"], TextSettings()
+)
 @example(["\u0130\u0130 x\u0130y"], TextSettings("char", (1, 3)))
 @example(["one two two"] * 3, TextSettings("word", (2, 8), n_features=1, alternate_sign=True))
 def test_any_text_is_hashed_as_scikit_learn_does(texts: list[str], chosen: TextSettings) -> None:

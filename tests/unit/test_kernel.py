@@ -121,7 +121,7 @@ def test_importing_the_kernel_does_not_import_numba() -> None:
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that numba filled with the compiled kernel."""
     folder = tmp_path_factory.mktemp("numba")
-    assert run_with_cache(folder) == "[2, 1]\n"
+    assert run_with_cache(folder) == "[1, 2]\n"
     return folder
 
 
@@ -149,9 +149,11 @@ def test_what_was_compiled_is_found_without_numba(own_cache: Path, monkeypatch: 
 
 @pytest.mark.parametrize("suffix", ["nbi", "nbc"])
 def test_a_damaged_cache_is_compiled_afresh(own_cache: Path, tmp_path: Path, suffix: str) -> None:
-    """A cache file that was cut off gives the right rows, without a word."""
+    """A cache file that was cut off gives the right rows, without a word, and is written anew."""
     folder = tmp_path / "copy"
     shutil.copytree(own_cache, folder)
     for file in folder.rglob(f"*.{suffix}"):
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    assert run_with_cache(folder) == "[2, 1]\n"
+    assert run_with_cache(folder) == "[1, 2]\n"
+    sizes = {file.name: file.stat().st_size for file in folder.rglob("*.nb?")}
+    assert sizes == {file.name: file.stat().st_size for file in own_cache.rglob("*.nb?")}

@@ -4,6 +4,13 @@ Importing this package is cheap; the first call loads numba and compiles, or tak
 `pays` first: for small inputs plain Python is done before numba is imported.
 """
 
-from dcai_cli.features.kernel.engine import SparseRows, TextSettings, hash_chunks, hash_texts, is_available, pays
+from dcai_cli.features.kernel.engine import (
+    SparseRows,
+    TextSettings,
+    hash_chunks,
+    hash_texts,
+    is_available,
+    pays,
+)
 
 __all__ = ["SparseRows", "TextSettings", "hash_chunks", "hash_texts", "is_available", "pays"]

@@ -35,7 +35,7 @@ CHUNK_BYTES = 2**21
 _CHUNK_ROOM = 2**19
 
 PAYS_COMPILED_BYTES = 8 * 2**20
-PAYS_BYTES = 64 * 2**20
+PAYS_BYTES = 96 * 2**20
 """From how many bytes of text on the kernel is worth its start; see `pays`."""
 
 
@@ -65,7 +65,9 @@ class TextSettings:
         if self.analyzer not in ANALYZERS:
             raise ValueError(f"analyzer is {self.analyzer!r}; it must be one of {', '.join(ANALYZERS)}")
         if not 1 <= least <= greatest <= MAX_NGRAM:
-            raise ValueError(f"ngram_range is {self.ngram_range}; it must rise and be within 1 to {MAX_NGRAM}")
+            raise ValueError(
+                f"ngram_range is {self.ngram_range}; it must rise and be within 1 to {MAX_NGRAM}"
+            )
         if not 1 <= self.n_features <= MAX_FEATURES:
             raise ValueError(f"n_features is {self.n_features}; it must be 1 to {MAX_FEATURES}")
 
@@ -91,9 +93,9 @@ class SparseRows:
 def pays(n_bytes: int) -> bool:
     """Whether so much text is done sooner by the kernel than by plain Python, its start included.
 
-    Measured: plain Python does some 12 MB/s. The kernel does some 150, after 0.5 s of CPU time for importing numba
-    and loading what was compiled before, or after 6 to 8 s if it has to be compiled. So it draws level at 6 and at 90 MB;
-    the second limit is lower, since what was compiled serves the next command, too.
+    Measured: plain Python does some 12 MB/s. The kernel does some 200, after about 0.6 s of CPU time for importing
+    numba and loading what was compiled before, or about 9 s if it has to be compiled. So it draws level at 8 and
+    at 110 MB; the second limit is a little lower, since what was compiled serves the next command, too.
     """
     if sys.byteorder != "little" or n_bytes < PAYS_COMPILED_BYTES:
         return False
@@ -253,7 +255,7 @@ class _MachineCode:
         self._function = compiled.hash_documents
 
     def compile_afresh(self) -> None:
-        """Leave the cache aside: it could not be read."""
+        """Compile without a cache."""
         from numba import njit
 
         self._function = njit(nogil=True)(self._function.py_func)
@@ -315,17 +317,19 @@ def _machine_code() -> _MachineCode | None:
         machine = _MachineCode()
     except Exception:  # noqa: BLE001 -- no numba, no folder for its cache, or one that does not load
         return None
-    for attempt in (lambda: None, machine.compile_afresh):
+    for attempt in (lambda: None, _forget_compiled, machine.compile_afresh):
         try:
             attempt()
             if _known_answer(machine) == KNOWN_ANSWER:
                 return machine
-        except Exception:  # noqa: BLE001, S112 -- a damaged cache: compile afresh, then give up
+        except Exception:  # noqa: BLE001, S112 -- a damaged cache: without it, then without any, then not at all
             continue
     return None
 
 
-KNOWN_TEXT = "Caf\u00e9 \u039f\u03a3 \u039f\u03a3\u0391 \u0130x It's a_1\u3000 \u4e2d\u6587 \U0001f600 \u212aA "
+KNOWN_TEXT = (
+    "Caf\u00e9 \u039f\u03a3 \u039f\u03a3\u0391 \u0130x It's a_1\u3000 \u4e2d\u6587 \U0001f600 \u212aA "
+)
 KNOWN_ANSWER = "416d64b95125e515756469f8583901b8753ba1675c016219d28d02f30b03828f"
 
 
@@ -337,7 +341,9 @@ def _known_answer(machine: _MachineCode) -> str:
     offsets = np.array([0, len(once), len(once), len(text)], dtype=np.int64)
     for analyzer in ANALYZERS:
         for n_features in (1000, 2**16):
-            settings = TextSettings(analyzer, (1, 3), n_features=n_features, alternate_sign=n_features == 1000)
+            settings = TextSettings(
+                analyzer, (1, 3), n_features=n_features, alternate_sign=n_features == 1000
+            )
             output = machine.make_output(2**12, rows=3)
             scratch = machine.make_scratch(len(text), settings)
             machine.hash_documents(text, offsets, 0, 3, settings, scratch, output)
@@ -352,6 +358,18 @@ def _is_compiled() -> bool:
 
     A stale file costs a few seconds of compiling, nothing else.
     """
+    changed = (Path(__file__).parent / "compiled.py").stat().st_mtime
+    return any(file.stat().st_mtime >= changed for file in _cache_indexes())
+
+
+def _forget_compiled() -> None:
+    """Remove what numba's cache says that it holds; the next call compiles and fills it again."""
+    for file in _cache_indexes():
+        file.unlink(missing_ok=True)
+
+
+def _cache_indexes() -> list[Path]:
+    """The files in which numba's cache lists the machine code of this Python version."""
     here = Path(__file__).parent
     folders = [here / "__pycache__"]
     if os.environ.get("NUMBA_CACHE_DIR"):
@@ -359,9 +377,8 @@ def _is_compiled() -> bool:
     elif not os.access(here, os.W_OK):
         # Where numba goes when the package's folder is read-only.
         folders = list(platformdirs.user_cache_path("numba", appauthor=False).glob("kernel_*"))
-    changed = (here / "compiled.py").stat().st_mtime
     name = f"compiled.hash_documents-*.py{sys.version_info.major}{sys.version_info.minor}*.nbi"
-    return any(file.stat().st_mtime >= changed for folder in folders for file in folder.glob(name))
+    return [file for folder in folders for file in folder.glob(name)]
 
 
 def _check_offsets(offsets: NDArray[np.int64], size: int) -> None:
