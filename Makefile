@@ -89,8 +89,9 @@ format: node_modules/.installed  ## Format Python and Solidity.
 artifacts: node_modules/.installed  ## Compile the contracts into the Python package.
 	$(BIN)/python tools/build_artifacts.py
 
-bench: $(VENV)/.dev  ## Measure start-up against a bare typer + rich program.
+bench: $(VENV)/.dev  ## Measure start-up against a bare typer + rich program, and featurizing against scikit-learn.
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python -m benchmarks.features
 
 gas: node_modules/.installed  ## Measure gas per sample on anvil, by receipts; writes benchmarks/gas.json.
 	$(BIN)/python -m benchmarks.gas

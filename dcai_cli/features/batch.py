@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,15 +28,15 @@ def vectorize_texts(
         use_kernel: whether to use the machine code; None for whichever is sooner done.
 
     Returns:
-        A row for each text, with values in place of counts; equal to `hashing.vectorize`. The row of a text that
-        gives no sample is empty: `hashing.vectorize` says why.
+        A row for each text, with values in place of counts; equal to `hashing.vectorize`. The row of a text
+        that gives no sample is empty: `hashing.vectorize` says why.
 
     >>> spec = FeatureSpec.text(labels=["a", "b"], n_features=256, valued=True)
     >>> list(vectors(vectorize_texts(spec, ["So, so good!", "?"])))
     [Vector(indices=(65, 121), values=(1, 2)), Vector(indices=(), values=())]
     """
     if use_kernel is None:
-        # Characters are at least a byte each, so this errs towards plain Python, never by more than threefold.
+        # A character is one to four bytes, so this errs towards plain Python.
         use_kernel = kernel.pays(sum(map(len, texts))) and kernel.is_available()
     if not use_kernel:
         return _collect([_vectorize(spec, text) for text in texts])
@@ -52,8 +53,7 @@ def vectorize_texts(
 
 def vectors(rows: SparseRows) -> Iterator[Vector]:
     """Sparse rows one by one, as the rest of the program has them."""
-    starts = rows.indptr.tolist()
-    for start, stop in zip(starts, starts[1:], strict=False):
+    for start, stop in pairwise(rows.indptr.tolist()):
         yield Vector(tuple(rows.indices[start:stop].tolist()), tuple(rows.counts[start:stop].tolist()))
 
 

@@ -21,8 +21,8 @@ pytestmark = pytest.mark.skipif(
 
 # Words, white space of every kind, characters whose case is special, and all widths of UTF-8.
 NASTY = (
-    "abAB_1 \t\n\x1c\x85\u00a0\u2028\u3000.'\u00ad\u03a3\u03c3\u03c2\u0130\u00df\u0307\u02b0\u0345\u212a\u023a\u0663\u8ddd\uac00\ufb00"
-    "\U0001d7d8\U00010400\U0001f600\U0010ffff\x00"
+    "abAB_1 \t\n\x1c\x85\u00a0\u2028\u3000.'\u00ad\u03a3\u03c3\u03c2\u0130\u00df\u0307\u02b0\u0345"
+    "\u212a\u023a\u0663\u8ddd\uac00\ufb00\U0001d7d8\U00010400\U0001f600\U0010ffff\x00"
 )
 TEXTS = st.one_of(st.text(max_size=60), st.text(NASTY, max_size=200), st.text("ab \u03a3.", max_size=300))
 RANGES = st.tuples(st.integers(1, 8), st.integers(1, 8)).map(lambda pair: (min(pair), max(pair)))
@@ -72,7 +72,7 @@ def test_any_text_is_hashed_as_scikit_learn_does(texts: list[str], chosen: TextS
 @pytest.mark.parametrize("analyzer", ANALYZERS)
 @pytest.mark.parametrize("pattern", ["{0}", "a{0}B", "{0}{0}", "x{0} \u03a3{0}\u03a3 {0}A\u03a3{0}"])
 def test_every_code_point_is_read_as_python_reads_it(analyzer: str, pattern: str) -> None:
-    """Each code point alone, between letters, doubled, and around a capital sigma gives scikit-learn's rows."""
+    """Each code point alone, beside letters, doubled, around a capital sigma: scikit-learn's rows."""
     points = [chr(point) for point in range(0x110000) if not 0xD800 <= point < 0xE000]
     # Sixteen code points to a text keep the comparison short; a line feed keeps them apart.
     texts = [

@@ -1,15 +1,15 @@
 """The machine code of the kernel: documents in UTF-8 to sparse rows, compiled by numba on first use.
 
-Import this module only where machine code is wanted: numba takes half a second, the first compilation several.
-All compiled code stands in this one file, since numba's cache on disk notices changes of the file that holds a
-cached function and of no other.
+Import this module only where machine code is wanted: numba takes half a second, the first compilation ten.
+All compiled code stands in this one file, since numba's cache on disk notices changes of the file that holds
+a cached function and of no other.
 
 A document passes three stages, all on one small buffer that stays in the processor's cache:
 
-1. `_lower` lower-cases eight ASCII bytes at a time, decodes only what is not ASCII, and marks the bytes of word
-   characters in a bit mask.
-2. Features become stretches of the buffer: `_tokens` finds the edges of words in the mask, 64 bytes at a time;
-   `_join_words` and `_pad_words` lay out n-grams.
+1. `_lower` lower-cases eight ASCII bytes at a time, decodes only what is not ASCII, and marks the bytes of
+   word characters in a bit mask.
+2. Features become stretches of a buffer: `_tokens` finds the edges of words in the mask, 64 bytes at a time;
+   `_join_words` and `_lay_characters` lay out what n-grams are cut from.
 3. Stretches are hashed. Few hashes are sorted by counting smaller ones. Many are counted in a table of all
    indices, noted in a bitmap of three levels; `_drain` reads the bitmap, which gives the indices in order.
 
@@ -18,8 +18,8 @@ float. So bytes are read by the intrinsics below, and every mask and shift is an
 """
 
 # numba compiles these functions: types stand in the docstrings, and cleverness is the point.
-# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, misc"
-# ruff: noqa: ANN001, ANN202
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, misc, assignment"
+# ruff: noqa: ANN001, ANN201, ANN202, ARG001
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ WORDS, CHARACTERS, PADDED_WORDS = 0, 1, 2
 """Analyzers: "word", "char" and "char_wb"."""
 
 PADDING = 64
-"""Bytes that the buffer of a document has behind 3/2 of the longest document: room for spaces and wide reads."""
+"""Bytes of the buffers behind 3/2 of the longest document: room for spaces, and for wide reads and writes."""
 
 LIST_ROOM = 4096
 """Hashes of a document that are listed before they go into the table."""
@@ -332,7 +332,7 @@ def _set_bits(mask, position, bits):
 
 
 @njit
-def _lower(data, start, end, settings, tables, scratch):
+def _lower(data, start, end, settings, tables, scratch):  # noqa: C901 -- split, it is slower by a third
     """Copy a document into `text`, lower-cased if asked; word characters are marked in `mask`.
 
     Returns:
@@ -356,7 +356,7 @@ def _lower(data, start, end, settings, tables, scratch):
             if block & U80 == U0:
                 break
             if block & _PAIR_MASK == _PAIR and position + 6 <= end:
-                # Two characters of three bytes, as Chinese text is made of: most of them need no more than this.
+                # Two characters of three bytes: nearly all of Chinese text needs no more than this.
                 one, two = _three_bytes(block), _three_bytes(block >> U24)
                 flags, flags_two = flags_of[one], flags_of[two]
                 if one >= 0x800 and two >= 0x800 and not (flags | flags_two) & (LOWERED | SURROGATE):
@@ -711,7 +711,15 @@ def _clear(scratch, size):
         scratch.mask[word] = U0
 
 
-@njit(nogil=True, cache=True)
+def _compiled(function):
+    """Compile a function on its first call; the result is cached where a folder can be written to."""
+    try:
+        return njit(nogil=True, cache=True)(function)
+    except RuntimeError:
+        return njit(nogil=True)(function)
+
+
+@_compiled
 def hash_documents(data, offsets, first, last, settings, tables, scratch, output):
     """Hash documents first to last (exclusive) until the output is full.
 

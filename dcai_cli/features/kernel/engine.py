@@ -6,7 +6,7 @@ import hashlib
 import os
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -93,9 +93,10 @@ class SparseRows:
 def pays(n_bytes: int) -> bool:
     """Whether so much text is done sooner by the kernel than by plain Python, its start included.
 
-    Measured: plain Python does some 12 MB/s. The kernel does some 200, after about 0.6 s of CPU time for importing
-    numba and loading what was compiled before, or about 9 s if it has to be compiled. So it draws level at 8 and
-    at 110 MB; the second limit is a little lower, since what was compiled serves the next command, too.
+    Measured: plain Python does some 12 MB/s. The kernel does some 200, after about 0.6 s of CPU time for
+    importing numba and loading what was compiled before, or about 10 s if it has to be compiled. So it draws
+    level at 8 and at 120 MB; the second limit is a little lower, since what was compiled serves the next
+    command, too.
     """
     if sys.byteorder != "little" or n_bytes < PAYS_COMPILED_BYTES:
         return False
@@ -103,7 +104,7 @@ def pays(n_bytes: int) -> bool:
 
 
 def is_available() -> bool:
-    """Whether the machine code works here: numba is installed and compiles, and the bytes are little-endian."""
+    """Whether the machine code works here: numba is installed and compiles, bytes are little-endian."""
     return sys.byteorder == "little" and _machine_code() is not None
 
 
@@ -310,19 +311,21 @@ class _MachineCode:
 def _machine_code() -> _MachineCode | None:
     """The machine code, if it gives here what it must; None where it cannot be had.
 
-    What it computes is consensus, so it is tried on a small text before it is trusted: a cache can be damaged,
-    and a compiler wrong. numba raises whatever it likes, so every exception counts as "cannot be had".
+    What it computes is consensus, so it is tried on a small text before it is trusted: a cache can be
+    damaged, and a compiler wrong. numba may raise anything, so every exception counts as "cannot be had".
     """
     try:
         machine = _MachineCode()
-    except Exception:  # noqa: BLE001 -- no numba, no folder for its cache, or one that does not load
+    except Exception:  # noqa: BLE001 -- no numba, or one that does not load
         return None
-    for attempt in (lambda: None, _forget_compiled, machine.compile_afresh):
+    remedies: tuple[Callable[[], None] | None, ...] = (None, _forget_compiled, machine.compile_afresh)
+    for remedy in remedies:
         try:
-            attempt()
+            if remedy:
+                remedy()
             if _known_answer(machine) == KNOWN_ANSWER:
                 return machine
-        except Exception:  # noqa: BLE001, S112 -- a damaged cache: without it, then without any, then not at all
+        except Exception:  # noqa: BLE001, S112 -- a damaged cache: emptied, then left aside
             continue
     return None
 
