@@ -1,4 +1,4 @@
-"""What the kernel must know of every code point: flags and lower case, as Python's own methods have them."""
+"""What the kernel must know of every code point: flags and lower case, of Unicode 14 as `unicode14` has it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dcai_cli.features.unicode14 import CODE_POINTS, DOTTED_I, kernel_tables
 
 WORD = 1
 """The regular expression `\\w` matches."""
@@ -20,30 +22,31 @@ IGNORABLE = 16
 SURROGATE = 32
 """Half of a pair: no character, and not in UTF-8."""
 
-_POINTS = 0x110000
-
 
 @lru_cache(maxsize=1)
 def unicode_tables() -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    """The tables of the kernel.
+    """The tables of the kernel; the arrays cannot be written to.
 
     Returns:
         flags: uint8[0x110000], a sum of the flags above.
-        lower: int32[0x110000], the lower case of each code point; for U+0130 its first character.
+        lower: int32[0x110000], the lower case of each code point; U+0130, whose lower case has two, stays itself.
 
     >>> flags, lower = unicode_tables()
     >>> int(flags[ord("\u00c4")]) == WORD | LOWERED | CASED, chr(lower[ord("\u00c4")])
     (True, '\u00e4')
     """
-    characters = [chr(point) for point in range(_POINTS)]
-    word = np.fromiter((c.isalnum() for c in characters), dtype=bool, count=_POINTS)
-    word[ord("_")] = True
-    space = np.fromiter((c.isspace() for c in characters), dtype=bool, count=_POINTS)
-    # Python looks at a sigma's neighbours through "ignorable" characters; only a test shows which.
-    cased = np.fromiter(((c + "\u03a3").lower()[-1] == "\u03c2" for c in characters), bool, count=_POINTS)
-    final = np.fromiter((("A" + c + "\u03a3").lower()[-1] == "\u03c2" for c in characters), bool, _POINTS)
-    lower = np.fromiter((ord(c.lower()[0]) for c in characters), dtype=np.int32, count=_POINTS)
-    lowered = lower != np.arange(_POINTS, dtype=np.int32)
-    flags = WORD * word + SPACE * space + LOWERED * lowered + CASED * cased + IGNORABLE * (final & ~cased)
+    tables = kernel_tables()
+    lowered = tables.lower != np.arange(CODE_POINTS, dtype=np.int32)
+    lowered[ord(DOTTED_I)] = True
+    flags = np.zeros(CODE_POINTS, dtype=np.uint8)
+    for flag, points in (
+        (WORD, tables.word),
+        (SPACE, tables.space),
+        (LOWERED, lowered),
+        (CASED, tables.cased),
+        (IGNORABLE, tables.case_ignorable),
+    ):
+        flags[points] |= flag
     flags[0xD800:0xE000] |= SURROGATE
-    return flags.astype(np.uint8), lower
+    flags.setflags(write=False)
+    return flags, tables.lower
