@@ -20,7 +20,6 @@ from benchmarks.features.measure import (
     measure_encoding,
     measure_first_rows,
     measure_memory,
-    measure_table,
     measure_texts,
     measure_threads,
 )
@@ -38,7 +37,6 @@ def measure() -> list[Figure]:
         measure_texts("words, Chinese", chinese, "word", (1, 1), 8),
         measure_texts("characters 1-2, Chinese", chinese, "char", (1, 2), 8),
         measure_texts("words, accents", french, "word", (1, 1), 8),
-        measure_table(1_000_000),
         measure_threads(),
         measure_first_rows(),
         measure_memory(),

@@ -42,15 +42,6 @@ def in_utf8(texts: Sequence[str]) -> tuple[bytes, NDArray[np.int64]]:
     return b"".join(parts), np.cumsum([0, *map(len, parts)], dtype=np.int64)
 
 
-def write_table(path: Path, rows: int) -> None:
-    """Write a csv file of ten columns: eight of 2 to 1,000 different values, two of up to 100,000."""
-    generator = np.random.default_rng(4)
-    sizes = (2, 3, 5, 8, 16, 50, 200, 1_000, 20_000, 100_000)
-    cells = np.stack([generator.integers(0, size, rows) for size in sizes], axis=1)
-    header = ",".join(f"c{at}" for at in range(len(sizes)))
-    np.savetxt(path, cells, fmt="v%d", delimiter=",", header=header, comments="")
-
-
 def _column(pattern: str, column: str) -> list[str]:
     folder = Path(os.environ.get("DCAI_TEST_DATA", PROJECT.parent / "shared" / "data"))
     texts: list[str] = []

@@ -5,23 +5,17 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-from sklearn.feature_extraction import FeatureHasher
 from sklearn.feature_extraction.text import HashingVectorizer
 
 from benchmarks.features import corpora
 from dcai_cli.domain import Wire
-from dcai_cli.features.kernel import SparseRows, TextSettings, hash_chunks, hash_texts
+from dcai_cli.features.kernel import TextSettings, hash_chunks, hash_texts
 from dcai_cli.features.payload_arrays import encode_samples
-from dcai_cli.features.spec import Column, FeatureSpec
-from dcai_cli.features.table_arrays import vectorize_columns
 
 N_FEATURES = 2**18
 RUNS = 5
@@ -29,12 +23,13 @@ RUNS = 5
 FIRST_ROWS = """
 import time
 from benchmarks.features.corpora import english
-from dcai_cli.features.batch import vectorize_texts
+from dcai_cli.domain import Row
+from dcai_cli.features.featurize import featurize
 from dcai_cli.features.spec import FeatureSpec
 spec = FeatureSpec.text(labels=["neg", "pos"], n_features=2**18)
-texts = english(1000)[1]
+rows = [Row(number, {"text": text}) for number, text in enumerate(english(1000)[1])]
 start = time.process_time()
-rows = vectorize_texts(spec, texts)
+samples = list(featurize(rows, spec, with_labels=False))
 print(time.process_time() - start)
 """
 
@@ -121,57 +116,6 @@ def measure_texts(
         "ratio_with_encoding": round(theirs / with_encoding, 1),
     }
     return Figure(name, round(theirs / ours, 1), "times scikit-learn", goal, at_most=False, details=details)
-
-
-def measure_table(rows: int) -> Figure:
-    """How many times as fast as FeatureHasher on a csv file of ten columns, reading included.
-
-    scikit-learn's side reads with pandas, the quickest way to lists of strings that most would take.
-    """
-    spec = FeatureSpec.tabular(
-        labels=["no", "yes"],
-        columns=[Column(f"c{at}", "categorical") for at in range(10)],
-        n_features=N_FEATURES,
-        valued=True,
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "table.csv"
-        corpora.write_table(path, rows)
-        expected, ours = _hash_table(path), _vectorize_table(path, spec)
-        if not (
-            np.array_equal(ours.indptr, expected.indptr)
-            and np.array_equal(ours.indices, expected.indices)
-            and np.array_equal(ours.counts, expected.data)
-        ):
-            raise AssertionError("table: the rows are not those of scikit-learn")
-        theirs_s, ours_s = _medians(lambda: _hash_table(path), lambda: _vectorize_table(path, spec), runs=3)
-    details: dict[str, float | str] = {
-        "rows": rows,
-        "scikit_learn_s": round(theirs_s, 2),
-        "ours_s": round(ours_s, 2),
-    }
-    return Figure(
-        "table", round(theirs_s / ours_s, 1), "times scikit-learn", 5, at_most=False, details=details
-    )
-
-
-def _hash_table(path: Path) -> Any:  # noqa: ANN401 -- scipy has no types
-    import pandas as pd
-
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    named = [[f"{name}={cell}" for cell in table[name]] for name in table.columns]
-    hasher = FeatureHasher(N_FEATURES, input_type="string", alternate_sign=False)
-    return hasher.transform(zip(*named, strict=True))
-
-
-def _vectorize_table(path: Path, spec: FeatureSpec) -> SparseRows:
-    import pyarrow as pa
-    from pyarrow import csv
-
-    types = {column.name: pa.string() for column in spec.columns}
-    options = csv.ConvertOptions(column_types=types, strings_can_be_null=False)
-    table = csv.read_csv(path, csv.ReadOptions(use_threads=False), convert_options=options)
-    return vectorize_columns(spec, {name: table[name] for name in types})
 
 
 def measure_threads() -> Figure:

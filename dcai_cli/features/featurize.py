@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Literal
@@ -13,12 +13,19 @@ from dcai_cli.domain import Row
 from dcai_cli.errors import BadInput, UsageError
 from dcai_cli.features.columns import is_blank
 from dcai_cli.features.hashing import is_cut, vectorize
-from dcai_cli.features.payload import encode_sample, sample_units
+from dcai_cli.features.payload import Sample, encode_sample, sample_units
 from dcai_cli.features.spec import FeatureSpec
 
 Fault = Literal["empty", "unknown-label", "no-sample", "repeat", "too-large"]
 """Why a row gives no sample: nothing in its cells, a label of another model, cells without features or that
 are no numbers, the same as an earlier row, or more than a transaction takes."""
+
+ASK_CHARACTERS = 2**23
+"""How often the kernel is asked whether it pays: asking imports numpy, and less never pays."""
+
+CHUNK_CHARACTERS = 2**20
+CHUNK_ROWS = 4096
+"""The kernel gets so much at once, characters or rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +75,20 @@ def featurize(
     text_column: str | None = None,
     label_column: str | None = None,
     with_labels: bool = True,
+    use_kernel: bool | None = None,
 ) -> Iterator[FeaturizedRow | Skipped]:
     """Turn rows into samples, one by one and in order.
 
+    After so much text that machine code pays, the kernel goes on, and the results are the same.
+
     Args:
-        rows: rows with the same columns; the first is taken at once, the others when they are asked for.
+        rows: rows with the same columns; the first is taken at once, the others when they are asked for; the
+            kernel takes a chunk of them.
         spec: the model's feature spec.
         text_column: the column of the text, where the file calls it otherwise than the spec.
         label_column: the column of the label, likewise.
         with_labels: whether to read labels; predictions need none.
+        use_kernel: whether the kernel hashes texts, from the first row on; None for as soon as it pays.
 
     Returns:
         For each row a sample, or the reason why it has none.
@@ -106,7 +118,11 @@ def featurize(
     if first is None:
         return iter(())
     _check_columns([*used, spec.label_column] if with_labels else used, list(first.cells), spec)
-    return (_featurize_row(row, spec, used, with_labels=with_labels) for row in chain([first], rest))
+    plain = _Featurizer(spec, used, with_labels)
+    # Features of a vocabulary are not hashed, and tables are quick already: their cells repeat.
+    if spec.kind != "text" or spec.vocabulary or use_kernel is False:
+        return map(plain.one, chain([first], rest))
+    return _featurize_texts(chain([first], rest), plain, ASK_CHARACTERS if use_kernel is None else 0)
 
 
 def _check_columns(needed: list[str], present: list[str], spec: FeatureSpec) -> None:
@@ -122,29 +138,125 @@ def _check_columns(needed: list[str], present: list[str], spec: FeatureSpec) -> 
             )
 
 
-def _featurize_row(
-    row: Row, spec: FeatureSpec, used: list[str], *, with_labels: bool
-) -> FeaturizedRow | Skipped:
-    cell = row.cells[spec.label_column] if with_labels else None
-    cells = [row.cells[name] for name in used]
-    if cell is not None and cell not in spec.labels:
-        reason = f"unknown label {cell!r}; the model knows {', '.join(spec.labels)}"
-        return Skipped(row.number, reason, "unknown-label")
-    try:
-        vector = vectorize(spec, row.cells)
-    except BadInput as error:
-        return Skipped(row.number, error.message, "empty" if all(map(is_blank, cells)) else "no-sample")
-    label = None if cell is None else spec.labels.index(cell)
-    size = len(vector.indices)
-    wire = spec.wire
-    written = json.dumps(cells).encode()
-    return FeaturizedRow(
-        number=row.number,
-        label=label,
-        sample=encode_sample(label or 0, vector, wire),
-        n_indices=size,
-        cut=size == spec.max_features and is_cut(spec, row.cells),
-        units=sample_units(vector, wire),
-        key=hashlib.sha256(b"[%b, %b]" % (written, json.dumps(cell).encode())).digest(),
-        content=hashlib.blake2b(written, digest_size=16).digest(),
-    )
+@dataclass(frozen=True, slots=True)
+class _Featurizer:
+    """How the rows of one file are read.
+
+    Args:
+        spec: the feature spec, with the file's names of columns.
+        used: the columns that samples are made of.
+        with_labels: whether to read labels.
+    """
+
+    spec: FeatureSpec
+    used: list[str]
+    with_labels: bool
+
+    def one(self, row: Row) -> FeaturizedRow | Skipped:
+        """Turn one row into a sample."""
+        label = self._label(row)
+        if label is None:
+            cell = row.cells[self.spec.label_column]
+            reason = f"unknown label {cell!r}; the model knows {', '.join(self.spec.labels)}"
+            return Skipped(row.number, reason, "unknown-label")
+        try:
+            vector = vectorize(self.spec, row.cells)
+        except BadInput as error:
+            is_empty = all(is_blank(row.cells[name]) for name in self.used)
+            return Skipped(row.number, error.message, "empty" if is_empty else "no-sample")
+        wire, size = self.spec.wire, len(vector.indices)
+        sample = Sample(
+            data=encode_sample(label, vector, wire),
+            n_indices=size,
+            cut=size == self.spec.max_features and is_cut(self.spec, row.cells),
+            units=sample_units(vector, wire),
+        )
+        return self._finish(row, label, sample)
+
+    def many(self, rows: Sequence[Row]) -> Iterator[FeaturizedRow | Skipped]:
+        """Turn texts into samples by the kernel; what gives none is left to `one`, which has the reasons."""
+        from dcai_cli.features.text_arrays import make_samples
+
+        labels = [self._label(row) for row in rows]
+        texts = [
+            "" if label is None else row.cells[self.spec.text_column]
+            for row, label in zip(rows, labels, strict=True)
+        ]
+        samples = make_samples(self.spec, texts, [label or 0 for label in labels])
+        for row, label, sample in zip(rows, labels, samples, strict=True):
+            yield self.one(row) if sample is None else self._finish(row, label or 0, sample)
+
+    def _label(self, row: Row) -> int | None:
+        """The class of a row, 0 where labels are not read; None if the model does not know it."""
+        if not self.with_labels:
+            return 0
+        cell = row.cells[self.spec.label_column]
+        return self.spec.labels.index(cell) if cell in self.spec.labels else None
+
+    def _finish(self, row: Row, label: int, sample: Sample) -> FeaturizedRow:
+        written = json.dumps([row.cells[name] for name in self.used]).encode()
+        cell = row.cells[self.spec.label_column] if self.with_labels else None
+        return FeaturizedRow(
+            number=row.number,
+            label=label if self.with_labels else None,
+            sample=sample.data,
+            n_indices=sample.n_indices,
+            cut=sample.cut,
+            units=sample.units,
+            key=hashlib.sha256(b"[%b, %b]" % (written, json.dumps(cell).encode())).digest(),
+            content=hashlib.blake2b(written, digest_size=16).digest(),
+        )
+
+
+def _featurize_texts(
+    rows: Iterator[Row], featurizer: _Featurizer, ask_at: int
+) -> Iterator[FeaturizedRow | Skipped]:
+    """Turn texts into samples: one by one until the kernel pays, then in chunks.
+
+    Nobody knows how many rows will come, so what has been hashed so far stands for what is left.
+
+    Args:
+        rows: the rows.
+        featurizer: how they are read.
+        ask_at: after how many characters to ask the kernel first; 0 to take it without asking.
+    """
+    column = featurizer.spec.text_column
+    hashed = 0
+    while ask_at:
+        row = next(rows, None)
+        if row is None:
+            return
+        result = featurizer.one(row)
+        yield result
+        # Characters are at least a byte each: this errs towards plain Python.
+        hashed += len(row.cells[column]) if isinstance(result, FeaturizedRow) else 0
+        if hashed >= ask_at:
+            ask_at = 0 if _kernel_pays(hashed) else hashed + ASK_CHARACTERS
+    for chunk in _chunks(rows, column):
+        yield from featurizer.many(chunk)
+
+
+def _kernel_pays(hashed: int) -> bool:
+    from dcai_cli.features import kernel
+
+    return kernel.pays(hashed) and kernel.is_available()
+
+
+def _chunks(rows: Iterator[Row], column: str) -> Iterator[list[Row]]:
+    """Cut rows into chunks by the size of a column; an error comes after the chunk of the rows before it."""
+    while True:
+        chunk: list[Row] = []
+        characters = 0
+        failure: Exception | None = None
+        try:
+            while characters < CHUNK_CHARACTERS and len(chunk) < CHUNK_ROWS:
+                row = next(rows)
+                characters += len(row.cells[column])
+                chunk.append(row)
+        except Exception as error:  # noqa: BLE001 -- raised again below, whatever it is
+            failure = error
+        yield chunk
+        if isinstance(failure, StopIteration):
+            return
+        if failure is not None:
+            raise failure

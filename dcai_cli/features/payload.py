@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 
 from dcai_cli.domain import MAX_BATCH_SAMPLES, Vector, Wire
@@ -24,6 +25,23 @@ UNIT_INFLUENCE = 64
 """Sum of absolute values that makes one unit of a sample's price."""
 
 _MAX_VALUE = 127
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One sample, ready to be sent.
+
+    Args:
+        data: the bytes on the wire.
+        n_indices: its features.
+        cut: whether the row had more, and lost the rarest to the spec's `max_features`.
+        units: its size for pricing.
+    """
+
+    data: bytes
+    n_indices: int
+    cut: bool
+    units: int
 
 
 def encode_sample(label: int, vector: Vector, wire: Wire) -> bytes:

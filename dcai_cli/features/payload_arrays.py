@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dcai_cli.domain import Vector, Wire
-from dcai_cli.features.payload import HEADER_BYTES, encode_sample
+from dcai_cli.features.payload import HEADER_BYTES, UNIT_INFLUENCE, encode_sample
 
 BLOCK_VALUES = 2**17
 """Indices that are encoded at a time: the intermediate arrays stay in the processor's cache."""
@@ -54,6 +54,18 @@ def encode_samples(
         _write_block(data, offsets, first, last, classes, sizes, indptr, indices, values, wire)
         first = last
     return data.tobytes(), offsets
+
+
+def units_of_samples(indptr: NDArray[np.int64], values: NDArray[np.int32]) -> NDArray[np.int64]:
+    """The units that samples are priced by, as `payload.sample_units` has them; no sample may be empty.
+
+    >>> units_of_samples(np.array([0, 1, 3]), np.array([64, -64, 1], dtype=np.int32)).tolist()
+    [1, 2]
+    """
+    if len(indptr) == 1:
+        return np.zeros(0, dtype=np.int64)
+    influence = np.add.reduceat(np.abs(values.astype(np.int64)), indptr[:-1])
+    return -(-influence // UNIT_INFLUENCE)
 
 
 def _write_block(

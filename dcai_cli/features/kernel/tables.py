@@ -1,4 +1,4 @@
-"""What the kernel must know of every code point: flags and lower case, of Unicode 14 as `unicode14` has it."""
+"""What the kernel must know of every code point: flags and lower case, from `unicode14`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def unicode_tables() -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
 
     Returns:
         flags: uint8[0x110000], a sum of the flags above.
-        lower: int32[0x110000], the lower case of each code point; U+0130, whose lower case has two, stays itself.
+        lower: int32[0x110000], the lower case of each code point; U+0130, which becomes two, stays itself.
 
     >>> flags, lower = unicode_tables()
     >>> int(flags[ord("\u00c4")]) == WORD | LOWERED | CASED, chr(lower[ord("\u00c4")])
