@@ -17,7 +17,18 @@ from dcai_cli.errors import DcaiError
 if TYPE_CHECKING:
     from tests.cli.conftest import Dcai
 
-HEAVY = {"web3", "datasets", "sklearn", "numpy", "pandas", "pyarrow", "eth_tester", "eth", "eth_account"}
+HEAVY = {
+    "web3",
+    "datasets",
+    "sklearn",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "eth_tester",
+    "eth",
+    "eth_account",
+    "numba",
+}
 """What takes long to import."""
 
 

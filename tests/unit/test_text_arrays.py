@@ -111,6 +111,25 @@ def test_a_large_file_gives_the_same_results_when_the_kernel_takes_over(
     assert sum(len(row.cells["text"]) for row in rows) > 10 * 2**20
 
 
+@pytest.mark.parametrize(
+    ("analyzer", "ngram_range", "plain_rows"),
+    [("word", (1, 1), 60), ("word", (1, 2), 30), ("char", (1, 1), 20), ("char_wb", (2, 3), 10)],
+)
+def test_the_kernel_takes_over_sooner_where_plain_python_is_slower(
+    analyzer: str, ngram_range: tuple[int, int], plain_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of rows of ten characters so many go one by one if 600 characters of single words make it pay."""
+    monkeypatch.setattr(featurize_module, "ASK_CHARACTERS", 600)
+    monkeypatch.setattr(engine, "PAYS_COMPILED_BYTES", 600)
+    monkeypatch.setattr(engine, "PAYS_BYTES", 600)
+    spec = FeatureSpec.text(labels=LABELS, n_features=256, analyzer=analyzer, ngram_range=ngram_range)
+    taken: list[Row] = []
+    rows = (Row(at, {"text": "good films"}) for at in range(100))
+    noted = (taken.append(row) or row for row in rows)  # type: ignore[func-returns-value]
+    read = [len(taken) for _ in featurize(noted, spec, with_labels=False)]
+    assert read == [*range(1, plain_rows + 1), *[100] * (100 - plain_rows)]
+
+
 def test_a_text_that_is_too_long_for_the_kernel_takes_the_plain_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """It gives the same sample between others that are hashed by the kernel."""
     monkeypatch.setattr(text_arrays, "MAX_CHARACTERS", 10)
