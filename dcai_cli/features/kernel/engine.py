@@ -95,8 +95,8 @@ def pays(n_bytes: int) -> bool:
 
     Measured from text to sample, words of 820-byte documents: plain Python does 5 MB/s and the kernel 49,
     after 0.8 s of CPU time for importing numba and loading what was compiled before, or some 9 s if it
-    has to be compiled. So it draws level at 5 and at 52 MB. The limits are nearly twice that: whoever asks while
-    rows come in does not know how many are left.
+    has to be compiled. So it draws level at 5 and at 52 MB. The limits are nearly twice that: whoever asks
+    while rows come in does not know how many are left.
     """
     if sys.byteorder != "little" or n_bytes < PAYS_COMPILED_BYTES:
         return False
