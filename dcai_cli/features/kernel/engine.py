@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
@@ -261,6 +261,16 @@ class _MachineCode:
 
         self._function = njit(nogil=True)(self._function.py_func)
 
+    def hash_known_texts(self, settings: TextSettings) -> SparseRows:
+        """The rows of the known texts."""
+        documents = [text.encode() for text in KNOWN_TEXTS]
+        text = np.frombuffer(b"".join(documents), dtype=np.uint8)  # read-only, as the kernel wants it
+        offsets = np.cumsum([0] + [len(document) for document in documents], dtype=np.int64)
+        output = self.make_output(2**18, rows=len(documents))
+        scratch = self.make_scratch(len(text), settings)
+        self.hash_documents(text, offsets, 0, len(documents), settings, scratch, output)
+        return _rows(output, len(documents))
+
     def make_scratch(self, longest: int, settings: TextSettings) -> Scratch:
         room = longest + longest // 2 + self._compiled.PADDING
         words = [-(-settings.n_features // 64**level) for level in (1, 2, 3)]
@@ -311,21 +321,22 @@ class _MachineCode:
 def _machine_code() -> _MachineCode | None:
     """The machine code, if it gives here what it must; None where it cannot be had.
 
-    What it computes is consensus, so it is tried on a small text before it is trusted: a cache can be
-    damaged, and a compiler wrong. numba may raise anything, so every exception counts as "cannot be had".
+    What it computes is consensus, so it is tried on some texts, by every path through it, before it is
+    trusted: a cache can be damaged, and a compiler wrong. numba may raise anything, so every exception counts
+    as "cannot be had".
     """
     try:
         machine = _MachineCode()
     except Exception:  # noqa: BLE001 -- no numba, or one that does not load
         return None
-    remedies: tuple[Callable[[], None] | None, ...] = (None, _forget_compiled, machine.compile_afresh)
-    for remedy in remedies:
+    for is_second in (False, True):
         try:
-            if remedy:
-                remedy()
-            if _known_answer(machine) == KNOWN_ANSWER:
+            if is_second:  # a damaged cache is emptied, for the next process, and left aside by this one
+                _forget_compiled()
+                machine.compile_afresh()
+            if known_answer(machine.hash_known_texts) == KNOWN_ANSWER:
                 return machine
-        except Exception:  # noqa: BLE001, S112 -- a damaged cache: emptied, then left aside
+        except Exception:  # noqa: BLE001, S112
             continue
     return None
 
@@ -333,26 +344,28 @@ def _machine_code() -> _MachineCode | None:
 KNOWN_TEXT = (
     "Caf\u00e9 \u039f\u03a3 \u039f\u03a3\u0391 \u0130x It's a_1\u3000 \u4e2d\u6587 \U0001f600 \u212aA "
 )
-KNOWN_ANSWER = "416d64b95125e515756469f8583901b8753ba1675c016219d28d02f30b03828f"
+KNOWN_TEXTS = (KNOWN_TEXT, "", KNOWN_TEXT * 8, " ".join(f"w{number}" for number in range(6000)))
+"""Short, empty, longer, and with more features than are sorted as a list."""
+
+KNOWN_ANSWER = "dd968d727bf2180ec2275fdfd7ccb1e33b755d485eb6f0c8740ffcd632cd0c64"
 
 
-def _known_answer(machine: _MachineCode) -> str:
-    """SHA-256 of the rows of three texts, one short, one empty, one long, with every analyzer."""
+def known_answer(hash_with: Callable[[TextSettings], SparseRows]) -> str:
+    """SHA-256 of the rows of the known texts: each analyzer, alone and in a row, in lower case or not.
+
+    Args:
+        hash_with: hashes the known texts.
+    """
     digest = hashlib.sha256()
-    once = KNOWN_TEXT.encode()
-    text = np.frombuffer(once * 9, dtype=np.uint8)  # read-only, as the kernel wants it
-    offsets = np.array([0, len(once), len(once), len(text)], dtype=np.int64)
-    for analyzer in ANALYZERS:
+    for analyzer, ngram_range, lowercase in product(ANALYZERS, ((1, 1), (1, 3)), (True, False)):
         for n_features in (1000, 2**16):
-            settings = TextSettings(
-                analyzer, (1, 3), n_features=n_features, alternate_sign=n_features == 1000
+            rows = hash_with(
+                TextSettings(
+                    analyzer, ngram_range, lowercase, alternate_sign=n_features == 1000, n_features=n_features
+                )
             )
-            output = machine.make_output(2**12, rows=3)
-            scratch = machine.make_scratch(len(text), settings)
-            machine.hash_documents(text, offsets, 0, 3, settings, scratch, output)
-            rows = _rows(output, 3)
-            for array in (rows.indptr, rows.indices, rows.counts):
-                digest.update(array.tobytes())
+            for array, kind in ((rows.indptr, "<i8"), (rows.indices, "<i4"), (rows.counts, "<i4")):
+                digest.update(array.astype(kind).tobytes())
     return digest.hexdigest()
 
 
