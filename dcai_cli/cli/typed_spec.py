@@ -167,6 +167,6 @@ def _labels(text: str) -> list[str]:
 
 def _ngram_range(text: str) -> tuple[int, int]:
     low, _, high = text.partition("-")
-    if not (low.isdecimal() and (high or low).isdecimal()):
+    if not (low.isdecimal() and (high or low).isdecimal() and len(text) < 9):
         raise UsageError(f"{text!r} is no range of n-grams.", hint="Write --ngrams 1, or --ngrams 1-2.")
     return int(low), int(high or low)

@@ -51,15 +51,13 @@ def find_spec(name: str, open_workspace: Callable[[], Workspace]) -> FeatureSpec
         UsageError: there is neither such a file nor such a model.
     """
     path = Path(name)
-    if path.is_file():
-        try:
+    try:
+        if path.is_file():
             return FeatureSpec.from_json(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise BadInput(
-                f"{path} cannot be read: {error.strerror}.", hint="Check its permissions."
-            ) from error
-        except UnicodeDecodeError as error:
-            raise BadInput(f"{path} is not UTF-8.", hint="A feature spec is a file of JSON.") from error
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}.", hint="Check its permissions.") from error
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path} is not UTF-8.", hint="A feature spec is a file of JSON.") from error
     if path.suffix == ".json":
         raise BadInput(f"There is no file {path}.", hint="Check the name and the folder.")
     from dcai_cli.services.models import find_model

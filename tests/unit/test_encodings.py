@@ -126,3 +126,13 @@ def answer(content: bytes, chunk_bytes: int) -> str:
         return find_encoding(lambda: io.BufferedReader(io.BytesIO(content)), "x", chunk_bytes=chunk_bytes)
     except BadInput as error:
         return error.message
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "UTF8", "utf-16-le", "utf-16-be", "utf-32-le"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_byte_order_mark_is_no_text_even_if_the_encoding_was_named(
+    tmp_path: Path, encoding: str, mark: str
+) -> None:
+    """Whoever names the encoding gets the rows of whoever does not: a row is known by its cells."""
+    cells, _ = rows_of(tmp_path, (mark + TEXT).encode(encoding), encoding)
+    assert cells == [{"text": "café naïve „quoted“ 5 €", "label": "ja"}]

@@ -317,3 +317,18 @@ def test_a_cell_without_an_end_does_not_eat_the_memory(
     }.items():
         with pytest.raises(BadInput, match="more than 100 characters"):
             read_rows(write(tmp_path, name, content.encode()))
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl", "rows.txt"])
+@pytest.mark.parametrize(
+    "after", [b"", "text,label\ncaf\u00e9,ham\n".encode()], ids=["emptied", "re-encoded"]
+)
+def test_a_file_that_changes_after_it_was_opened_is_refused(tmp_path: Path, name: str, after: bytes) -> None:
+    """Its encoding and its columns were found in what it was before."""
+    path = tmp_path / name
+    row = '{"text": "caf\u00e9"}' if name.endswith("jsonl") else "text,label\ncaf\u00e9,ham"
+    path.write_bytes(f"{row}\n".encode("cp1252"))
+    with open_rows(Source(str(path))) as rows:
+        path.write_bytes(after)
+        with pytest.raises(BadInput, match="was changed while it was read"):
+            list(rows)

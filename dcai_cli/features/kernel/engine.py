@@ -329,11 +329,13 @@ def _machine_code() -> _MachineCode | None:
         machine = _MachineCode()
     except Exception:  # noqa: BLE001 -- no numba, or one that does not load
         return None
-    for is_second in (False, True):
+    # A damaged cache that cannot be loaded is emptied and filled anew; one that was loaded and is wrong is
+    # emptied, and left aside by this process.
+    remedies: tuple[Callable[[], None] | None, ...] = (None, _forget_compiled, machine.compile_afresh)
+    for remedy in remedies:
         try:
-            if is_second:  # a damaged cache is emptied, for the next process, and left aside by this one
-                _forget_compiled()
-                machine.compile_afresh()
+            if remedy:
+                remedy()
             if known_answer(machine.hash_known_texts) == KNOWN_ANSWER:
                 return machine
         except Exception:  # noqa: BLE001, S112
@@ -374,8 +376,11 @@ def _is_compiled() -> bool:
 
     A stale file costs a few seconds of compiling, nothing else.
     """
-    changed = (Path(__file__).parent / "compiled.py").stat().st_mtime
-    return any(file.stat().st_mtime >= changed for file in _cache_indexes())
+    try:
+        changed = (Path(__file__).parent / "compiled.py").stat().st_mtime
+        return any(file.stat().st_mtime >= changed for file in _cache_indexes())
+    except OSError:  # another process has just emptied it
+        return False
 
 
 def _forget_compiled() -> None:

@@ -72,9 +72,19 @@ def find_encoding(open_bytes: Opener, name: str, *, chunk_bytes: int = CHUNK_BYT
 def verify_encoding(open_bytes: Opener, name: str, encoding: str) -> str:
     """Check that a text is in the encoding that the user named.
 
+    Returns:
+        The encoding, or one like it that drops a byte order mark, which is no part of the first cell.
+
     Raises:
         BadInput: it is not; the message has line, byte and offset.
     """
+    codec = codecs.lookup(encoding).name
+    if codec == "utf-8":
+        encoding = "utf-8-sig"
+    elif codec in {"utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"}:
+        with open_bytes() as file:
+            if file.read(4).startswith("\ufeff".encode(codec)):
+                encoding = codec[: len("utf-16")]
     return _checked(open_bytes, name, encoding, CHUNK_BYTES)
 
 

@@ -42,7 +42,8 @@ def open_csv(open_text: TextOpener, name: str, delimiter: str) -> Table:
         raise BadInput(f"{name} is empty: it has no header.", hint="The first line names the columns.")
     _, cells = header
     check_columns(f"{name}, line 1", cells)
-    return Table(tuple(cells), lambda: _read_csv(open_text, name, delimiter))
+    columns = tuple(cells)
+    return Table(columns, lambda: _read_csv(open_text, name, delimiter, columns))
 
 
 def open_jsonl(open_text: TextOpener, name: str) -> Table:
@@ -63,10 +64,12 @@ def open_lines(open_text: TextOpener, name: str) -> Table:
     return Table((TEXT_COLUMN,), lambda: ({TEXT_COLUMN: line} for _, line in _lines(open_text, name)))
 
 
-def _read_csv(open_text: TextOpener, name: str, delimiter: str) -> Iterator[Cells]:
+def _read_csv(open_text: TextOpener, name: str, delimiter: str, columns: tuple[str, ...]) -> Iterator[Cells]:
     with open_text("") as text:
         records = _csv_records(text, name, delimiter)
-        _, header = next(records)
+        _, header = next(records, (0, []))
+        if header != list(columns):
+            raise BadInput(f"{name} was changed while it was read.", hint="Try again.")
         width = len(header)
         for row, (line, cells) in enumerate(records, start=1):
             if len(cells) != width:

@@ -158,6 +158,8 @@ def _open(source: Source, opening: _Opening) -> Table:
                 "What comes from standard input has no name that says its format.",
                 hint=f"Add --format with {', '.join(_TEXTS[:-1])} or {_TEXTS[-1]}.",
             )
+        if sys.stdin is None:
+            raise UsageError("Standard input is closed.", hint="Pipe the rows into it, or name a file.")
         return opening.table(opening.spool(sys.stdin.buffer), "", source.format, str(source))
     path = Path(source.place)
     if not path.exists():
@@ -197,9 +199,12 @@ class _Opening:
                 with open_unpacked(path, packed, name) as file:
                     path = self.spool(file)
             return _TABLES[form](path, name)
+        before = _state(path)
         encoding = self._encoding(path, packed, name)
 
         def open_text(newline: str) -> io.TextIOWrapper:
+            if _state(path) != before:  # it might be in another encoding now
+                raise BadInput(f"{name} was changed while it was read.", hint="Try again.")
             return io.TextIOWrapper(open_unpacked(path, packed, name), encoding, newline=newline)
 
         if form == "jsonl":
@@ -291,6 +296,12 @@ class _Opening:
         if form not in FORMATS or (self._source.format is None and "." not in name.removesuffix(packed)):
             raise BadInput(f"{path} is of a kind that cannot be read.", hint=_HINT_FORMATS)
         return packed, form
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    """What tells whether a file is the one that it was."""
+    state = path.stat()
+    return state.st_ino, state.st_size, state.st_mtime_ns
 
 
 def _entries(folder: Path) -> list[Path]:
