@@ -55,7 +55,10 @@ def find_spec(name: str, open_workspace: Callable[[], Workspace]) -> FeatureSpec
         if path.is_file():
             return FeatureSpec.from_json(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}.", hint="Check its permissions.") from error
+        raise BadInput(
+            f"{path} cannot be read: {error.strerror}.",
+            hint="Name a file of JSON that you may read, or a model.",
+        ) from error
     except UnicodeDecodeError as error:
         raise BadInput(f"{path} is not UTF-8.", hint="A feature spec is a file of JSON.") from error
     if path.suffix == ".json":
