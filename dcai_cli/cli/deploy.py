@@ -40,6 +40,9 @@ def deploy(
     schema: Annotated[
         Path | None, typer.Option(help="TOML file with the columns of a tabular model.", readable=False)
     ] = None,
+    quantiles_from: Annotated[
+        Path | None, typer.Option(help="Rows that quantiles of the schema are learned from.", readable=False)
+    ] = None,
     n_features: Annotated[
         int | None,
         typer.Option(
@@ -166,6 +169,8 @@ def deploy(
             vocabulary_from=vocabulary_from,
             vocabulary_size=vocabulary_size,
         ),
+        quantiles_from=quantiles_from,
+        note=output.note,
     )
     params = model_params(
         spec,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,8 +53,10 @@ def typed_spec(
     label_column: str | None,
     counts: bool,
     reading: Reading,
+    quantiles_from: Path | None = None,
+    note: Callable[[str], None] = lambda _: None,
 ) -> FeatureSpec:
-    """Make the spec of what was typed.
+    """Make the spec of what was typed; `note` is told of an encoding other than UTF-8.
 
     Raises:
         UsageError: options contradict each other, or say what no spec can have.
@@ -78,11 +81,14 @@ def typed_spec(
             n_features=n_features or _N_FEATURES,
             max_features=max_features,
             valued=counts,
+            quantiles_from=quantiles_from,
+            note=note,
         )
     if kind != "text":
         raise UsageError(f"There is no kind {kind!r}.", hint="Choose --kind text or --kind tabular.")
-    if schema is not None:
-        raise UsageError("--schema is for tabular models.", hint="Leave it out, or add --kind tabular.")
+    for option, given in {"--schema": schema, "--quantiles-from": quantiles_from}.items():
+        if given is not None:
+            raise UsageError(f"{option} is for tabular models.", hint="Leave it out, or add --kind tabular.")
     if names is None:
         raise UsageError("A text model needs its labels.", hint="Add for instance --labels ham,spam.")
     column = text_column or "text"

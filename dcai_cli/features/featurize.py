@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Literal
 
 from dcai_cli.domain import Row
 from dcai_cli.errors import BadInput, UsageError
-from dcai_cli.features.columns import is_blank
-from dcai_cli.features.hashing import is_cut, vectorize
+from dcai_cli.features.hashing import is_cut, is_empty, vectorize
 from dcai_cli.features.payload import Sample, encode_sample, sample_units
 from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.features.text import WORD
 
 Fault = Literal["empty", "unknown-label", "no-sample", "repeat", "too-large"]
-"""Why a row gives no sample: nothing in its cells, a label of another model, cells without features or that
-are no numbers, the same as an earlier row, or more than a transaction takes."""
+"""Why a row gives no sample: nothing in its cells, a label of another model, cells without features or not
+of their columns' types, the same as an earlier row, or more than a transaction takes."""
 
 ASK_CHARACTERS = 2**23
 """How often the kernel is asked whether it pays: asking imports numpy, and less never pays."""
@@ -27,6 +26,9 @@ ASK_CHARACTERS = 2**23
 CHUNK_CHARACTERS = 2**20
 CHUNK_ROWS = 4096
 """The kernel gets so much at once, characters or rows."""
+
+NAMES_SHOWN = 10
+"""Columns that are named in a note."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ def featurize(
     label_column: str | None = None,
     with_labels: bool = True,
     use_kernel: bool | None = None,
+    note: Callable[[str], None] = lambda _: None,
 ) -> Iterator[FeaturizedRow | Skipped]:
     """Turn rows into samples, one by one and in order.
 
@@ -90,6 +93,7 @@ def featurize(
         label_column: the column of the label, likewise.
         with_labels: whether to read labels; predictions need none.
         use_kernel: whether the kernel hashes texts, from the first row on; None for as soon as it pays.
+        note: is told of columns that a tabular model does not use.
 
     Returns:
         For each row a sample, or the reason why it has none.
@@ -119,6 +123,8 @@ def featurize(
     if first is None:
         return iter(())
     _check_columns([*used, spec.label_column] if with_labels else used, list(first.cells), spec)
+    if spec.kind == "tabular":
+        _tell_unused([name for name in first.cells if name not in {*used, spec.label_column}], note)
     plain = _Featurizer(spec, used, with_labels)
     # Features of a vocabulary are not hashed, and tables are quick already: their cells repeat.
     if spec.kind != "text" or spec.vocabulary or use_kernel is False:
@@ -137,6 +143,13 @@ def _check_columns(needed: list[str], present: list[str], spec: FeatureSpec) -> 
                 f"There is no column {name!r}; the columns are: {', '.join(present)}.",
                 hint=f"Rename the column in the file{other}.",
             )
+
+
+def _tell_unused(names: Sequence[str], note: Callable[[str], None]) -> None:
+    """Say which columns go nowhere: one of them may be misspelt in the schema."""
+    if names:
+        more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+        note(f"columns that the model does not use: {', '.join(names[:NAMES_SHOWN])}{more}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +176,8 @@ class _Featurizer:
         try:
             vector = vectorize(self.spec, row.cells)
         except BadInput as error:
-            is_empty = all(is_blank(row.cells[name]) for name in self.used)
-            return Skipped(row.number, error.message, "empty" if is_empty else "no-sample")
+            fault: Fault = "empty" if is_empty(self.spec, row.cells) else "no-sample"
+            return Skipped(row.number, error.message, fault)
         wire, size = self.spec.wire, len(vector.indices)
         sample = Sample(
             data=encode_sample(label, vector, wire),

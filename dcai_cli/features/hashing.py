@@ -7,15 +7,15 @@ imported: that takes over a second.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
 
 from dcai_cli.domain import Vector
 from dcai_cli.errors import BadInput
-from dcai_cli.features.columns import Column, is_blank, parse_number
+from dcai_cli.features.columns import is_blank
 from dcai_cli.features.spec import FeatureSpec
+from dcai_cli.features.table import cell_features, is_missing
 from dcai_cli.features.text import CHAR_WB, WORD, text_features
 
 MAX_VALUE = 127
@@ -81,18 +81,18 @@ def feature_names(spec: FeatureSpec, cells: Mapping[str, str]) -> list[str]:
         cells: column name to cell; every column of the spec must be there.
 
     Raises:
-        BadInput: a cell is not valid Unicode, or a numeric column holds no number.
+        BadInput: a cell is not valid Unicode, or not of its column's type.
 
     >>> feature_names(FeatureSpec.text(labels=["a", "b"], n_features=256), {"text": "So, so good!"})
     ['so', 'so', 'good']
     """
     if spec.kind == "text":
         text = cells[spec.text_column]
-        _check_unicode("the text", text)
+        _check_unicode(text)
         return text_features(
             text, analyzer=spec.analyzer, ngram_range=spec.ngram_range, lowercase=spec.lowercase
         )
-    return [_column_name(column, cells[column.name]) for column in spec.columns]
+    return [name for column in spec.columns for name in cell_features(column, cells[column.name])]
 
 
 def count_features(spec: FeatureSpec, cells: Mapping[str, str]) -> dict[int, int]:
@@ -105,7 +105,7 @@ def count_features(spec: FeatureSpec, cells: Mapping[str, str]) -> dict[int, int
         Index to count, in no particular order: exactly what scikit-learn gives, its explicit zeros included.
 
     Raises:
-        BadInput: a cell is not valid Unicode, or a numeric column holds no number.
+        BadInput: a cell is not valid Unicode, or not of its column's type.
     """
     names = Counter(feature_names(spec, cells))
     if spec.vocabulary:
@@ -135,7 +135,8 @@ def vectorize(spec: FeatureSpec, cells: Mapping[str, str]) -> Vector:
     >>> vectorize(FeatureSpec.text(labels=["a", "b"], n_features=256, valued=True), {"text": "So, so good!"})
     Vector(indices=(65, 121), values=(1, 2))
     """
-    _check_not_empty(spec, cells)
+    if is_empty(spec, cells):
+        raise BadInput("the text is empty" if spec.kind == "text" else "no features: every cell is missing")
     counts = count_features(spec, cells)
     kept = _travelling(spec, counts)
     if not kept:
@@ -171,33 +172,18 @@ def _why_none(spec: FeatureSpec, cells: Mapping[str, str]) -> str:
     return f"the text has fewer than {least} characters"
 
 
-def _column_name(column: Column, cell: str) -> str:
-    """Name a cell: `column=value`, `column=bin` for numbers, and `column=` where the cell is empty."""
-    _check_unicode(f"column {column.name!r}", cell)
-    if column.type == "categorical":
-        return f"{column.name}={cell}"
-    if is_blank(cell):
-        return f"{column.name}="
-    try:
-        number = parse_number(cell)
-    except ValueError as error:
-        raise BadInput(f"column {column.name!r}: {error}") from error
-    return f"{column.name}={bisect_right(column.edges, number)}"
-
-
-def _check_not_empty(spec: FeatureSpec, cells: Mapping[str, str]) -> None:
+def is_empty(spec: FeatureSpec, cells: Mapping[str, str]) -> bool:
+    """Whether there is nothing in a row that features could be made of."""
     if spec.kind == "text":
-        if is_blank(cells[spec.text_column]):
-            raise BadInput("the text is empty")
-    elif all(is_blank(cells[column.name]) for column in spec.columns):
-        raise BadInput("no features: every cell is empty")
+        return is_blank(cells[spec.text_column])
+    return all(is_missing(column, cells[column.name]) for column in spec.columns)
 
 
-def _check_unicode(what: str, cell: str) -> None:
+def _check_unicode(text: str) -> None:
     """Refuse half of a surrogate pair: no UTF-8 can say it, so nobody could hash it the same way."""
     try:
-        cell.encode()
+        text.encode()
     except UnicodeEncodeError as error:
         raise BadInput(
-            f"{what} is not valid Unicode: half of a surrogate pair at character {error.start + 1}"
+            f"the text is not valid Unicode: half of a surrogate pair at character {error.start + 1}"
         ) from error

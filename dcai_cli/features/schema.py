@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dcai_cli.errors import BadInput
+from dcai_cli.errors import BadInput, UsageError
 from dcai_cli.features.checks import as_tuple, refuse
-from dcai_cli.features.columns import read_column
+from dcai_cli.features.columns import NUMERIC, Column, read_column
+from dcai_cli.features.quantiles import MAX_QUANTILES, MIN_QUANTILES, learn_bins
+from dcai_cli.features.readers import open_rows
 from dcai_cli.features.spec import FeatureSpec
+
+_UNLEARNED = "0"
+"""Stands for bins until they are learned."""
 
 
 def tabular_spec_from_schema(
@@ -20,11 +26,14 @@ def tabular_spec_from_schema(
     n_features: int,
     max_features: int | None = None,
     valued: bool = False,
+    quantiles_from: Path | None = None,
+    note: Callable[[str], None] = lambda _: None,
 ) -> FeatureSpec:
     """Read a schema file (TOML) into the spec of a tabular model.
 
     The file holds `labels` and `label_column` (default "label"), and for each column a `[[columns]]` table
-    with `name`, `type` and, if it is numeric, `bins`.
+    with the fields of the spec's; a numeric column may have `quantiles` in place of `bins`: into how many
+    equal shares its numbers are parted.
 
     Args:
         path: the TOML file.
@@ -32,9 +41,12 @@ def tabular_spec_from_schema(
         n_features: size of the hash space.
         max_features: indices of one sample at most; default 1024, or n_features if that is less.
         valued: whether counts travel as values.
+        quantiles_from: the rows that bins are learned from.
+        note: is told of an encoding of these rows other than UTF-8.
 
     Raises:
-        BadInput: the file cannot be read, or does not describe columns.
+        BadInput: the file cannot be read, or does not describe columns; bins cannot be learned.
+        UsageError: there is nothing to learn, or nothing to learn it from.
     """
     schema = _read_toml(path)
     for field in schema:
@@ -49,21 +61,78 @@ def tabular_spec_from_schema(
     if labels is not None and list(own) != list(labels):
         refuse(f"{path} has the labels {own}, and {list(labels)} were given.", "Give them in one place.")
     columns = as_tuple("columns", schema.get("columns", []))
-    return FeatureSpec.tabular(
+    fields = [_schema_column(one) for one in columns]
+    spec = FeatureSpec.tabular(
         labels=own,
-        columns=[read_column(f"columns[{i}]", _schema_column(one)) for i, one in enumerate(columns)],
+        columns=[read_column(f"columns[{i}]", one) for i, one in enumerate(fields)],
         n_features=n_features,
         max_features=max_features,
         valued=valued,
         label_column=schema.get("label_column", "label"),
     )
+    quantiles = {
+        column: _quantiles(column, one["quantiles"])
+        for column, one in zip(spec.columns, columns, strict=True)
+        if "quantiles" in one
+    }
+    return _with_bins(spec, path, quantiles, quantiles_from, note)
+
+
+def _with_bins(
+    spec: FeatureSpec,
+    path: Path,
+    quantiles: Mapping[Column, int],
+    source: Path | None,
+    note: Callable[[str], None],
+) -> FeatureSpec:
+    """The spec with the bins that have to be learned."""
+    if source is None and not quantiles:
+        return spec
+    if source is None:
+        name = next(iter(quantiles)).name
+        raise UsageError(
+            f"{path} has quantiles for column {name!r}, and there are no rows to learn them from.",
+            hint="Add --quantiles-from FILE, or write bins.",
+        )
+    if not quantiles:
+        raise UsageError(
+            f"No column of {path} has quantiles to be learned.",
+            hint="Leave out --quantiles-from, or write for instance `quantiles = 8` in place of bins.",
+        )
+    with open_rows(source, note=note) as rows:
+        bins = learn_bins(rows, quantiles, str(source))
+    columns = tuple(replace(one, bins=bins.get(one.name, one.bins)) for one in spec.columns)
+    return replace(spec, columns=columns)
+
+
+def _quantiles(column: Column, shares: object) -> int:
+    if column.type != NUMERIC:
+        refuse(f"column {column.name!r} is {column.type} and has quantiles.")
+    if type(shares) is not int or not MIN_QUANTILES <= shares <= MAX_QUANTILES:
+        refuse(
+            f"quantiles of column {column.name!r} is {shares!r}; it must be a whole number from "
+            f"{MIN_QUANTILES} to {MAX_QUANTILES}."
+        )
+    return shares
 
 
 def _schema_column(fields: object) -> object:
-    """Let a schema write its bins as numbers: the spec keeps them as text."""
-    if isinstance(fields, dict) and isinstance(fields.get("bins"), list):
-        return fields | {"bins": [str(edge) if type(edge) is int else edge for edge in fields["bins"]]}
-    return fields
+    """Let a schema write numbers as numbers, where the spec keeps them as text, and quantiles as bins."""
+    if not isinstance(fields, dict):
+        return fields
+    made = dict(fields)
+    if isinstance(made.get("bins"), list):
+        made["bins"] = [str(edge) if type(edge) is int else edge for edge in made["bins"]]
+    if type(made.get("step")) is int:
+        made["step"] = str(made["step"])
+    if "quantiles" in made:
+        del made["quantiles"]
+        for other in ("bins", "step"):
+            if other in made:
+                refuse(f"column {made.get('name')!r} has quantiles and {other}.", "Keep one of them.")
+        if made.get("type") == NUMERIC:
+            made["bins"] = [_UNLEARNED]
+    return made
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

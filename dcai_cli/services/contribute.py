@@ -150,7 +150,7 @@ def contribute(
         password: asked once for the account's password.
         confirm: gets the plan before anything is signed; raises to stop.
         progress: gets (samples sent, samples in all).
-        note: is told of an encoding other than UTF-8.
+        note: is told of an encoding other than UTF-8, and of columns that a tabular model does not use.
 
     Raises:
         BadInput: the file, or all of its rows, cannot be used.
@@ -173,7 +173,7 @@ def contribute(
             if not request.dry_run:
                 before.settle_mined()
             sender = BatchSender(workspace, request.batch_size, account.address, model)
-            plan, candidates = _plan(workspace, request, account, model, rows, sender, before)
+            plan, candidates = _plan(workspace, request, account, model, rows, sender, before, note)
             if not request.dry_run and (candidates or plan.unfinished):
                 confirm(plan)
                 key = unlock(workspace, account, password)
@@ -248,6 +248,7 @@ def _plan(
     rows: Iterable[Row],
     sender: BatchSender,
     before: _Before,
+    note: Callable[[str], None],
 ) -> tuple[ContributionPlan, list[Candidate]]:
     chain = workspace.chain
     featurized = list(
@@ -256,6 +257,7 @@ def _plan(
             model.spec,
             text_column=request.text_column,
             label_column=request.label_column,
+            note=note,
         )
     )
     checks = DataChecks()

@@ -282,7 +282,7 @@ def pretrained_words(
         file: an .npz of this type of model, or labelled rows (csv, jsonl, parquet ...) to train on, in order.
         spec: the feature spec.
         params: the shape of the model.
-        note: is told of an encoding other than UTF-8.
+        note: is told of an encoding other than UTF-8, and of columns that a tabular model does not use.
 
     Raises:
         BadInput: the file is neither, or no row of it can be used.
@@ -294,7 +294,7 @@ def pretrained_words(
     if file.suffix == ".npz":
         return read_weights(file, params)
     with open_rows(file, note=note) as opened:
-        rows = list(featurize(opened, spec))
+        rows = list(featurize(opened, spec, note=note))
     usable = [row.sample for row in rows if isinstance(row, FeaturizedRow)]
     if not usable:
         reason = next(row.reason for row in rows if isinstance(row, Skipped))

@@ -89,7 +89,7 @@ def featurized_samples(
         text_column: column of the text, over the spec's.
         label_column: column of the label, over the spec's.
         with_labels: whether to read labels.
-        note: is told of an encoding other than UTF-8.
+        note: is told of an encoding other than UTF-8, and of columns that a tabular model does not use.
 
     Returns:
         For each row its sample, encoded and decoded again, or why it has none.
@@ -104,6 +104,7 @@ def featurized_samples(
             text_column=text_column,
             label_column=label_column,
             with_labels=with_labels,
+            note=note,
         )
         yield (
             row if isinstance(row, Skipped) else _read_back(row, spec, spec.wire, with_labels=with_labels)

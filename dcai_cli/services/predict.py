@@ -131,7 +131,7 @@ def predict_file(
     """
     hosted = find_model(workspace, model)
     rows = read_rows(file, note=note)
-    featurized = list(featurize(rows, hosted.spec, text_column=text_column, with_labels=False))
+    featurized = list(featurize(rows, hosted.spec, text_column=text_column, with_labels=False, note=note))
     classes = _classes(workspace, hosted, featurized)
     predictions = [
         Prediction(row.row, None, row.reason)
@@ -189,7 +189,7 @@ def evaluate_file(
         text_column: column of the text, over the spec's.
         label_column: column of the label, over the spec's.
         skip: leave out so many rows at the start: those that the model was trained on.
-        note: is told of an encoding other than UTF-8.
+        note: is told of an encoding other than UTF-8, and of columns that a tabular model does not use.
 
     Raises:
         BadInput: no row can be predicted.
@@ -198,7 +198,11 @@ def evaluate_file(
     with open_rows(file, note=note) as rows:
         featurized = list(
             featurize(
-                islice(rows, skip, None), hosted.spec, text_column=text_column, label_column=label_column
+                islice(rows, skip, None),
+                hosted.spec,
+                text_column=text_column,
+                label_column=label_column,
+                note=note,
             )
         )
     classes = _classes(workspace, hosted, featurized)

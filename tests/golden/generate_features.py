@@ -58,6 +58,24 @@ TABLE = {
         {"name": "age", "type": "numeric", "bins": ["0", "18", "65.5"]},
     ],
 }
+ROUNDED = {"name": "x", "type": "numeric", "step": "0.25", "missing": ["?", "N/A"]}
+DATE = {
+    "name": "at",
+    "type": "date",
+    "parts": ["weekday", "year", "quarter", "month", "day", "hour", "minute"],
+}
+
+
+def table(*columns: dict[str, Any], **fields: object) -> dict[str, Any]:
+    """The fields of the spec of a table."""
+    return spec(kind="tabular", columns=list(columns), **fields)
+
+
+def column(name: str, type: str, **fields: object) -> dict[str, Any]:  # noqa: A002 - as the field is called
+    """The fields of a column."""
+    return {"name": name, "type": type, **fields}
+
+
 BY_HAND: list[tuple[dict[str, Any], dict[str, str], str, list[str]]] = [
     (spec(), {"text": "Free FREE prize!!! a b"}, "spam", ["free", "free", "prize"]),
     (
@@ -90,6 +108,104 @@ BY_HAND: list[tuple[dict[str, Any], dict[str, str], str, list[str]]] = [
     (spec(**TABLE), {"sex": "", "age": " 65.50 "}, "spam", ["sex=", "age=3"]),
     (spec(**TABLE), {"sex": "a=b", "age": ""}, "spam", ["sex=a=b", "age="]),
     (spec(**TABLE), {"sex": "x", "age": "-1e-3"}, "ham", ["sex=x", "age=0"]),
+    # Digits say what is rounded, not the double next to them; one in the middle goes to the even multiple.
+    *(
+        (table(ROUNDED, column("n", "categorical")), {"x": cell, "n": "-"}, "ham", [f"x={value}", "n=-"])
+        for cell, value in [
+            ("0.125", "0"),
+            ("0.375", "0.5"),
+            ("-0.375", "-0.5"),
+            ("-.1", "0"),
+            (" 1250e-2\t", "12.5"),
+            ("0.1250000000000000000000000000000000000001", "0.25"),
+            ("0.3749999999999999999999999999999999999999", "0.25"),
+            ("9007199254740993.1", "9007199254740993"),
+            ("1e30", "1" + 30 * "0"),
+            ("1e-9999999999", "0"),
+            ("0e9999999999", "0"),
+            ("+5.", "5"),
+            ("", ""),
+            ("?", ""),
+            (" N/A ", ""),
+        ]
+    ),
+    (table(column("x", "numeric", step="100")), {"x": "1250"}, "spam", ["x=1200"]),
+    (table(column("x", "numeric", step="0.30")), {"x": "1.35"}, "spam", ["x=1.2"]),
+    *(
+        (table(column("b", "boolean"), column("n", "categorical")), {"b": cell, "n": ""}, "spam", features)
+        for cell, features in [
+            ("True", ["b=true", "n="]),
+            (" yES\n", ["b=true", "n="]),
+            ("1", ["b=true", "n="]),
+            ("F", ["b=false", "n="]),
+            ("no", ["b=false", "n="]),
+        ]
+    ),
+    (table(column("b", "boolean"), column("n", "categorical")), {"b": " ", "n": "a"}, "ham", ["b=", "n=a"]),
+    *(
+        (table(DATE), {"at": cell}, "ham", [f"at={value}" for value in values.split()])
+        for cell, values in [
+            ("2024-02-29", "weekday:4 year:2024 quarter:1 month:2 day:29 hour: minute:"),
+            (
+                "1999-12-31T23:59:60.5+14:00",
+                "weekday:5 year:1999 quarter:4 month:12 day:31 hour:23 minute:59",
+            ),
+            ("0001-01-01 00:05z", "weekday:1 year:1 quarter:1 month:1 day:1 hour:0 minute:5"),
+            (
+                " 2000-07-02t04:00:00,123456789-0530 ",
+                "weekday:7 year:2000 quarter:3 month:7 day:2 hour:4 minute:0",
+            ),
+        ]
+    ),
+    (
+        table(column("at", "date", parts=["hour"], missing=["never"]), column("n", "categorical")),
+        {"at": "never", "n": " a"},
+        "ham",
+        ["at=", "n= a"],
+    ),
+    (
+        table(column("at", "date", parts=["hour"]), column("n", "categorical")),
+        {"at": "2024-01-01", "n": " "},
+        "ham",
+        ["at=hour:", "n= "],
+    ),
+    (
+        table(
+            column("n", "categorical", missing=["?", "NA"]),
+            column("m", "numeric", bins=["1e1", "20"], missing=["-1"]),
+        ),
+        {"n": " ?", "m": "20.000"},
+        "ham",
+        ["n=", "m=2"],
+    ),
+    (table(column("n", "categorical", missing=["?"])), {"n": "??"}, "ham", ["n=??"]),
+    (
+        table(column("m", "numeric", bins=["0"], missing=["-1"]), column("n", "categorical")),
+        {"m": " -1 ", "n": "\u00fc"},
+        "ham",
+        ["m=", "n=\u00fc"],
+    ),
+    # Parts of a date and other columns that have one index are counted together.
+    (
+        table(DATE, *(column(f"c{number}", "boolean") for number in range(40)), n_features=256, valued=True),
+        {"at": "2024-05-17 10:20", **{f"c{number}": "t" for number in range(40)}},
+        "spam",
+        [
+            *(
+                f"at={value}"
+                for value in [
+                    "weekday:5",
+                    "year:2024",
+                    "quarter:2",
+                    "month:5",
+                    "day:17",
+                    "hour:10",
+                    "minute:20",
+                ]
+            ),
+            *(f"c{number}=true" for number in range(40)),
+        ],
+    ),
     (spec(analyzer="char", ngram_range=[2, 2]), {"text": "Ab\t \nc"}, "ham", ["ab", "b ", " c"]),
     (
         spec(analyzer="char_wb", ngram_range=[3, 4]),
@@ -172,6 +288,56 @@ SKIPPED = [
     ),
 ]
 """Specs, texts that make no sample, and the reason that the program gives."""
+NO_DATE = "is not a date, such as 2024-02-29 or 2024-02-29T23:05:00Z"
+NO_BOOLEAN = "is not a boolean, such as true or false, yes or no, 1 or 0"
+SKIPPED_TABLES = [
+    *(
+        (table(ROUNDED), {"x": cell}, f"column 'x': {cell!r} is {what}")
+        for cell, what in [
+            ("1,5", "not a number"),
+            ("nan", "not a number"),
+            ("\u0661", "not a number"),
+            ("1e999", "out of range"),
+            ("n/a", "not a number"),
+        ]
+    ),
+    *(
+        (table(column("b", "boolean")), {"b": cell}, f"column 'b': {cell!r} {NO_BOOLEAN}")
+        for cell in ("on", "2", "1.0", "ye\u017f", "true false")
+    ),
+    *(
+        (table(DATE), {"at": cell}, f"column 'at': {cell!r} {NO_DATE}")
+        for cell in (
+            "20240229",
+            "2024-2-29",
+            "29.02.2024",
+            "2024-02-29T",
+            "2024-02-29T24:00",
+            "2024-02-29T23",
+            "2024-02-29T23:05:61",
+            "2024-02-29Z",
+            "2024-02-29  23:05",
+            "2024-02-29T23:05+1",
+            "12:00:00",
+            "\u0662024-02-29",
+        )
+    ),
+    *(
+        (table(DATE), {"at": cell}, f"column 'at': {cell!r} is not a day of the calendar")
+        for cell in ("2023-02-29", "0000-01-01", "2024-13-01", "1900-02-29")
+    ),
+    (
+        table(column("n", "categorical", missing=["?"]), column("b", "boolean")),
+        {"n": " ? ", "b": "\t"},
+        "no features: every cell is missing",
+    ),
+    (
+        table(column("n", "categorical"), column("b", "boolean")),
+        {"n": "\ud800", "b": "1"},
+        "column 'n' is not valid Unicode: half of a surrogate pair at character 1",
+    ),
+]
+"""The same of tables."""
 
 
 def names_of(fields: dict[str, Any], text: str) -> list[str]:
@@ -257,14 +423,10 @@ def cases() -> list[dict[str, Any]]:
     for setting in SETTINGS[2], SETTINGS[5], SETTINGS[8]:
         names = names_of(spec(**setting), LONG * REPEAT)
         found.append(case("50,000 characters", spec(**setting), {"text": LONG}, "ham", names, REPEAT))
+    texts = [(fields, {"text": text}, reason) for fields, text, reason in SKIPPED]
     found += [
-        {
-            "what": "skipped",
-            "spec": written(fields),
-            "cells": {"text": text, "label": "ham"},
-            "reason": reason,
-        }
-        for fields, text, reason in SKIPPED
+        {"what": "skipped", "spec": written(fields), "cells": {**cells, "label": "ham"}, "reason": reason}
+        for fields, cells, reason in [*texts, *SKIPPED_TABLES]
     ]
     return found
 

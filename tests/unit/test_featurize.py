@@ -87,7 +87,7 @@ def test_bad_cells_of_tables_are_skipped_with_the_column() -> None:
     results = list(featurize(rows, TABLE, with_labels=False))
     assert results[:2] == [
         Skipped(1, "column 'age': 'old' is not a number", "no-sample"),
-        Skipped(2, "no features: every cell is empty", "empty"),
+        Skipped(2, "no features: every cell is missing", "empty"),
     ]
     assert isinstance(results[2], FeaturizedRow)
 

@@ -125,7 +125,7 @@ def test_too_many_features_keep_the_most_frequent() -> None:
             {"text": "two words"},
             "no features: the text has fewer than 3 words",
         ),
-        (TABLE, {"sex": "", "age": " "}, "no features: every cell is empty"),
+        (TABLE, {"sex": "", "age": " "}, "no features: every cell is missing"),
         (TABLE, {"sex": "f", "age": "old"}, "column 'age': 'old' is not a number"),
         (TABLE, {"sex": "f", "age": "nan"}, "column 'age': 'nan' is not a number"),
         (TABLE, {"sex": "f", "age": "1e999"}, "column 'age': '1e999' is out of range"),

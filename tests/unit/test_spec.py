@@ -10,7 +10,8 @@ import pytest
 
 from dcai_cli.domain import Wire
 from dcai_cli.errors import BadInput
-from dcai_cli.features.columns import Column, parse_number
+from dcai_cli.features.columns import Column
+from dcai_cli.features.numbers import parse_number
 from dcai_cli.features.schema import tabular_spec_from_schema
 from dcai_cli.features.spec import FeatureSpec
 
@@ -131,7 +132,7 @@ def test_wire_says_what_payloads_may_hold() -> None:
         (TABULAR, {"columns": []}, "there are no columns"),
         (TABULAR, {"columns": ["sex"]}, r"columns\[0\] is 'sex'"),
         (TABULAR, {"columns": [{"name": "a"}]}, r"field columns\[0\]\.'type' is missing"),
-        (TABULAR, {"columns": [{"name": "a", "type": "date"}]}, "type 'date'"),
+        (TABULAR, {"columns": [{"name": "a", "type": "time"}]}, "type 'time'"),
         (TABULAR, {"columns": [{"name": "a", "type": "numeric"}]}, r"field columns\[0\]\.'bins' is missing"),
         (TABULAR, {"columns": [{"name": "a", "type": "numeric", "bins": []}]}, "has no bins"),
         (TABULAR, {"columns": [{"name": "a", "type": "numeric", "bins": [1]}]}, "a bin of column 'a' is 1"),
