@@ -44,6 +44,11 @@ bins = [-1.50, 18, "65", 1_000.0]
 """
 
 
+def one(**fields: object) -> dict[str, Any]:
+    """A table of one column."""
+    return {"columns": [{"name": "a", **fields}]}
+
+
 def test_json_is_canonical() -> None:
     """A spec has one form: sorted keys, no spaces, every field, no escapes."""
     assert TEXT.to_json() == (
@@ -139,6 +144,29 @@ def test_wire_says_what_payloads_may_hold() -> None:
         (TABULAR, {"columns": [{"name": "a", "type": "numeric", "bins": ["x"]}]}, "'x' is not a number"),
         (TABULAR, {"columns": [{"name": "a", "type": "numeric", "bins": ["2", "2.0"]}]}, "2 is followed"),
         (TABULAR, {"columns": [{"name": "a", "type": "categorical", "bins": []}]}, "'bins' is not known"),
+        (TABULAR, one(type="numeric", bins=["1"], step="1"), r"columns\[0\] has bins and a step"),
+        (TABULAR, one(type="numeric", step=1), "the step of column 'a' is 1; it must be a decimal above 0"),
+        (TABULAR, one(type="numeric", step="0.0"), "the step of column 'a' is '0.0'"),
+        (TABULAR, one(type="numeric", step="-1"), "the step of column 'a' is '-1'"),
+        (TABULAR, one(type="numeric", step=".5"), "the step of column 'a' is '.5'"),
+        (TABULAR, one(type="numeric", step="1e1"), "the step of column 'a' is '1e1'"),
+        (TABULAR, one(type="numeric", step="0." + "1" * 16), "at most 15 digits"),
+        (TABULAR, one(type="numeric", step=""), "column 'a' is numeric and has no bins"),
+        (TABULAR, one(type="categorical", step="1"), "'step' is not known"),
+        (TABULAR, one(type="boolean", parts=["day"]), "'parts' is not known"),
+        (TABULAR, one(type="date"), r"columns\[0\]\.'parts' is missing"),
+        (TABULAR, one(type="date", parts=[]), "column 'a' is a date and has no parts"),
+        (TABULAR, one(type="date", parts=["week"]), "column 'a' has the part 'week'; this program knows"),
+        (TABULAR, one(type="date", parts=[["day"]]), r"column 'a' has the part \['day'\]"),
+        (TABULAR, one(type="date", parts=["day", "day"]), "part of column 'a' 'day' stands twice"),
+        (TABULAR, one(type="date", parts="day"), r"columns\[0\]\.parts is 'day'; it must be a list"),
+        (TABULAR, one(type="boolean", missing=[]), r"columns\[0\]\.missing is empty"),
+        (TABULAR, one(type="boolean", missing=[""]), "a missing value of column 'a' is ''"),
+        (TABULAR, one(type="boolean", missing=[0]), "a missing value of column 'a' is 0"),
+        (TABULAR, one(type="boolean", missing=[" ?"]), "a missing value of column 'a' is ' \\?'"),
+        (TABULAR, one(type="boolean", missing=["?", "?"]), "missing value of column 'a' '\\?' stands twice"),
+        (TABULAR, one(type="boolean", missing="?"), "must be a list"),
+        (TABULAR, one(type=["date"]), r"type \['date'\]"),
         (TABULAR, {"columns": [{"name": "a=b", "type": "categorical"}]}, "'=' in its name"),
         (TABULAR, {"columns": [{"name": "a", "type": "categorical"}] * 2}, "column 'a' stands twice"),
         (TABULAR, {"label_column": "sex"}, "'sex' is also a column"),
