@@ -7,14 +7,18 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeGuard
 
 from dcai_cli.domain import Row
 from dcai_cli.errors import BadInput, UsageError
 from dcai_cli.features.hashing import is_cut, is_empty, vectorize
 from dcai_cli.features.payload import Sample, encode_sample, sample_units
+from dcai_cli.features.readers import RowSource
 from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.features.text import WORD
+
+if TYPE_CHECKING:
+    from dcai_cli.features.table_samples import TableSamples
 
 Fault = Literal["empty", "unknown-label", "no-sample", "repeat", "too-large"]
 """Why a row gives no sample: nothing in its cells, a label of another model, cells without features or not
@@ -79,20 +83,23 @@ def featurize(
     label_column: str | None = None,
     with_labels: bool = True,
     use_kernel: bool | None = None,
+    in_blocks: bool | None = None,
     note: Callable[[str], None] = lambda _: None,
 ) -> Iterator[FeaturizedRow | Skipped]:
     """Turn rows into samples, one by one and in order.
 
-    After so much text that machine code pays, the kernel goes on, and the results are the same.
+    After so much text that machine code pays, the kernel goes on, and large tables are read in blocks; the
+    results are the same.
 
     Args:
         rows: rows with the same columns; the first is taken at once, the others when they are asked for; the
-            kernel takes a chunk of them.
+            kernel takes a chunk of them. Blocks are those of a `RowSource`.
         spec: the model's feature spec.
         text_column: the column of the text, where the file calls it otherwise than the spec.
         label_column: the column of the label, likewise.
         with_labels: whether to read labels; predictions need none.
         use_kernel: whether the kernel hashes texts, from the first row on; None for as soon as it pays.
+        in_blocks: whether a table is read in blocks; None for where it is large.
         note: is told of columns that a tabular model does not use.
 
     Returns:
@@ -109,6 +116,33 @@ def featurize(
     0100010a47
     no features: the text has no word of two or more letters or digits
     """
+    parts = featurize_parts(
+        rows,
+        spec,
+        text_column=text_column,
+        label_column=label_column,
+        with_labels=with_labels,
+        use_kernel=use_kernel,
+        in_blocks=in_blocks,
+        note=note,
+    )
+    return chain.from_iterable(
+        (part,) if isinstance(part, FeaturizedRow | Skipped) else part.single_rows() for part in parts
+    )
+
+
+def featurize_parts(
+    rows: Iterable[Row],
+    spec: FeatureSpec,
+    *,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    with_labels: bool = True,
+    use_kernel: bool | None = None,
+    in_blocks: bool | None = None,
+    note: Callable[[str], None] = lambda _: None,
+) -> Iterator[TableSamples | FeaturizedRow | Skipped]:
+    """Turn rows into samples as `featurize` does, and leave the blocks of large tables together."""
     if text_column is not None:
         if spec.kind != "text":
             raise UsageError(
@@ -118,22 +152,32 @@ def featurize(
     if label_column is not None and with_labels:
         spec = replace(spec, label_column=label_column)
     used = [spec.text_column] if spec.kind == "text" else [column.name for column in spec.columns]
+    plain = _Featurizer(spec, used, with_labels)
+    if _is_in_blocks(rows, spec, wish=in_blocks):
+        from dcai_cli.features.table_samples import featurize_blocks
+
+        _check_columns(plain, rows.columns, note)
+        return featurize_blocks(rows, spec, plain.one, with_labels=with_labels)
     rest = iter(rows)
     first = next(rest, None)
     if first is None:
         return iter(())
-    _check_columns([*used, spec.label_column] if with_labels else used, list(first.cells), spec)
-    if spec.kind == "tabular":
-        _tell_unused([name for name in first.cells if name not in {*used, spec.label_column}], note)
-    plain = _Featurizer(spec, used, with_labels)
-    # Features of a vocabulary are not hashed, and tables are quick already: their cells repeat.
-    if spec.kind != "text" or spec.vocabulary or use_kernel is False:
+    _check_columns(plain, tuple(first.cells), note)
+    if spec.kind != "text" or spec.vocabulary or use_kernel is False:  # the kernel hashes texts only
         return map(plain.one, chain([first], rest))
     return _featurize_texts(chain([first], rest), plain, ASK_CHARACTERS if use_kernel is None else 0)
 
 
-def _check_columns(needed: list[str], present: list[str], spec: FeatureSpec) -> None:
-    for name in needed:
+def _is_in_blocks(rows: Iterable[Row], spec: FeatureSpec, *, wish: bool | None) -> TypeGuard[RowSource]:
+    if spec.kind != "tabular" or not isinstance(rows, RowSource):
+        return False
+    return rows.is_large_table if wish is None else wish
+
+
+def _check_columns(plain: _Featurizer, present: Sequence[str], note: Callable[[str], None]) -> None:
+    """Refuse that a column is absent, and say which go nowhere: one of them may be misspelt in the schema."""
+    spec = plain.spec
+    for name in [*plain.used, spec.label_column] if plain.with_labels else plain.used:
         if name not in present:
             options = {spec.label_column: "--label-column"}
             if spec.kind == "text":
@@ -143,13 +187,10 @@ def _check_columns(needed: list[str], present: list[str], spec: FeatureSpec) -> 
                 f"There is no column {name!r}; the columns are: {', '.join(present)}.",
                 hint=f"Rename the column in the file{other}.",
             )
-
-
-def _tell_unused(names: Sequence[str], note: Callable[[str], None]) -> None:
-    """Say which columns go nowhere: one of them may be misspelt in the schema."""
-    if names:
-        more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
-        note(f"columns that the model does not use: {', '.join(names[:NAMES_SHOWN])}{more}")
+    extra = [name for name in present if name not in {*plain.used, spec.label_column}]
+    if extra and spec.kind == "tabular":
+        more = f" and {len(extra) - NAMES_SHOWN} more" if len(extra) > NAMES_SHOWN else ""
+        note(f"columns that the model does not use: {', '.join(extra[:NAMES_SHOWN])}{more}")
 
 
 @dataclass(frozen=True, slots=True)

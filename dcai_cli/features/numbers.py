@@ -9,7 +9,8 @@ import re
 ASCII_SPACE = " \t\n\v\f\r"
 """White space that does not count around a cell."""
 
-_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+"""What a number looks like; it must also be finite as a double."""
 _STEP = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
 # A double has at most 309 digits before the point, a step 15 behind it.
 _WIDE = decimal.Context(prec=400)
@@ -29,7 +30,7 @@ def parse_number(text: str) -> float:
     7.25
     """
     stripped = text.strip(ASCII_SPACE)
-    if _NUMBER.fullmatch(stripped) is None:
+    if NUMBER.fullmatch(stripped) is None:
         raise ValueError(f"{text!r} is not a number")
     number = float(stripped)
     if not math.isfinite(number):

@@ -56,6 +56,48 @@ def encode_samples(
     return data.tobytes(), offsets
 
 
+def decode_samples(
+    data: bytes, offsets: NDArray[np.int64], wire: Wire
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
+    """Read samples back, as `payload.decode_payload` reads each.
+
+    Args:
+        data: the bytes of all samples.
+        offsets: where each starts, and where the last ends.
+        wire: how the model reads samples.
+
+    Returns:
+        Labels, indptr, indices and values, as `encode_samples` takes them.
+
+    Raises:
+        BadInput: the contract would refuse a sample; about the first of them.
+        ValueError: the offsets are not those of the samples.
+
+    >>> wire = Wire(n_features=4096, max_features=1024)
+    >>> [part.tolist() for part in decode_samples(bytes.fromhex("0100020002012c"), np.array([0, 7]), wire)]
+    [[1], [0, 2], [2, 300], [1, 1]]
+    """
+    raw = np.frombuffer(data, dtype=np.uint8)
+    starts, stride = offsets[:-1], wire.index_bytes + wire.valued
+    labels = raw[starts].astype(np.int64)
+    sizes = (raw[starts + 1].astype(np.int64) << 8) | raw[starts + 2]
+    indptr = np.zeros(len(offsets), dtype=np.int64)
+    np.cumsum(sizes, out=indptr[1:])
+    if not np.array_equal(np.diff(offsets), HEADER_BYTES + sizes * stride) or offsets[-1] != len(raw):
+        raise ValueError("offsets and samples do not belong together")
+    is_body = np.ones(len(raw), dtype=bool)
+    for place in range(HEADER_BYTES):
+        is_body[starts + place] = False
+    body = raw[is_body].reshape(-1, stride)
+    big_endian = np.zeros((len(body), 4), dtype=np.uint8)
+    big_endian[:, 4 - wire.index_bytes :] = body[:, : wire.index_bytes]
+    indices = big_endian.view(">u4").reshape(-1).astype(np.int32)
+    values = body[:, -1].copy().view(np.int8) if wire.valued else np.ones(len(body))
+    found = labels, indptr, indices, values.astype(np.int32)
+    _check(*found, wire)
+    return found
+
+
 def units_of_samples(indptr: NDArray[np.int64], values: NDArray[np.int32]) -> NDArray[np.int64]:
     """The units that samples are priced by, as `payload.sample_units` has them; no sample may be empty.
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from dcai_cli.domain import MAX_BATCH_SAMPLES
 from dcai_cli.errors import BadInput, LimitExceeded, UsageError
 from dcai_cli.features.featurize import FeaturizedRow, Skipped, featurize
 from dcai_cli.features.findings import DataChecks, Finding
-from dcai_cli.features.readers import Source, open_rows
+from dcai_cli.features.readers import RowSource, Source, open_rows
 from dcai_cli.ledger.records import PlannedSample
 from dcai_cli.services.accounts import ActingAccount, Password, acting_account, unlock
 from dcai_cli.services.batches import (
@@ -27,7 +26,6 @@ from dcai_cli.services.models import HostedModel, find_model, known_models, snap
 from dcai_cli.services.transactions import recover, settle_mined
 
 if TYPE_CHECKING:
-    from dcai_cli.domain import Row
     from dcai_cli.ledger import StoredBatch, StoredTransaction
     from dcai_cli.models.replica import Replica
     from dcai_cli.services.workspace import Workspace
@@ -245,7 +243,7 @@ def _plan(
     request: ContributeRequest,
     account: ActingAccount,
     model: HostedModel,
-    rows: Iterable[Row],
+    rows: RowSource,
     sender: BatchSender,
     before: _Before,
     note: Callable[[str], None],
@@ -253,7 +251,7 @@ def _plan(
     chain = workspace.chain
     featurized = list(
         featurize(
-            islice(rows, request.limit),
+            rows.part(limit=request.limit),
             model.spec,
             text_column=request.text_column,
             label_column=request.label_column,

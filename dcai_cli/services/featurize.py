@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from dcai_cli.domain import Vector
 from dcai_cli.errors import BadInput, DcaiError
-from dcai_cli.features.featurize import FeaturizedRow, Skipped, featurize
+from dcai_cli.features.featurize import FeaturizedRow, Skipped, featurize_parts
 from dcai_cli.features.payload import decode_payload, encode_sample
 from dcai_cli.features.readers import Source, open_rows
 from dcai_cli.features.spec import FeatureSpec
 
 if TYPE_CHECKING:
-    from dcai_cli.domain import Vector, Wire
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from dcai_cli.domain import Wire
+    from dcai_cli.features.table_samples import TableSamples
     from dcai_cli.services.workspace import Workspace
+
+    _Arrays = tuple[NDArray[np.integer[Any]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,24 +105,60 @@ def featurized_samples(
         BadInput: the source, or a column of it, cannot be used; while iterating: a row cannot be read.
     """
     with open_rows(source, note=note) as rows:
-        featurized = featurize(
-            islice(rows, limit),
+        parts = featurize_parts(
+            rows.part(limit=limit),
             spec,
             text_column=text_column,
             label_column=label_column,
             with_labels=with_labels,
             note=note,
         )
-        yield (
-            row if isinstance(row, Skipped) else _read_back(row, spec, spec.wire, with_labels=with_labels)
-            for row in featurized
+        labels = spec.labels if with_labels else (None,) * len(spec.labels)
+        yield chain.from_iterable(_read_back(part, spec.wire, labels) for part in parts)
+
+
+def _read_back(
+    part: TableSamples | FeaturizedRow | Skipped, wire: Wire, labels: Sequence[str | None]
+) -> Iterable[FeaturizedSample | Skipped]:
+    """The samples as they are read from their bytes."""
+    if isinstance(part, Skipped):
+        return (part,)
+    if not isinstance(part, FeaturizedRow):
+        return _read_block(part, wire, labels)
+    ((label, vector),) = decode_payload(part.sample, wire)
+    if encode_sample(label, vector, wire) != part.sample or label != (part.label or 0):
+        raise _other(f"Row {part.number}")
+    return (FeaturizedSample(part.number, labels[label], vector, part.sample, part.cut),)
+
+
+def _read_block(
+    part: TableSamples, wire: Wire, labels: Sequence[str | None]
+) -> Iterator[FeaturizedSample | Skipped]:
+    import numpy as np
+
+    from dcai_cli.features.payload_arrays import decode_samples
+
+    decoded: _Arrays = decode_samples(part.data, part.offsets, wire)
+    rows = part.made.rows
+    sent: _Arrays = (part.made.labels, rows.indptr, rows.indices, rows.counts)
+    if not all(np.array_equal(one, other) for one, other in zip(decoded, sent, strict=True)):
+        raise _other(f"A row from {part.block.first} on")
+    classes, indptr, indices, values = (array.tolist() for array in decoded)
+    bounds, cut = part.offsets.tolist(), part.made.is_cut.tolist()
+    numbers = (part.block.first + part.made.places).tolist()
+    for at in part.in_order():
+        if isinstance(at, Skipped):
+            yield at
+            continue
+        stretch = slice(indptr[at], indptr[at + 1])
+        yield FeaturizedSample(
+            row=numbers[at],
+            label=labels[classes[at]],
+            vector=Vector(tuple(indices[stretch]), tuple(values[stretch])),
+            payload=part.data[bounds[at] : bounds[at + 1]],
+            cut=cut[at],
         )
 
 
-def _read_back(row: FeaturizedRow, spec: FeatureSpec, wire: Wire, *, with_labels: bool) -> FeaturizedSample:
-    ((label, vector),) = decode_payload(row.sample, wire)
-    if encode_sample(label, vector, wire) != row.sample or label != (row.label or 0):
-        raise DcaiError(f"Row {row.number} does not come back from its payload as it went: a fault of dcai.")
-    return FeaturizedSample(
-        row.number, spec.labels[label] if with_labels else None, vector, row.sample, row.cut
-    )
+def _other(what: str) -> DcaiError:
+    return DcaiError(f"{what} does not come back from its payload as it went: a fault of dcai.")

@@ -8,7 +8,6 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -198,7 +197,7 @@ def evaluate_file(
     with open_rows(file, note=note) as rows:
         featurized = list(
             featurize(
-                islice(rows, skip, None),
+                rows.part(skip=skip),
                 hosted.spec,
                 text_column=text_column,
                 label_column=label_column,

@@ -6,9 +6,12 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dcai_cli.errors import BadInput
+
+if TYPE_CHECKING:
+    from dcai_cli.features.readers.blocks import Block
 
 _HINT_JSONL = 'Each line holds one JSON object, such as {"text": "hello", "label": "ham"}.'
 
@@ -23,10 +26,14 @@ class Table:
     Args:
         columns: names in the order of the file.
         read: starts at the first row; raises BadInput at the row that is at fault.
+        blocks: the same rows in blocks of some columns, where the format has such.
+        size_bytes: how large the file is; 0 where nobody needs to know.
     """
 
     columns: tuple[str, ...]
     read: Callable[[], Iterator[Cells]]
+    blocks: Callable[[Sequence[str]], Iterator[Block]] | None = None
+    size_bytes: int = 0
 
 
 def cell_text(value: object) -> str:

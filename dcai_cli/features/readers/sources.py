@@ -8,14 +8,15 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
 from dcai_cli.domain import Row
 from dcai_cli.errors import BadInput, UsageError
+from dcai_cli.features.readers.blocks import Block, NotInBlocksError, csv_blocks
 from dcai_cli.features.readers.cells import Cells, Table
 from dcai_cli.features.readers.compression import CHUNK_BYTES, SUFFIXES, open_unpacked
 from dcai_cli.features.readers.encodings import check_encoding, find_encoding, verify_encoding
@@ -33,6 +34,11 @@ _TEXTS = ("csv", "tsv", "jsonl", "txt")
 _TABLES = {"parquet": open_parquet, "arrow": open_arrow}
 FORMATS = (*_TEXTS, *_TABLES)
 """Formats of files, by the endings of their names."""
+
+LARGE_BYTES = 2**20
+"""From how many bytes of a table on blocks are worth importing numpy and pyarrow: half a second otherwise."""
+PACKED_TIMES = 4
+"""How many times as large a packed text is about, when it is unpacked."""
 
 STDIN = "-"
 _HINT_FORMATS = "Use csv, tsv, jsonl, txt, parquet or arrow, each also with .gz, .bz2, .xz or .zst."
@@ -66,13 +72,23 @@ class RowSource:
         name: what the data is called in messages.
         table: columns and cells.
         parts: what is to be closed.
+        skip: rows left out at the start.
+        limit: rows read at most, those left out not among them.
     """
 
-    def __init__(self, name: str, table: Table, parts: ExitStack) -> None:
+    def __init__(
+        self, name: str, table: Table, parts: ExitStack, skip: int = 0, limit: int | None = None
+    ) -> None:
         self.name = name
         self.columns = table.columns
         self._table = table
         self._parts = parts
+        self._skip = skip
+        self._end = None if limit is None else skip + limit
+
+    def part(self, *, skip: int = 0, limit: int | None = None) -> RowSource:
+        """The same data without its first rows, or with so many at most; not to be opened or closed."""
+        return RowSource(self.name, self._table, ExitStack(), skip, limit)
 
     def __iter__(self) -> Iterator[Row]:
         """The rows from the first on, numbered from 1.
@@ -80,12 +96,38 @@ class RowSource:
         Raises:
             BadInput: a row cannot be read, or there is none.
         """
+        return self.rows_from(1)
+
+    def rows_from(self, first: int) -> Iterator[Row]:
+        """The rows from that of a number on, as `__iter__` gives them."""
         number = 0
         with _told(self.name):
-            for number, cells in enumerate(self._table.read(), start=1):
-                yield Row(number, cells)
-        if not number:
+            for number, cells in enumerate(islice(self._table.read(), self._end), start=1):
+                if number >= first and number > self._skip:
+                    yield Row(number, cells)
+        if not number and self._end != 0:
             raise BadInput(f"{self.name} has no rows.", hint="Put at least one row of data into it.")
+
+    @property
+    def is_large_table(self) -> bool:
+        """Whether it pays to read it in blocks."""
+        return self._table.blocks is not None and self._table.size_bytes >= LARGE_BYTES
+
+    def blocks(self, names: Sequence[str]) -> Iterator[Block]:
+        """The rows in blocks of some columns.
+
+        Raises:
+            NotInBlocksError: at once or after some blocks: the rows behind have to be read by `rows_from`.
+        """
+        if self._table.blocks is None:
+            raise NotInBlocksError
+        for block in self._table.blocks(names):
+            start = max(0, self._skip - block.first + 1)
+            end = block.size if self._end is None else min(block.size, self._end - block.first + 1)
+            if start < end:
+                yield block if (start, end) == (0, block.size) else block.slice(start, end)
+            if self._end is not None and block.first + block.size > self._end:
+                return
 
     def __enter__(self) -> Self:
         return self
@@ -202,16 +244,25 @@ class _Opening:
         before = _state(path)
         encoding = self._encoding(path, packed, name)
 
-        def open_text(newline: str) -> io.TextIOWrapper:
+        def open_bytes() -> io.BufferedReader:
             if _state(path) != before:  # it might be in another encoding now
                 raise BadInput(f"{name} was changed while it was read.", hint="Try again.")
-            return io.TextIOWrapper(open_unpacked(path, packed, name), encoding, newline=newline)
+            return open_unpacked(path, packed, name)
+
+        def open_text(newline: str) -> io.TextIOWrapper:
+            return io.TextIOWrapper(open_bytes(), encoding, newline=newline)
 
         if form == "jsonl":
             return open_jsonl(open_text, name)
         if form == "txt":
             return open_lines(open_text, name)
-        return open_csv(open_text, name, {"csv": ",", "tsv": "\t"}[form])
+        delimiter = {"csv": ",", "tsv": "\t"}[form]
+        table = open_csv(open_text, name, delimiter)
+        return replace(
+            table,
+            blocks=lambda names: csv_blocks(open_bytes, encoding, delimiter, table.columns, names),
+            size_bytes=path.stat().st_size * (PACKED_TIMES if packed else 1),
+        )
 
     def spool(self, stream: BinaryIO | io.BufferedReader) -> Path:
         """Keep a stream in a temporary file until the source is closed."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from dcai_cli.errors import BadInput
+from dcai_cli.features.readers.blocks import BLOCK_ROWS, arrow_blocks
 from dcai_cli.features.readers.cells import Cells, Table, cell_text, check_columns
 
 _BATCH_ROWS = 1024
 _BUFFER_BYTES = 2**20
 _ARROW_MAGIC = b"ARROW1"
+
+_Batches = Callable[[int], AbstractContextManager[tuple[list[str], Iterable[Any]]]]
+"""Opens a table for its names and its batches, of so many rows at most."""
 
 
 def open_parquet(path: Path, name: str) -> Table:
@@ -21,7 +25,7 @@ def open_parquet(path: Path, name: str) -> Table:
     Raises:
         BadInput: it is no parquet file, or has columns that cannot be told apart.
     """
-    return _open(lambda: _parquet_batches(path), name, "parquet")
+    return _open(lambda rows: _parquet_batches(path, rows), name, "parquet", path.stat().st_size)
 
 
 def open_arrow(path: Path, name: str) -> Table:
@@ -30,7 +34,7 @@ def open_arrow(path: Path, name: str) -> Table:
     Raises:
         BadInput: it is neither, or has columns that cannot be told apart.
     """
-    return _open(lambda: _arrow_batches(path), name, "arrow")
+    return _open(lambda rows: _arrow_batches(path, rows), name, "arrow", path.stat().st_size)
 
 
 def batch_cells(batch: Any) -> Iterator[Cells]:  # noqa: ANN401 - pyarrow has no types
@@ -39,17 +43,17 @@ def batch_cells(batch: Any) -> Iterator[Cells]:  # noqa: ANN401 - pyarrow has no
         yield {name: cell_text(value) for name, value in row.items()}
 
 
-def _open(batches: Callable[[], Any], name: str, kind: str) -> Table:
-    with _told(name, kind), batches() as (names, _):
+def _open(batches: _Batches, name: str, kind: str, size_bytes: int) -> Table:
+    with _told(name, kind), batches(_BATCH_ROWS) as (names, _):
         columns = tuple(names)
     check_columns(name, columns)
 
     def read() -> Iterator[Cells]:
-        with _told(name, kind), batches() as (_, found):
+        with _told(name, kind), batches(_BATCH_ROWS) as (_, found):
             for batch in found:
                 yield from batch_cells(batch)
 
-    return Table(columns, read)
+    return Table(columns, read, lambda names: arrow_blocks(lambda: batches(BLOCK_ROWS), names), size_bytes)
 
 
 @contextmanager
@@ -67,16 +71,16 @@ def _told(name: str, kind: str) -> Iterator[None]:
 
 
 @contextmanager
-def _parquet_batches(path: Path) -> Iterator[tuple[list[str], Iterable[Any]]]:
+def _parquet_batches(path: Path, rows: int) -> Iterator[tuple[list[str], Iterable[Any]]]:
     import pyarrow.parquet as pq
 
     # Without the buffer a row group would be read as a whole.
     with pq.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER_BYTES) as file:
-        yield file.schema_arrow.names, file.iter_batches(_BATCH_ROWS)
+        yield file.schema_arrow.names, file.iter_batches(rows)
 
 
 @contextmanager
-def _arrow_batches(path: Path) -> Iterator[tuple[list[str], Iterable[Any]]]:
+def _arrow_batches(path: Path, rows: int) -> Iterator[tuple[list[str], Iterable[Any]]]:
     import pyarrow as pa
 
     with path.open("rb") as file:
@@ -85,18 +89,18 @@ def _arrow_batches(path: Path) -> Iterator[tuple[list[str], Iterable[Any]]]:
         if is_file:
             with pa.ipc.open_file(file) as reader:
                 count = reader.num_record_batches
-                yield reader.schema.names, _slices(reader.get_batch(at) for at in range(count))
+                yield reader.schema.names, _slices((reader.get_batch(at) for at in range(count)), rows)
         else:
             with pa.ipc.open_stream(file) as reader:
-                yield reader.schema.names, _slices(reader)
+                yield reader.schema.names, _slices(reader, rows)
 
 
-def _slices(batches: Iterable[Any]) -> Iterator[Any]:
+def _slices(batches: Iterable[Any], rows: int) -> Iterator[Any]:
     """Cut batches that are large: their rows as Python values take much more than the batch does.
 
     Arrow is read as it lies in the file: where offsets in it are damaged, pyarrow would read past its end.
     """
     for batch in batches:
         batch.validate(full=True)
-        for first in range(0, batch.num_rows, _BATCH_ROWS):
-            yield batch.slice(first, _BATCH_ROWS)
+        for first in range(0, batch.num_rows, rows):
+            yield batch.slice(first, rows)
