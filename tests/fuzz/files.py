@@ -29,8 +29,8 @@ import pyarrow.parquet as pq
 
 from dcai_cli.errors import BadInput, UsageError
 from dcai_cli.features.columns import Column
-from dcai_cli.features.featurize import Skipped
-from dcai_cli.features.readers import Source
+from dcai_cli.features.featurize import Skipped, featurize
+from dcai_cli.features.readers import Source, open_rows
 from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.services.featurize import featurized_samples
 
@@ -126,9 +126,23 @@ def fuzz(count: int, folder: Path, seed: int = SEED) -> Outcome:
         path = folder / name
         path.write_bytes(content)
         encoding = rng.choice(["utf-8", "cp1252", "utf-16", "gb18030"]) if rng.random() < 0.05 else None
-        read_one(Source(str(path), encoding=encoding), rng.choice(SPECS), f"file {number}", outcome)
+        source, spec = Source(str(path), encoding=encoding), rng.choice(SPECS)
+        read_one(source, spec, f"file {number}", outcome)
+        if spec.kind == "tabular" and read_all(source, spec, in_blocks=True) != read_all(source, spec):
+            outcome.faults.append(f"file {number}: other rows in blocks")
         path.unlink()
     return outcome
+
+
+def read_all(source: Source, spec: FeatureSpec, *, in_blocks: bool = False) -> list[object]:
+    """What comes of each row of a table, and what it is refused for."""
+    found: list[object] = []
+    try:
+        with open_rows(source) as rows:
+            found.extend(featurize(rows, spec, in_blocks=in_blocks))
+    except (BadInput, UsageError) as error:
+        found.append(error.message)
+    return found
 
 
 def read_one(source: Source, spec: FeatureSpec, what: str, outcome: Outcome) -> None:

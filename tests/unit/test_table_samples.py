@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from dcai_cli.domain import Row
 from dcai_cli.errors import BadInput
 from dcai_cli.features.columns import DATE_PARTS, Column
 from dcai_cli.features.featurize import FeaturizedRow, Skipped, featurize, featurize_parts
@@ -92,10 +93,10 @@ def check(path: Path | Source, spec: FeatureSpec = SPEC, **options: Any) -> Resu
     return plainly
 
 
-def blocks_of(path: Path | Source, spec: FeatureSpec = SPEC) -> list[int]:
+def blocks_of(path: Path | Source, spec: FeatureSpec = SPEC, **options: Any) -> list[int]:
     """The sizes of the blocks that a file is read in."""
     with open_rows(path) as rows:
-        parts = featurize_parts(rows, spec, in_blocks=True)
+        parts = featurize_parts(rows, spec, in_blocks=True, **options)
         return [part.block.size for part in parts if isinstance(part, TableSamples)]
 
 
@@ -214,6 +215,17 @@ def test_a_header_that_is_not_simple_is_read_strictly(tmp_path: Path, header: st
     """Quotes and carriage returns in the header leave the whole file to rows."""
     path = write(tmp_path / "rows.csv", [[header], *rows_of(20)])
     check(path)
+
+
+def test_a_byte_order_mark_in_a_cell_is_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the start of the rows, and of any block."""
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 10)
+    spec = FeatureSpec.tabular(labels=["a", "b"], columns=[Column("kind", "categorical")], n_features=256)
+    path = write(tmp_path / "rows.csv", [["kind"], *([f"\ufeff{number}"] for number in range(9))])
+    results, _ = check(path, spec, with_labels=False)
+    plain = Row(1, {"kind": "\ufeff0"})
+    assert results[:1] == list(featurize([plain], spec, with_labels=False))
+    assert len(blocks_of(path, spec, with_labels=False)) > 2
 
 
 def test_one_column_and_other_encodings(tmp_path: Path) -> None:

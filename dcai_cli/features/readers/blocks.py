@@ -135,6 +135,8 @@ def _parse_csv(chunk: bytes, delimiter: str, width: int, wanted: Mapping[str, in
     import pyarrow as pa
     import pyarrow.csv as pc
 
+    if chunk.startswith(codecs.BOM_UTF8):
+        chunk = codecs.BOM_UTF8 + chunk  # here it is part of a cell, and pyarrow drops one
     # Columns go by their places: names may be anything.
     coded = pa.dictionary(pa.int32(), pa.string())
     places = [str(place) for place in wanted.values()]
