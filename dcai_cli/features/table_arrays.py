@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,13 +122,16 @@ class _CellHasher:
 
     def look_up(self, cells: Sequence[str]) -> NDArray[np.int64]:
         """Where each cell stands in the arrays; those that are not known are added."""
-        new = [cell for cell in dict.fromkeys(cells) if cell not in self._known]
-        if new and len(self._known) > KEPT_CELLS:
-            self._forget()
-            new = list(dict.fromkeys(cells))
-        if new:
-            self._learn(new)
-        return np.fromiter(map(self._known.__getitem__, cells), dtype=np.int64, count=len(cells))
+        at = self._find(cells)
+        if (at < 0).any():
+            if len(self._known) > KEPT_CELLS:
+                self._forget()
+            self._learn([cell for cell in dict.fromkeys(cells) if cell not in self._known])
+            at = self._find(cells)
+        return at
+
+    def _find(self, cells: Sequence[str]) -> NDArray[np.int64]:
+        return np.fromiter(map(self._known.get, cells, repeat(-1)), dtype=np.int64, count=len(cells))
 
     def _learn(self, cells: Sequence[str]) -> None:
         first = len(self._known)
@@ -179,15 +183,17 @@ def _to_rows(matrix: NDArray[np.int32]) -> SparseRows:
     """
     count, width = matrix.shape
     matrix.sort(axis=1)
-    is_first = np.empty(matrix.shape, dtype=bool)
-    is_first[:, :1] = True
-    np.not_equal(matrix[:, 1:], matrix[:, :-1], out=is_first[:, 1:])
+    is_dropped = np.zeros(matrix.shape, dtype=bool)
+    np.equal(matrix[:, 1:], matrix[:, :-1], out=is_dropped[:, 1:])
+    if (matrix[:, -1:] == _NONE).any():
+        is_dropped |= matrix == _NONE
     flat = matrix.reshape(-1)
-    if is_first.all() and not (matrix[:, -1:] == _NONE).any():
-        return SparseRows(np.arange(count + 1) * width, flat, np.ones(len(flat), dtype=np.int32))
-    starts = np.flatnonzero(is_first)
-    counts = np.diff(starts, append=len(flat)).astype(np.int32)
-    is_real = flat[starts] != _NONE
+    places = np.flatnonzero(is_dropped)
+    indices = flat[~is_dropped.reshape(-1)] if len(places) else flat
+    counts = np.ones(len(indices), dtype=np.int32)
+    repeated = places[flat[places] != _NONE]
+    # One that is dropped is counted where the last that was kept before it went to.
+    np.add.at(counts, repeated - np.searchsorted(places, repeated) - 1, 1)
     indptr = np.zeros(count + 1, dtype=np.int64)
-    np.cumsum((is_first & (matrix != _NONE)).sum(axis=1), out=indptr[1:])
-    return SparseRows(indptr, flat[starts][is_real], counts[is_real])
+    np.cumsum(width - np.bincount(places // width, minlength=count), out=indptr[1:])
+    return SparseRows(indptr, indices, counts)

@@ -197,7 +197,9 @@ def _code(column: Any) -> CodedColumn:  # noqa: ANN401 - pyarrow has no types
     if codes.null_count:
         codes = codes.fill_null(len(values))
         values.append(None)
-    return CodedColumn(codes.to_numpy(), [*map(cell_text, values)])
+    if None in values or not pa.types.is_string(coded.dictionary.type):
+        values = [*map(cell_text, values)]
+    return CodedColumn(codes.to_numpy(), values)
 
 
 @contextmanager
