@@ -23,6 +23,7 @@ from benchmarks.features.measure import (
     measure_texts,
     measure_threads,
 )
+from benchmarks.features.tables import measure_categories, measure_types
 
 FOLDER = Path(__file__).resolve().parent.parent
 
@@ -37,6 +38,8 @@ def measure() -> list[Figure]:
         measure_texts("words, Chinese", chinese, "word", (1, 1), 8),
         measure_texts("characters 1-2, Chinese", chinese, "char", (1, 2), 8),
         measure_texts("words, accents", french, "word", (1, 1), 8),
+        measure_categories(5),
+        measure_types(5),
         measure_threads(),
         measure_first_rows(),
         measure_memory(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,66 @@ def chinese(count: int) -> tuple[str, list[str]]:
 def french(count: int) -> tuple[str, list[str]]:
     """Name and texts of a corpus of Latin letters, some with accents, 820 characters each."""
     return "generated", _generated("etaoinshrdlu\u00e9\u00e8cmfwypvbgkjqx", 7, DOCUMENT_CHARACTERS, count)
+
+
+CATEGORIES = (70, 9, 20_000, 16, 16, 7, 15, 6, 5, 2)
+"""How many categories each column of a table has: those of census data, a weight among them."""
+
+
+def write_categories(path: Path, count: int) -> list[str]:
+    """Write a csv file of ten columns of categories, the first ones most often, and a label; their names."""
+    generator = np.random.default_rng(4)
+    columns = [
+        generator.choice([f"{word}{number}" for number in range(size)], count, p=_zipf(size))
+        for word, size in zip(_generated("etaoinshrdlu", 12, 80, 10), CATEGORIES, strict=False)
+        for word in [word.partition(" ")[0]]
+    ]
+    return _write_table(path, {f"column{at}": column for at, column in enumerate(columns)}, generator)
+
+
+def write_types(path: Path, count: int) -> list[str]:
+    """Write a csv file of ten columns of all types and a label; their names."""
+    generator = np.random.default_rng(5)
+    days = np.datetime64("2020-01-01") + generator.integers(0, 2000, count)
+    return _write_table(
+        path,
+        {
+            **{
+                f"kind{at}": generator.choice([f"kind {n}" for n in range(9 << at)], count) for at in range(4)
+            },
+            **{f"price{at}": _written(generator.lognormal(3, 1, count), 2) for at in range(2)},
+            "age": _with_gaps(generator.integers(0, 100, count).astype(str), generator),
+            "length": _written(generator.normal(100, 20, count), 1),
+            "member": generator.choice(["yes", "no"], count),
+            "day": days.astype(str),
+        },
+        generator,
+    )
+
+
+def _zipf(size: int) -> NDArray[np.float64]:
+    chances: NDArray[np.float64] = 1 / np.arange(1, size + 1)
+    chances /= chances.sum()
+    return chances
+
+
+def _written(numbers: NDArray[np.float64], places: int) -> list[str]:
+    return [f"{number:.{places}f}" for number in numbers.tolist()]
+
+
+def _with_gaps(cells: NDArray[np.str_], generator: np.random.Generator) -> NDArray[np.str_]:
+    return np.where(generator.random(len(cells)) < 0.05, "?", cells)
+
+
+def _write_table(
+    path: Path, columns: Mapping[str, Sequence[str] | NDArray[np.str_]], generator: np.random.Generator
+) -> list[str]:
+    labels = generator.choice(["no", "yes"], len(next(iter(columns.values()))))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*columns, "label"])
+        writer.writerows(zip(*columns.values(), labels, strict=True))
+    return list(columns)
 
 
 def in_utf8(texts: Sequence[str]) -> tuple[bytes, NDArray[np.int64]]:

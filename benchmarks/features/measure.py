@@ -102,7 +102,7 @@ def measure_texts(
         and np.array_equal(rows.counts, expected.data)
     ):
         raise AssertionError(f"{name}: the rows are not those of scikit-learn")
-    theirs, ours, with_encoding = _medians(
+    theirs, ours, with_encoding = medians(
         lambda: vectorizer.transform(texts),
         lambda: hash_texts(data, offsets, settings),
         lambda: hash_texts(*corpora.in_utf8(texts), settings),
@@ -128,8 +128,8 @@ def measure_threads() -> Figure:
         for _ in hash_chunks(data, offsets, settings, threads=threads):
             pass
 
-    one, two = _medians(lambda: run(1), lambda: run(2), clock=time.perf_counter)
-    cpu_one, cpu_two = _medians(lambda: run(1), lambda: run(2))
+    one, two = medians(lambda: run(1), lambda: run(2), clock=time.perf_counter)
+    cpu_one, cpu_two = medians(lambda: run(1), lambda: run(2))
     details: dict[str, float | str] = {"cpu_two_over_one": round(cpu_two / cpu_one, 2)}
     return Figure("two threads", round(one / two, 2), "times one thread", 1.7, at_most=False, details=details)
 
@@ -156,13 +156,13 @@ def measure_encoding(*, valued: bool) -> Figure:
     wire = Wire(n_features=2**16, max_features=4096, valued=valued)
     values = np.minimum(rows.counts, 127) if valued else np.ones_like(rows.counts)
     labels = np.arange(len(rows)) & 1
-    (seconds,) = _medians(lambda: encode_samples(labels, rows.indptr, rows.indices, values, wire))
+    (seconds,) = medians(lambda: encode_samples(labels, rows.indptr, rows.indices, values, wire))
     size = len(encode_samples(labels, rows.indptr, rows.indices, values, wire)[0])
     name = f"payload bytes, {'counts' if valued else 'presence'}"
     return Figure(name, round(size / seconds / 1e6), "MB/s", 100, at_most=False, details={"bytes": size})
 
 
-def _medians(
+def medians(
     *actions: Callable[[], object], clock: Callable[[], float] = time.process_time, runs: int = RUNS
 ) -> tuple[float, ...]:
     """Median seconds of each, alternating, so that what else the machine does hits all alike."""

@@ -125,16 +125,20 @@ def _write_block(
     """Write samples first to last (exclusive): all headers, then everything between them."""
     block = data[offsets[first] : offsets[last]]
     starts = offsets[first:last] - offsets[first]
-    is_body = np.ones(len(block), dtype=bool)
     for place, part in enumerate((labels[first:last], sizes[first:last] >> 8, sizes[first:last] & 0xFF)):
         block[starts + place] = part
-        is_body[starts + place] = False
     stretch = slice(int(indptr[first]), int(indptr[last]))
     big_endian = indices[stretch].astype(">u4").view(np.uint8).reshape(-1, 4)
     body = np.empty((len(big_endian), wire.index_bytes + wire.valued), dtype=np.uint8)
     body[:, : wire.index_bytes] = big_endian[:, 4 - wire.index_bytes :]
     if wire.valued:
         body[:, -1] = values[stretch].astype(np.int8).view(np.uint8)
+    if (sizes[first:last] == sizes[first]).all():  # as with tables: the samples lie in a grid
+        block.reshape(last - first, -1)[:, HEADER_BYTES:] = body.reshape(last - first, -1)
+        return
+    is_body = np.ones(len(block), dtype=bool)
+    for place in range(HEADER_BYTES):
+        is_body[starts + place] = False
     block[is_body] = body.reshape(-1)
 
 

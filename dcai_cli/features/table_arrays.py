@@ -122,16 +122,16 @@ class _CellHasher:
 
     def look_up(self, cells: Sequence[str]) -> NDArray[np.int64]:
         """Where each cell stands in the arrays; those that are not known are added."""
-        at = self._find(cells)
-        if (at < 0).any():
-            if len(self._known) > KEPT_CELLS:
-                self._forget()
-            self._learn([cell for cell in dict.fromkeys(cells) if cell not in self._known])
-            at = self._find(cells)
+        at = np.fromiter(map(self._known.get, cells, repeat(-1)), dtype=np.int64, count=len(cells))
+        unknown = np.flatnonzero(at < 0)
+        if len(unknown) and len(self._known) > KEPT_CELLS:
+            self._forget()
+            unknown = np.arange(len(cells))
+        if len(unknown):
+            new = [cells[place] for place in unknown.tolist()]
+            self._learn(list(dict.fromkeys(new)))
+            at[unknown] = [self._known[cell] for cell in new]
         return at
-
-    def _find(self, cells: Sequence[str]) -> NDArray[np.int64]:
-        return np.fromiter(map(self._known.get, cells, repeat(-1)), dtype=np.int64, count=len(cells))
 
     def _learn(self, cells: Sequence[str]) -> None:
         first = len(self._known)

@@ -153,6 +153,7 @@ def _parse_csv(chunk: bytes, delimiter: str, width: int, wanted: Mapping[str, in
             column_types=dict.fromkeys(places, coded),
             null_values=[],
             strings_can_be_null=False,
+            check_utf8=False,  # it was checked when the file was opened
         ),
     )
     return {name: _code(table.column(str(place)).combine_chunks()) for name, place in wanted.items()}
