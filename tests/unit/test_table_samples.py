@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -366,6 +368,19 @@ def test_what_is_shown_of_a_block_is_what_is_shown_of_rows(
     plainly = list(shown())
     monkeypatch.setattr(sources, "LARGE_BYTES", 1)
     assert list(shown()) == plainly
+
+
+def test_a_small_table_needs_neither_numpy_nor_pyarrow(tmp_path: Path) -> None:
+    """Importing them takes longer than its rows."""
+    path = write(tmp_path / "rows.csv", [NAMES, *rows_of(20)])
+    program = (
+        "import sys; from pathlib import Path; from dcai_cli.features.featurize import featurize; "
+        "from dcai_cli.features.readers import open_rows; from dcai_cli.features.spec import FeatureSpec; "
+        "spec, path = FeatureSpec.from_json(sys.argv[1]), Path(sys.argv[2]); "
+        "sys.exit(len(list(featurize(open_rows(path), spec))) != 20 or "
+        "bool({'numpy', 'pyarrow'} & set(sys.modules)))"
+    )
+    subprocess.run([sys.executable, "-c", program, SPEC.to_json(), str(path)], check=True)
 
 
 @pytest.mark.parametrize("size", [256, 1000, 2**24])
