@@ -332,3 +332,23 @@ def test_a_file_that_changes_after_it_was_opened_is_refused(tmp_path: Path, name
         path.write_bytes(after)
         with pytest.raises(BadInput, match="was changed while it was read"):
             list(rows)
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.arrow"])
+def test_a_table_whose_columns_change_after_it_was_opened_is_refused(tmp_path: Path, name: str) -> None:
+    """The rows of a folder's files would not fit together."""
+
+    def write_table(column: str) -> None:
+        table = pa.table({column: ["a"]})
+        path = tmp_path / name
+        if name.endswith("parquet"):
+            pq.write_table(table, path)
+        else:
+            with pa.ipc.new_file(path, table.schema) as file:
+                file.write(table)
+
+    write_table("text")
+    with open_rows(Source(str(tmp_path))) as rows:
+        write_table("other")
+        with pytest.raises(BadInput, match="was changed while it was read"):
+            list(rows)

@@ -45,7 +45,9 @@ def _open(batches: Callable[[], Any], name: str, kind: str) -> Table:
     check_columns(name, columns)
 
     def read() -> Iterator[Cells]:
-        with _told(name, kind), batches() as (_, found):
+        with _told(name, kind), batches() as (now, found):
+            if tuple(now) != columns:
+                raise BadInput(f"{name} was changed while it was read.", hint="Try again.")
             for batch in found:
                 yield from batch_cells(batch)
 
