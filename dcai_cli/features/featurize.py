@@ -105,6 +105,34 @@ def featurize(
     0100010a47
     no features: the text has no word of two or more letters or digits
     """
+    checked, spec = match_columns(
+        rows, spec, text_column=text_column, label_column=label_column, with_labels=with_labels
+    )
+    plain = _Featurizer(spec, used_columns(spec), with_labels)
+    # Features of a vocabulary are not hashed, and tables are quick already: their cells repeat.
+    if spec.kind != "text" or spec.vocabulary or use_kernel is False:
+        return map(plain.one, checked)
+    return _featurize_texts(checked, plain, ASK_CHARACTERS if use_kernel is None else 0)
+
+
+def used_columns(spec: FeatureSpec) -> list[str]:
+    """The columns that samples are made of."""
+    return [spec.text_column] if spec.kind == "text" else [column.name for column in spec.columns]
+
+
+def match_columns(
+    rows: Iterable[Row],
+    spec: FeatureSpec,
+    *,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    with_labels: bool = True,
+) -> tuple[Iterator[Row], FeatureSpec]:
+    """Look whether rows have the columns that a spec needs; arguments and errors are those of `featurize`.
+
+    Returns:
+        The rows, and the spec with the file's names of columns.
+    """
     if text_column is not None:
         if spec.kind != "text":
             raise UsageError(
@@ -113,17 +141,13 @@ def featurize(
         spec = replace(spec, text_column=text_column)
     if label_column is not None and with_labels:
         spec = replace(spec, label_column=label_column)
-    used = [spec.text_column] if spec.kind == "text" else [column.name for column in spec.columns]
     rest = iter(rows)
     first = next(rest, None)
     if first is None:
-        return iter(())
+        return rest, spec
+    used = used_columns(spec)
     _check_columns([*used, spec.label_column] if with_labels else used, list(first.cells), spec)
-    plain = _Featurizer(spec, used, with_labels)
-    # Features of a vocabulary are not hashed, and tables are quick already: their cells repeat.
-    if spec.kind != "text" or spec.vocabulary or use_kernel is False:
-        return map(plain.one, chain([first], rest))
-    return _featurize_texts(chain([first], rest), plain, ASK_CHARACTERS if use_kernel is None else 0)
+    return chain([first], rest), spec
 
 
 def _check_columns(needed: list[str], present: list[str], spec: FeatureSpec) -> None:
@@ -229,11 +253,10 @@ def _featurize_texts(
             return
         result = featurizer.one(row)
         yield result
-        # Characters are at least a byte each: this errs towards plain Python.
         hashed += cost * len(row.cells[column]) if isinstance(result, FeaturizedRow) else 0
         if hashed >= ask_at:
-            ask_at = 0 if _kernel_pays(hashed) else hashed + ASK_CHARACTERS
-    for chunk in _chunks(rows, column):
+            ask_at = 0 if kernel_pays(featurizer.spec, hashed // cost) else hashed + ASK_CHARACTERS
+    for chunk in cut_rows(rows, [column]):
         yield from featurizer.many(chunk)
 
 
@@ -246,14 +269,22 @@ def _plain_cost(spec: FeatureSpec) -> int:
     return (greatest - least + 1) * (1 if spec.analyzer == WORD else 3)
 
 
-def _kernel_pays(hashed: int) -> bool:
+def kernel_pays(spec: FeatureSpec, characters: int) -> bool:
+    """Whether the kernel is there, and worth its start for so much text."""
+    # Characters are at least a byte each: this errs towards plain Python.
+    size = _plain_cost(spec) * characters
+    if spec.kind != "text" or spec.vocabulary or size < ASK_CHARACTERS:
+        return False
     from dcai_cli.features import kernel
 
-    return kernel.pays(hashed) and kernel.is_available()
+    return kernel.pays(size) and kernel.is_available()
 
 
-def _chunks(rows: Iterator[Row], column: str) -> Iterator[list[Row]]:
-    """Cut rows into chunks by the size of a column; an error comes after the chunk of the rows before it."""
+def cut_rows(rows: Iterator[Row], columns: Sequence[str]) -> Iterator[list[Row]]:
+    """Cut rows into chunks by the size of some columns.
+
+    An error of the rows comes after the chunk of those before it; the last chunk may be empty.
+    """
     while True:
         chunk: list[Row] = []
         characters = 0
@@ -261,7 +292,7 @@ def _chunks(rows: Iterator[Row], column: str) -> Iterator[list[Row]]:
         try:
             while characters < CHUNK_CHARACTERS and len(chunk) < CHUNK_ROWS:
                 row = next(rows)
-                characters += len(row.cells[column])
+                characters += sum(len(row.cells[column]) for column in columns)
                 chunk.append(row)
         except Exception as error:  # noqa: BLE001 -- raised again below, whatever it is
             failure = error

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from dcai_cli.chain.verification import is_ours
 from dcai_cli.domain import MAX_BATCH_SAMPLES
 from dcai_cli.errors import BadInput, LimitExceeded, UsageError
-from dcai_cli.features.featurize import FeaturizedRow, Skipped, featurize
+from dcai_cli.features.cluster import featurizer
+from dcai_cli.features.featurize import FeaturizedRow, Skipped
 from dcai_cli.features.findings import DataChecks, Finding
 from dcai_cli.features.readers import Source, open_rows
 from dcai_cli.ledger.records import PlannedSample
@@ -52,6 +53,7 @@ class ContributeRequest:
         max_deposit_wei: deposits of this command at most.
         unverified: accept a model whose code is not what dcai ships.
         dry_run: do all but sign.
+        scheduler: the address of a Dask cluster that featurizes; None for this process.
     """
 
     file: Source | Path
@@ -65,6 +67,7 @@ class ContributeRequest:
     max_deposit_wei: int | None = None
     unverified: bool = False
     dry_run: bool = False
+    scheduler: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,14 +253,15 @@ def _plan(
     before: _Before,
 ) -> tuple[ContributionPlan, list[Candidate]]:
     chain = workspace.chain
-    featurized = list(
-        featurize(
-            islice(rows, request.limit),
-            model.spec,
-            text_column=request.text_column,
-            label_column=request.label_column,
+    with featurizer(request.scheduler) as featurize:
+        featurized = list(
+            featurize(
+                islice(rows, request.limit),
+                model.spec,
+                text_column=request.text_column,
+                label_column=request.label_column,
+            )
         )
-    )
     checks = DataChecks()
     for row in featurized:
         checks.add(row)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcai_cli.errors import BadInput, DcaiError
-from dcai_cli.features.featurize import FeaturizedRow, Skipped, featurize
+from dcai_cli.features.cluster import featurizer
+from dcai_cli.features.featurize import FeaturizedRow, Skipped
 from dcai_cli.features.payload import decode_payload, encode_sample
 from dcai_cli.features.readers import Source, open_rows
 from dcai_cli.features.spec import FeatureSpec
@@ -78,6 +79,7 @@ def featurized_samples(
     text_column: str | None = None,
     label_column: str | None = None,
     with_labels: bool = True,
+    scheduler: str | None = None,
     note: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Iterator[FeaturizedSample | Skipped]]:
     """Open a source and featurize it row by row.
@@ -89,6 +91,7 @@ def featurized_samples(
         text_column: column of the text, over the spec's.
         label_column: column of the label, over the spec's.
         with_labels: whether to read labels.
+        scheduler: the address of a Dask cluster that featurizes; None for this process.
         note: is told of an encoding other than UTF-8.
 
     Returns:
@@ -96,8 +99,9 @@ def featurized_samples(
 
     Raises:
         BadInput: the source, or a column of it, cannot be used; while iterating: a row cannot be read.
+        DcaiError: the cluster cannot be used; see `features.cluster.featurizer`.
     """
-    with open_rows(source, note=note) as rows:
+    with open_rows(source, note=note) as rows, featurizer(scheduler) as featurize:
         featurized = featurize(
             islice(rows, limit),
             spec,

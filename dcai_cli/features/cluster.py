@@ -1,0 +1,366 @@
+"""Featurizing on a Dask cluster: what `featurize` gives, made chunk by chunk on other machines.
+
+This process reads the rows and takes the results in their order; workers do what lies between. What a row
+becomes is consensus, so every result comes with an identity of the program that made it, and one that is not
+ours is refused. Dask runs a chunk anew when the worker that had it dies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+import warnings
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, Protocol
+
+from dcai_cli import __version__
+from dcai_cli.domain import Row
+from dcai_cli.errors import DcaiError, RpcUnreachable, UsageError
+from dcai_cli.features.featurize import (
+    FeaturizedRow,
+    Skipped,
+    cut_rows,
+    featurize,
+    kernel_pays,
+    match_columns,
+    used_columns,
+)
+from dcai_cli.features.spec import FeatureSpec
+
+CONNECT_S = 5.0
+"""How long a scheduler may take to answer."""
+
+PATIENCE_S = 30.0
+"""How long to wait for a cluster that has no workers."""
+
+LEAST_AHEAD, MOST_AHEAD = 4, 64
+"""Chunks on their way at once: two for each thread of the cluster, within these."""
+
+PROBES = (
+    "The caf\u00e9 \u039f\u03a3, \u039f\u03a3\u0391! a_1\u3000\u4e2d\u6587 \U0001f600 \u0130x \u212aA, the",
+    "-7.25e1",
+    " 18 ",
+    "2024-02-29",
+    "true",
+    "",
+)
+"""Cells whose samples tell programs apart that read a spec otherwise."""
+
+_ADDRESS = re.compile(r"(tcp|tls)://[^/\s]+:[0-9]{1,5}")
+_ROW_FIELDS = attrgetter(*(field.name for field in fields(FeaturizedRow)))
+_SKIPPED_FIELDS = attrgetter(*(field.name for field in fields(Skipped)))
+
+Packed = tuple[bool, tuple[Any, ...]]
+"""A result between machines: whether it is a sample, and its fields. Dataclasses take five times as long."""
+
+
+class Featurize(Protocol):
+    """`featurize` here or on a cluster: the same arguments, results and errors."""
+
+    def __call__(
+        self,
+        rows: Iterable[Row],
+        spec: FeatureSpec,
+        *,
+        text_column: str | None = None,
+        label_column: str | None = None,
+        with_labels: bool = True,
+    ) -> Iterator[FeaturizedRow | Skipped]:
+        """Turn rows into samples, in order."""
+
+
+@contextmanager
+def featurizer(scheduler: str | None, *, patience_s: float = PATIENCE_S) -> Iterator[Featurize]:
+    """What featurizes rows: this process, or the cluster of a scheduler.
+
+    Whoever can reach a scheduler can run any code on its workers: it is for networks that are trusted.
+
+    Args:
+        scheduler: an address such as tcp://127.0.0.1:8786; None for this process.
+        patience_s: seconds to wait for a cluster that has no workers.
+
+    Raises:
+        UsageError: this is no address, or Dask is not installed.
+        RpcUnreachable: the scheduler does not answer; while iterating: it is gone, or has no workers.
+        DcaiError: while iterating: a worker is not of this version, or a chunk ends every worker.
+    """
+    if scheduler is None:
+        yield featurize
+        return
+    with warnings.catch_warnings(), _connected(scheduler) as client:
+        yield _Cluster(client, scheduler, patience_s).featurize
+
+
+@contextmanager
+def _connected(scheduler: str) -> Iterator[Any]:
+    """A client of a scheduler."""
+    if not _ADDRESS.fullmatch(scheduler):
+        raise UsageError(
+            f"{scheduler!r} is no address of a Dask scheduler.",
+            hint="Write for instance tcp://127.0.0.1:8786.",
+        )
+    try:
+        import distributed
+    except ImportError as error:
+        raise UsageError(
+            "--scheduler needs Dask, which is not installed.", hint="pip install 'dcai[dask]'"
+        ) from error
+    tls = distributed.Security().get_connection_args("client")
+    if scheduler.startswith("tls:") and tls["ssl_context"] is None:
+        raise UsageError(
+            f"Dask's configuration names no certificates for {scheduler}.",
+            hint="Set distributed.comm.tls in it, as on the scheduler; or, in a network of your own, use tcp://.",
+        )
+    # What Dask would log or warn of here either does not matter or ends as an error of ours.
+    warnings.filterwarnings("ignore", module=r"distributed|dask")
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    try:
+        client = distributed.Client(scheduler, timeout=CONNECT_S, set_as_default=False, name="dcai")
+    except (OSError, ValueError) as error:
+        raise RpcUnreachable(
+            f"No Dask scheduler answers at {scheduler}.",
+            hint="Check the address; `dask scheduler` prints it when it starts.",
+        ) from error
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What workers must know of a featurization.
+
+    Args:
+        spec: the spec as JSON, with the file's names of columns.
+        with_labels: whether to read labels.
+    """
+
+    spec: str
+    with_labels: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A chunk on its way.
+
+    Args:
+        first: the number of its first row.
+        rows: how many it has.
+        future: what Dask gave for it.
+    """
+
+    first: int
+    rows: int
+    future: Any
+
+    def __str__(self) -> str:
+        return f"rows {self.first} to {self.first + self.rows - 1}"
+
+
+class _Cluster:
+    """Workers that featurize.
+
+    Args:
+        client: a client of Dask.
+        address: the scheduler's address, for messages.
+        patience_s: seconds to wait for a cluster that has no workers.
+    """
+
+    def __init__(self, client: Any, address: str, patience_s: float) -> None:  # noqa: ANN401 - it has no types
+        self._client = client
+        self._address = address
+        self._patience_s = patience_s
+
+    def featurize(
+        self,
+        rows: Iterable[Row],
+        spec: FeatureSpec,
+        *,
+        text_column: str | None = None,
+        label_column: str | None = None,
+        with_labels: bool = True,
+    ) -> Iterator[FeaturizedRow | Skipped]:
+        """Turn rows into samples, in order; see `featurize`."""
+        checked, spec = match_columns(
+            rows, spec, text_column=text_column, label_column=label_column, with_labels=with_labels
+        )
+        return self._featurize(checked, spec, Job(spec.to_json(), with_labels))
+
+    def _featurize(
+        self, rows: Iterator[Row], spec: FeatureSpec, job: Job
+    ) -> Iterator[FeaturizedRow | Skipped]:
+        threads = self._threads()
+        most = min(MOST_AHEAD, max(LEAST_AHEAD, 2 * threads))
+        columns, used = _columns(spec, job), used_columns(spec)
+        chunks = cut_rows(rows, used)
+        sent: deque[_Sent] = deque()
+        characters = 0
+        failure: Exception | None = None
+        while failure is None or sent:
+            if failure is None and len(sent) < most:
+                try:
+                    chunk = next(chunks)
+                except Exception as error:  # noqa: BLE001 -- raised below, behind the rows before it
+                    failure = error
+                    continue
+                # By what a worker may have had so far it decides whether the kernel pays.
+                seen = characters // max(1, threads)
+                written = _write_rows(chunk, columns)
+                future = self._client.submit(featurize_chunk, job, written, seen, pure=False)
+                sent.append(_Sent(chunk[0].number if chunk else 0, len(chunk), future))
+                characters += sum(len(row.cells[name]) for row in chunk for name in used)
+            else:
+                yield from self._take(sent.popleft(), job)
+        if not isinstance(failure, StopIteration):
+            raise failure
+
+    def _take(self, chunk: _Sent, job: Job) -> Iterator[FeaturizedRow | Skipped]:
+        """The results of a chunk, once they are there and known to be ours."""
+        from distributed import CancelledError
+
+        try:
+            worker, identity, results = self._wait(chunk)
+        except (CancelledError, OSError) as error:
+            raise RpcUnreachable(
+                f"The Dask scheduler at {self._address} is gone.", hint="Start it again, and try again."
+            ) from error
+        _check_identity(worker, identity, identify(job))
+        if len(results) != chunk.rows:
+            raise DcaiError(f"The worker at {worker} gave {len(results)} results for {chunk}.")
+        for is_sample, values in results:
+            yield FeaturizedRow(*values) if is_sample else Skipped(*values)
+
+    def _wait(self, chunk: _Sent) -> tuple[str, dict[str, str], list[Packed]]:
+        """What a worker gave for a chunk."""
+        from distributed import KilledWorker
+
+        while not self._is_done(chunk):
+            if not self._threads():
+                raise RpcUnreachable(
+                    f"The Dask scheduler at {self._address} has no workers.",
+                    hint=f"Start one: dask worker {self._address}",
+                )
+        error = chunk.future.exception()
+        if isinstance(error, KilledWorker):
+            raise DcaiError(
+                f"The cluster gave up on {chunk}: {error.allowed_failures + 1} workers ended with them.",
+                hint="They may need more memory: see the workers' logs, or leave --scheduler out.",
+            )
+        if error is not None:
+            problem = " ".join(f"{type(error).__name__}: {error}".split())
+            raise DcaiError(
+                f"The cluster failed at {chunk}: {problem}",
+                hint=f"Install dcai {__version__} where the scheduler and the workers run.",
+            )
+        done: tuple[str, dict[str, str], list[Packed]] = chunk.future.result()
+        return done
+
+    def _is_done(self, chunk: _Sent) -> bool:
+        """Whether a chunk is done before patience ends."""
+        try:
+            chunk.future.exception(timeout=self._patience_s)
+        except TimeoutError:
+            return False
+        return True
+
+    def _threads(self) -> int:
+        """Threads of all workers."""
+        return sum(self._client.nthreads().values())
+
+
+def featurize_chunk(job: Job, written: bytes, seen: int) -> tuple[str, dict[str, str], list[Packed]]:
+    """Featurize a chunk; runs on a worker.
+
+    Args:
+        job: what the chunks have in common.
+        written: the rows; see `_write_rows`.
+        seen: about how many characters this process has had before.
+
+    Returns:
+        The worker's address, its identity, and a result for each row.
+    """
+    from distributed import get_worker
+
+    address, identity = get_worker().address, identify(job)
+    if "problem" in identity:
+        return address, identity, []
+    spec = FeatureSpec.from_json(job.spec)
+    rows = _read_rows(written, _columns(spec, job))
+    use_kernel = True if kernel_pays(spec, seen) else None
+    results = featurize(rows, spec, with_labels=job.with_labels, use_kernel=use_kernel)
+    return address, identity, [_pack(result) for result in results]
+
+
+@lru_cache(maxsize=16)
+def identify(job: Job) -> dict[str, str]:
+    """What tells whether another process featurizes as this one does.
+
+    Returns:
+        `version`, and `sha256` of the samples of the probes, or `problem` where the spec is refused.
+    """
+    try:
+        spec = FeatureSpec.from_json(job.spec)
+    except DcaiError as error:
+        return {"version": __version__, "problem": error.message}
+    label = {spec.label_column: spec.labels[0]} if job.with_labels else {}
+    cells = [dict.fromkeys(used_columns(spec), probe) | label for probe in PROBES]
+    rows = [Row(number, one) for number, one in enumerate(cells, start=1)]
+    answers = [
+        # The reasons of skipped rows are for people: Python may write a cell in them as it likes.
+        [
+            result.sample.hex(),
+            result.n_indices,
+            result.cut,
+            result.units,
+            result.key.hex(),
+            result.content.hex(),
+        ]
+        if isinstance(result, FeaturizedRow)
+        else [result.fault]
+        for result in featurize(rows, spec, with_labels=job.with_labels, use_kernel=False)
+    ]
+    return {"version": __version__, "sha256": hashlib.sha256(json.dumps(answers).encode()).hexdigest()}
+
+
+def _check_identity(worker: str, theirs: dict[str, str], ours: dict[str, str]) -> None:
+    if theirs == ours:
+        return
+    version = theirs.get("version")
+    problem = (
+        f"is dcai {version}, this is {__version__}" if version != __version__ else "featurizes otherwise"
+    )
+    raise DcaiError(
+        f"The worker at {worker} {problem}; nothing that it made is used.",
+        hint=f"Install the same dcai {__version__} there, and start the worker again.",
+    )
+
+
+def _columns(spec: FeatureSpec, job: Job) -> list[str]:
+    """The columns that workers get."""
+    return [*used_columns(spec), *([spec.label_column] if job.with_labels else [])]
+
+
+def _write_rows(rows: Sequence[Row], columns: Sequence[str]) -> bytes:
+    """Rows as JSON: number and cells of each; halves of surrogate pairs stay what they are."""
+    lists = [[row.number, *(row.cells[name] for name in columns)] for row in rows]
+    return json.dumps(lists, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def _read_rows(written: bytes, columns: Sequence[str]) -> list[Row]:
+    lists = json.loads(written.decode("utf-8", "surrogatepass"))
+    return [Row(number, dict(zip(columns, cells, strict=True))) for number, *cells in lists]
+
+
+def _pack(result: FeaturizedRow | Skipped) -> Packed:
+    if isinstance(result, FeaturizedRow):
+        return True, _ROW_FIELDS(result)
+    return False, _SKIPPED_FIELDS(result)
