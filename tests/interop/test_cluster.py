@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from dcai_cli import __version__
 from dcai_cli.domain import Row
 from dcai_cli.errors import BadInput, DcaiError, RpcUnreachable
 from dcai_cli.features.cluster import LEAST_AHEAD, featurizer
@@ -288,7 +289,7 @@ def change_hashing(package: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (bump_version, "is dcai 0.0.9, this is 0.1.0; nothing that it made is used"),
+        (bump_version, f"is dcai 0.0.9, this is {__version__}; nothing that it made is used"),
         (change_hashing, "featurizes otherwise; nothing that it made is used"),
     ],
 )

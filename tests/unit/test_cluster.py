@@ -1,4 +1,4 @@
-"""Featurizing on a cluster as far as it needs none: addresses, what travels, and what tells programs apart."""
+"""What a cluster's client does without one: addresses, what travels, and what tells programs apart."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from dcai_cli import __version__
 from dcai_cli.domain import Row
 from dcai_cli.errors import RpcUnreachable, UsageError
 from dcai_cli.features import cluster
@@ -80,5 +81,5 @@ def test_an_identity_is_of_the_version_and_of_what_a_spec_makes() -> None:
     ]
     hashes = {identify(Job(spec.to_json(), with_labels=True))["sha256"] for spec in specs}
     assert len(hashes) == len(specs)
-    assert identify(Job(SPEC.to_json(), with_labels=True))["version"] == "0.1.0"
+    assert identify(Job(SPEC.to_json(), with_labels=True))["version"] == __version__
     assert "version 2" in identify(Job('{"version":2}', with_labels=True))["problem"]

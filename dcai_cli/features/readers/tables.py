@@ -61,7 +61,7 @@ def _told(name: str, kind: str) -> Iterator[None]:
 
     try:
         yield
-    except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
+    except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError, RecursionError) as error:
         problem = " ".join(str(error).split()).rstrip(".")
         raise BadInput(
             f"{name} is not a whole {kind} file: {problem}.", hint="Make or download it again."
