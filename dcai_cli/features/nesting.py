@@ -1,7 +1,7 @@
 """How deep lists and objects stand in one another: a limit of our own, before Python's is reached.
 
-Python's differs between versions, and other libraries (py-evm) raise it so far that it is no guard any more: the
-parser of JSON, which is written in C, runs out of stack first and takes the process with it.
+Python's differs between versions, and other libraries (py-evm) raise it so far that it is no guard any more:
+the parser of JSON, which is written in C, runs out of stack first and takes the process with it.
 """
 
 from __future__ import annotations

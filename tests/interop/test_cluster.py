@@ -226,7 +226,7 @@ def test_a_cluster_gives_what_one_machine_gives(
 def test_columns_of_other_names_are_sent(cluster: Cluster) -> None:
     """Names given by options are those of the file here and there."""
     rows = [Row(1, {"body": "good film", "verdict": "ham"})]
-    names = {"text_column": "body", "label_column": "verdict"}
+    names: dict[str, Any] = {"text_column": "body", "label_column": "verdict"}
     with featurizer(cluster.address) as there:
         assert list(there(rows, SPEC, **names)) == list(featurize(rows, SPEC, **names))
         with pytest.raises(BadInput, match="no column 'text'"):
