@@ -26,7 +26,7 @@ from dcai_cli.errors import DcaiError, RpcUnreachable, UsageError
 from dcai_cli.features.featurize import (
     FeaturizedRow,
     Skipped,
-    cut_rows,
+    cut,
     featurize,
     kernel_pays,
     match_columns,
@@ -201,7 +201,11 @@ class _Cluster:
         threads = self._threads()
         most = min(MOST_AHEAD, max(LEAST_AHEAD, 2 * threads))
         columns, used = _columns(spec, job), used_columns(spec)
-        chunks = cut_rows(rows, used)
+
+        def measure(row: Row) -> int:
+            return sum(len(row.cells[name]) for name in used)
+
+        chunks = cut(rows, measure)
         sent: deque[_Sent] = deque()
         characters = 0
         failure: Exception | None = None
@@ -217,7 +221,7 @@ class _Cluster:
                 written = _write_rows(chunk, columns)
                 future = self._client.submit(featurize_chunk, job, written, seen, pure=False)
                 sent.append(_Sent(chunk[0].number if chunk else 0, len(chunk), future))
-                characters += sum(len(row.cells[name]) for row in chunk for name in used)
+                characters += sum(map(measure, chunk))
             else:
                 yield from self._take(sent.popleft(), job)
         if not isinstance(failure, StopIteration):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Literal
+from typing import Literal, TypeVar
 
 from dcai_cli.domain import Row
 from dcai_cli.errors import BadInput, UsageError
@@ -16,6 +16,8 @@ from dcai_cli.features.hashing import is_cut, vectorize
 from dcai_cli.features.payload import Sample, encode_sample, sample_units
 from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.features.text import WORD
+
+Item = TypeVar("Item")
 
 Fault = Literal["empty", "unknown-label", "no-sample", "repeat", "too-large"]
 """Why a row gives no sample: nothing in its cells, a label of another model, cells without features or that
@@ -256,7 +258,7 @@ def _featurize_texts(
         hashed += cost * len(row.cells[column]) if isinstance(result, FeaturizedRow) else 0
         if hashed >= ask_at:
             ask_at = 0 if kernel_pays(featurizer.spec, hashed // cost) else hashed + ASK_CHARACTERS
-    for chunk in cut_rows(rows, [column]):
+    for chunk in cut(rows, lambda row: len(row.cells[column])):
         yield from featurizer.many(chunk)
 
 
@@ -280,20 +282,20 @@ def kernel_pays(spec: FeatureSpec, characters: int) -> bool:
     return kernel.pays(size) and kernel.is_available()
 
 
-def cut_rows(rows: Iterator[Row], columns: Sequence[str]) -> Iterator[list[Row]]:
-    """Cut rows into chunks by the size of some columns.
+def cut(items: Iterator[Item], measure: Callable[[Item], int]) -> Iterator[list[Item]]:
+    """Cut rows, or what became of them, into chunks of CHUNK_ROWS, or of a size of CHUNK_CHARACTERS.
 
-    An error of the rows comes after the chunk of those before it; the last chunk may be empty.
+    An error of the items comes after the chunk of those before it; the last chunk may be empty.
     """
     while True:
-        chunk: list[Row] = []
-        characters = 0
+        chunk: list[Item] = []
+        size = 0
         failure: Exception | None = None
         try:
-            while characters < CHUNK_CHARACTERS and len(chunk) < CHUNK_ROWS:
-                row = next(rows)
-                characters += sum(len(row.cells[column]) for column in columns)
-                chunk.append(row)
+            while size < CHUNK_CHARACTERS and len(chunk) < CHUNK_ROWS:
+                item = next(items)
+                size += measure(item)
+                chunk.append(item)
         except Exception as error:  # noqa: BLE001 -- raised again below, whatever it is
             failure = error
         yield chunk

@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING
 
 from dcai_cli.errors import BadInput, DcaiError
 from dcai_cli.features.cluster import featurizer
-from dcai_cli.features.featurize import FeaturizedRow, Skipped
+from dcai_cli.features.featurize import FeaturizedRow, Skipped, cut
 from dcai_cli.features.payload import decode_payload, encode_sample
 from dcai_cli.features.readers import Source, open_rows
 from dcai_cli.features.spec import FeatureSpec
 
 if TYPE_CHECKING:
-    from dcai_cli.domain import Vector, Wire
+    from dcai_cli.domain import Vector
     from dcai_cli.services.workspace import Workspace
+
+FEW_ROWS = 4096
+"""So many samples are read back before numpy is imported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +112,37 @@ def featurized_samples(
             label_column=label_column,
             with_labels=with_labels,
         )
-        yield (
-            row if isinstance(row, Skipped) else _read_back(row, spec, spec.wire, with_labels=with_labels)
-            for row in featurized
-        )
+        yield _read_back(featurized, spec, with_labels=with_labels)
 
 
-def _read_back(row: FeaturizedRow, spec: FeatureSpec, wire: Wire, *, with_labels: bool) -> FeaturizedSample:
-    ((label, vector),) = decode_payload(row.sample, wire)
-    if encode_sample(label, vector, wire) != row.sample or label != (row.label or 0):
+def _read_back(
+    rows: Iterator[FeaturizedRow | Skipped], spec: FeatureSpec, *, with_labels: bool
+) -> Iterator[FeaturizedSample | Skipped]:
+    """What samples say: the first of them read one by one, since numpy would take longer to import."""
+    for row in islice(rows, FEW_ROWS):
+        if isinstance(row, Skipped):
+            yield row
+        else:
+            ((label, vector),) = decode_payload(row.sample, spec.wire)
+            is_same = encode_sample(label, vector, spec.wire) == row.sample
+            yield _sample(row, label if is_same else None, vector, spec, with_labels=with_labels)
+    for chunk in cut(rows, lambda row: 0 if isinstance(row, Skipped) else row.n_indices):
+        from dcai_cli.features.payload_arrays import decode_samples
+
+        decoded = decode_samples([row.sample for row in chunk if isinstance(row, FeaturizedRow)], spec.wire)
+        for row in chunk:
+            yield (
+                row
+                if isinstance(row, Skipped)
+                else _sample(row, *next(decoded), spec, with_labels=with_labels)
+            )
+
+
+def _sample(
+    row: FeaturizedRow, label: int | None, vector: Vector, spec: FeatureSpec, *, with_labels: bool
+) -> FeaturizedSample:
+    """A row with what was read back from its bytes; the label is None if they do not come out again."""
+    if label is None or label != (row.label or 0) or len(vector.indices) != row.n_indices:
         raise DcaiError(f"Row {row.number} does not come back from its payload as it went: a fault of dcai.")
-    return FeaturizedSample(
-        row.number, spec.labels[label] if with_labels else None, vector, row.sample, row.cut
-    )
+    name = spec.labels[label] if with_labels else None
+    return FeaturizedSample(row.number, name, vector, row.sample, row.cut)
