@@ -33,6 +33,14 @@ SAMPLES = st.tuples(st.integers(-1, 16), INDICES).flatmap(
     )
 )
 
+# A label, a number of indices that may be wrong, and what may be indices and values.
+HEADED = st.builds(
+    lambda label, size, body: bytes([label, 0, size]) + bytes(body),
+    st.integers(0, 3),
+    st.integers(0, 4),
+    st.lists(st.integers(0, 9), max_size=12),
+)
+
 
 @given(st.lists(SAMPLES, max_size=6), WIRES, st.booleans(), st.integers(1, 8))
 def test_samples_have_the_bytes_or_the_refusal_of_the_reference(
@@ -86,7 +94,7 @@ def test_samples_are_read_as_the_reference_reads_them(
     assert list(decode_samples(encoded, wire)) == expected
 
 
-@given(st.lists(st.binary(max_size=12), min_size=1, max_size=3), WIRES)
+@given(st.lists(st.one_of(st.binary(max_size=12), HEADED), min_size=1, max_size=3), WIRES)
 def test_bytes_that_are_no_samples_are_refused_as_by_the_reference(found: list[bytes], wire: Wire) -> None:
     """Whatever the bytes: both read them alike, or both refuse them."""
     expected = []
