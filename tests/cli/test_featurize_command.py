@@ -125,6 +125,14 @@ def test_samples_are_read_back_alike_in_chunks(
     assert (ragged.code, len(ragged.out.splitlines())) == (15, 4)
 
 
+def test_a_cluster_must_be_named_by_its_address(dcai: Dcai, films: Path) -> None:
+    """`featurize` and `contribute` ask the same cluster, and refuse what is none before anything is done."""
+    with dcai.unchanged():
+        for words in (("featurize", films, "--spec", "films"), ("contribute", films, "--yes")):
+            error = dcai.error(*words, "--scheduler", "127.0.0.1:8786")
+            assert (error["exit_code"], error["hint"]) == (2, "Write for instance tcp://127.0.0.1:8786.")
+
+
 def test_a_fault_further_down_leaves_no_output(empty: Dcai, spec: Path) -> None:
     """One error document and no half a file, although rows are read one by one."""
     file = empty.write("rows.csv", [*ROWS, ("ragged",)])
