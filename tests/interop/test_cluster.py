@@ -49,7 +49,7 @@ CELLS = [
 
 BLOCKS = """
 import threading
-from dcai_cli.features import cluster
+from dcai_cli.features import cluster_work
 from dcai_cli.features.featurize import featurize
 
 def stop_in_the_middle(rows, spec, **options):
@@ -59,15 +59,15 @@ def stop_in_the_middle(rows, spec, **options):
         pipe.write("begun")
     threading.Event().wait()
 
-cluster.featurize = stop_in_the_middle
+cluster_work.featurize = stop_in_the_middle
 """
 """A worker with this begins a chunk, says so into a pipe, and waits to be killed."""
 
 ENDS = """
 import os, signal
-from dcai_cli.features import cluster
+from dcai_cli.features import cluster_work
 
-cluster.featurize = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+cluster_work.featurize = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 """
 """A worker with this ends with every chunk."""
 

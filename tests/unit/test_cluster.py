@@ -10,8 +10,8 @@ import pytest
 from dcai_cli import __version__
 from dcai_cli.domain import Row
 from dcai_cli.errors import RpcUnreachable, UsageError
-from dcai_cli.features import cluster
-from dcai_cli.features.cluster import Job, featurizer, identify
+from dcai_cli.features.cluster import featurizer
+from dcai_cli.features.cluster_work import Job, identify, read_rows, write_rows
 from dcai_cli.features.columns import Column
 from dcai_cli.features.featurize import featurize
 from dcai_cli.features.spec import FeatureSpec
@@ -64,7 +64,7 @@ def test_without_dask_the_hint_says_what_to_install(monkeypatch: pytest.MonkeyPa
 def test_rows_travel_as_they_are() -> None:
     """Numbers and cells come back, halves of surrogate pairs that stand together included."""
     rows = [Row(7, {"a": 'x\n\0"', "b": "\ud83d\ude00"}), Row(9, {"a": "", "b": "\U0001f600"})]
-    assert cluster._read_rows(cluster._write_rows(rows, ["a", "b"]), ["a", "b"]) == rows
+    assert read_rows(write_rows(rows, ["a", "b"]), ["a", "b"]) == rows
 
 
 def test_an_identity_is_of_the_version_and_of_what_a_spec_makes() -> None:
