@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dcai_cli.cli import options
-from dcai_cli.cli.output import Output, read_password, read_secret
+from dcai_cli.cli.output import Output, is_asked, read_password, read_secret
 from dcai_cli.domain import format_ether
+from dcai_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,14 +82,20 @@ def import_(
         workspace.keystore.check_free(name)
         private_key = None
         if file is None:
-            terminal = sys.stdin.isatty()
-            private_key = (
-                read_secret("Private key (hex): ", hint="") if terminal else sys.stdin.readline().strip()
-            )
+            private_key = _read_private_key()
         prompt = f"Password for {name}: " if file is None else f"Password of {file}: "
         password = read_password(workspace.settings, prompt, twice=file is None)
         account = import_account(workspace, name, private_key=private_key, file=file, password=password)
         Output("account import", json=json).result(_data(account), lambda console: _show(console, account))
+
+
+def _read_private_key() -> str:
+    """A private key, typed at a prompt or piped."""
+    if is_asked():
+        return read_secret("Private key (hex): ", hint="")
+    if sys.stdin is None:
+        raise UsageError("Standard input is closed.", hint="Pipe the private key into it, or name a --file.")
+    return sys.stdin.readline().strip()
 
 
 @app.command("list", epilog="Example: dcai account list --json. Exit codes: 0.")

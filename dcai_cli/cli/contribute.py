@@ -50,6 +50,7 @@ def contribute(
         bool, typer.Option("--unverified", help="Accept a model whose code dcai does not ship.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Do everything but sign.")] = False,
+    scheduler: options.Scheduler = None,
     rpc_url: options.RpcUrl = None,
     chain_id: options.ChainId = None,
     account: options.Account = None,
@@ -75,6 +76,7 @@ def contribute(
         max_deposit_wei=None if max_deposit is None else parse_amount(max_deposit),
         unverified=unverified,
         dry_run=dry_run,
+        scheduler=scheduler,
     )
 
     def confirm(plan: ContributionPlan) -> None:

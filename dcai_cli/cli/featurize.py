@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
     """Add the command to the program."""
     app.command(
         "featurize",
-        epilog="Example: dcai featurize reviews.csv --spec spec.json --limit 3. Exit codes: 0, 2, 13, 15 "
+        epilog="Example: dcai featurize reviews.csv --spec spec.json --limit 3. Exit codes: 0, 1, 2, 13, 15 "
         "(bad file or spec), 17.",
     )(featurize)
 
@@ -49,6 +49,7 @@ def featurize(
     no_labels: Annotated[bool, typer.Option("--no-labels", help="Read no labels; each is 0.")] = False,
     format: options.Format = None,
     encoding: options.Encoding = None,
+    scheduler: options.Scheduler = None,
     rpc_url: options.RpcUrl = None,
     chain_id: options.ChainId = None,
     json: options.Json = False,
@@ -67,6 +68,7 @@ def featurize(
         text_column=text_column,
         label_column=label_column,
         with_labels=not no_labels,
+        scheduler=scheduler,
         note=output.note,
     ) as rows:
         tally = _Tally()

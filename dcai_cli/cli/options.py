@@ -63,6 +63,13 @@ Encoding = Annotated[
     str | None,
     typer.Option("--encoding", help="Of a text; if left out, it is found: UTF-8, UTF-16 or Windows-1252."),
 ]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        help="Featurize on a Dask cluster that is trusted, by its scheduler: tcp://127.0.0.1:8786.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.", rich_help_panel=_OUTPUT)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no talk.", rich_help_panel=_OUTPUT)]
 Yes = Annotated[

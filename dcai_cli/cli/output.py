@@ -26,6 +26,11 @@ WIDE = 1000
 Progress = Callable[[int, int], None]
 
 
+def is_asked() -> bool:
+    """Whether somebody sits at a terminal and can answer; standard input may be closed."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 def stdout() -> Console:
     """The console for data: what is no terminal gets whole lines, and every text as it is.
 
@@ -81,7 +86,7 @@ class Output:
         """
         if self.yes:
             return
-        if not sys.stdin.isatty():
+        if not is_asked():
             raise UsageError(
                 f"{question} Nobody is there to answer.", hint="Add --yes to go on without being asked."
             )
@@ -166,7 +171,7 @@ def read_secret(prompt: str, *, hint: str) -> str:
     Raises:
         UsageError: there is no terminal.
     """
-    if not sys.stdin.isatty():
+    if not is_asked():
         raise UsageError(f"{prompt.rstrip(': ')}: nobody is there to type it.", hint=hint)
     from getpass import getpass
 

@@ -63,16 +63,18 @@ def predict(
         else:
             assert file is not None
             source = options.data_source(file, format, encoding)
-            hosted, rows, predictions = predict_file(
+            hosted, predicted = predict_file(
                 workspace, source, model=model, text_column=text_column, note=output.note
             )
             if output_file is not None:
-                write_predictions(output_file, rows, predictions)
+                count = write_predictions(output_file, predicted)
+                output.result(
+                    {"model": hosted.address, "output": str(output_file), "rows": count},
+                    lambda _: output.note(f"{count} rows in {output_file}"),
+                )
+                return
+            predictions = [prediction for _, prediction in predicted]
     data: dict[str, Any] = {"model": hosted.address}
-    if output_file is not None:
-        data |= {"output": str(output_file), "rows": len(predictions)}
-        output.result(data, lambda _: output.note(f"{len(predictions)} rows in {output_file}"))
-        return
     data["predictions"] = [_item(prediction) for prediction in predictions]
 
     def human(console: Console) -> None:

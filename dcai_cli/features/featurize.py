@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import TYPE_CHECKING, Literal, TypeGuard
+from typing import TYPE_CHECKING, Literal, TypeGuard, TypeVar
 
 from dcai_cli.domain import Row
 from dcai_cli.errors import BadInput, UsageError
@@ -19,6 +19,8 @@ from dcai_cli.features.text import WORD
 
 if TYPE_CHECKING:
     from dcai_cli.features.table_samples import TableSamples
+
+Item = TypeVar("Item")
 
 Fault = Literal["empty", "unknown-label", "no-sample", "repeat", "too-large"]
 """Why a row gives no sample: nothing in its cells, a label of another model, cells without features or not
@@ -142,30 +144,18 @@ def featurize_parts(
     in_blocks: bool | None = None,
     note: Callable[[str], None] = lambda _: None,
 ) -> Iterator[TableSamples | FeaturizedRow | Skipped]:
-    """Turn rows into samples as `featurize` does, and leave the blocks of large tables together."""
-    if text_column is not None:
-        if spec.kind != "text":
-            raise UsageError(
-                "--text-column is for text models, this model reads tables.", hint="Leave it out."
-            )
-        spec = replace(spec, text_column=text_column)
-    if label_column is not None and with_labels:
-        spec = replace(spec, label_column=label_column)
-    used = [spec.text_column] if spec.kind == "text" else [column.name for column in spec.columns]
-    plain = _Featurizer(spec, used, with_labels)
+    """Turn rows into samples as `featurize` does; blocks of a large table come first, and stay together."""
+    checked, spec = match_columns(
+        rows, spec, text_column=text_column, label_column=label_column, with_labels=with_labels, note=note
+    )
+    plain = _Featurizer(spec, used_columns(spec), with_labels)
     if _is_in_blocks(rows, spec, wish=in_blocks):
         from dcai_cli.features.table_samples import featurize_blocks
 
-        _check_columns(plain, rows.columns, note)
         return featurize_blocks(rows, spec, plain.one, with_labels=with_labels)
-    rest = iter(rows)
-    first = next(rest, None)
-    if first is None:
-        return iter(())
-    _check_columns(plain, tuple(first.cells), note)
     if spec.kind != "text" or spec.vocabulary or use_kernel is False:  # the kernel hashes texts only
-        return map(plain.one, chain([first], rest))
-    return _featurize_texts(chain([first], rest), plain, ASK_CHARACTERS if use_kernel is None else 0)
+        return map(plain.one, checked)
+    return _featurize_texts(checked, plain, ASK_CHARACTERS if use_kernel is None else 0)
 
 
 def _is_in_blocks(rows: Iterable[Row], spec: FeatureSpec, *, wish: bool | None) -> TypeGuard[RowSource]:
@@ -174,10 +164,50 @@ def _is_in_blocks(rows: Iterable[Row], spec: FeatureSpec, *, wish: bool | None) 
     return rows.is_large_table if wish is None else wish
 
 
-def _check_columns(plain: _Featurizer, present: Sequence[str], note: Callable[[str], None]) -> None:
-    """Refuse that a column is absent, and say which go nowhere: one of them may be misspelt in the schema."""
-    spec = plain.spec
-    for name in [*plain.used, spec.label_column] if plain.with_labels else plain.used:
+def used_columns(spec: FeatureSpec) -> list[str]:
+    """The columns that samples are made of."""
+    return [spec.text_column] if spec.kind == "text" else [column.name for column in spec.columns]
+
+
+def match_columns(
+    rows: Iterable[Row],
+    spec: FeatureSpec,
+    *,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    with_labels: bool = True,
+    note: Callable[[str], None] = lambda _: None,
+) -> tuple[Iterator[Row], FeatureSpec]:
+    """Look whether rows have the columns that a spec needs; arguments and errors are those of `featurize`.
+
+    Returns:
+        The rows, and the spec with the file's names of columns.
+    """
+    if text_column is not None:
+        if spec.kind != "text":
+            raise UsageError(
+                "--text-column is for text models, this model reads tables.", hint="Leave it out."
+            )
+        spec = replace(spec, text_column=text_column)
+    if label_column is not None and with_labels:
+        spec = replace(spec, label_column=label_column)
+    rest = iter(rows)
+    if isinstance(rows, RowSource):
+        present = rows.columns
+    else:
+        first = next(rest, None)
+        if first is None:
+            return rest, spec
+        present, rest = tuple(first.cells), chain([first], rest)
+    used = used_columns(spec)
+    _check_columns([*used, spec.label_column] if with_labels else used, present, spec)
+    if spec.kind == "tabular":
+        _tell_unused([name for name in present if name not in {*used, spec.label_column}], note)
+    return rest, spec
+
+
+def _check_columns(needed: list[str], present: Sequence[str], spec: FeatureSpec) -> None:
+    for name in needed:
         if name not in present:
             options = {spec.label_column: "--label-column"}
             if spec.kind == "text":
@@ -187,10 +217,13 @@ def _check_columns(plain: _Featurizer, present: Sequence[str], note: Callable[[s
                 f"There is no column {name!r}; the columns are: {', '.join(present)}.",
                 hint=f"Rename the column in the file{other}.",
             )
-    extra = [name for name in present if name not in {*plain.used, spec.label_column}]
-    if extra and spec.kind == "tabular":
-        more = f" and {len(extra) - NAMES_SHOWN} more" if len(extra) > NAMES_SHOWN else ""
-        note(f"columns that the model does not use: {', '.join(extra[:NAMES_SHOWN])}{more}")
+
+
+def _tell_unused(names: Sequence[str], note: Callable[[str], None]) -> None:
+    """Say which columns go nowhere: one of them may be misspelt in the schema."""
+    if names:
+        more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+        note(f"columns that the model does not use: {', '.join(names[:NAMES_SHOWN])}{more}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,11 +316,10 @@ def _featurize_texts(
             return
         result = featurizer.one(row)
         yield result
-        # Characters are at least a byte each: this errs towards plain Python.
         hashed += cost * len(row.cells[column]) if isinstance(result, FeaturizedRow) else 0
         if hashed >= ask_at:
-            ask_at = 0 if _kernel_pays(hashed) else hashed + ASK_CHARACTERS
-    for chunk in _chunks(rows, column):
+            ask_at = 0 if kernel_pays(featurizer.spec, hashed // cost) else hashed + ASK_CHARACTERS
+    for chunk in cut(rows, lambda row: len(row.cells[column])):
         yield from featurizer.many(chunk)
 
 
@@ -300,23 +332,31 @@ def _plain_cost(spec: FeatureSpec) -> int:
     return (greatest - least + 1) * (1 if spec.analyzer == WORD else 3)
 
 
-def _kernel_pays(hashed: int) -> bool:
+def kernel_pays(spec: FeatureSpec, characters: int) -> bool:
+    """Whether the kernel is there, and worth its start for so much text."""
+    # Characters are at least a byte each: this errs towards plain Python.
+    size = _plain_cost(spec) * characters
+    if spec.kind != "text" or spec.vocabulary or size < ASK_CHARACTERS:
+        return False
     from dcai_cli.features import kernel
 
-    return kernel.pays(hashed) and kernel.is_available()
+    return kernel.pays(size) and kernel.is_available()
 
 
-def _chunks(rows: Iterator[Row], column: str) -> Iterator[list[Row]]:
-    """Cut rows into chunks by the size of a column; an error comes after the chunk of the rows before it."""
+def cut(items: Iterator[Item], measure: Callable[[Item], int]) -> Iterator[list[Item]]:
+    """Cut rows, or what became of them, into chunks of CHUNK_ROWS, or of a size of CHUNK_CHARACTERS.
+
+    An error of the items comes after the chunk of those before it; the last chunk may be empty.
+    """
     while True:
-        chunk: list[Row] = []
-        characters = 0
+        chunk: list[Item] = []
+        size = 0
         failure: Exception | None = None
         try:
-            while characters < CHUNK_CHARACTERS and len(chunk) < CHUNK_ROWS:
-                row = next(rows)
-                characters += len(row.cells[column])
-                chunk.append(row)
+            while size < CHUNK_CHARACTERS and len(chunk) < CHUNK_ROWS:
+                item = next(items)
+                size += measure(item)
+                chunk.append(item)
         except Exception as error:  # noqa: BLE001 -- raised again below, whatever it is
             failure = error
         yield chunk

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dcai_cli.errors import BadInput
 from dcai_cli.features.checks import as_tuple, check_fields, refuse
 from dcai_cli.features.columns import read_column, write_column
+from dcai_cli.features.nesting import check_json_nesting
 from dcai_cli.features.unicode14 import UNICODE
 
 if TYPE_CHECKING:
@@ -65,8 +66,9 @@ def read_spec(text: str) -> dict[str, Any]:
         BadInput: not JSON, or a version, field or fixed value that this program does not know.
     """
     try:
+        check_json_nesting(text)
         fields = json.loads(text, object_pairs_hook=_unique_fields, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise BadInput(f"The feature spec is not JSON: {error}.") from error
     _check_known(fields)
     values = {name: value for name, value in fields.items() if name not in _FIXED}

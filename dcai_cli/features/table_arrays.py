@@ -45,6 +45,10 @@ class TableRows:
     rows: SparseRows
     is_cut: NDArray[np.bool_]
 
+    def sizes(self) -> NDArray[np.int64]:
+        """int64[samples], how many features each has."""
+        return np.diff(self.rows.indptr)
+
 
 class TableHasher:
     """Turns the blocks of one table into samples.

@@ -54,7 +54,7 @@ class TableSamples:
     def single_rows(self) -> Iterator[FeaturizedRow | Skipped]:
         """The rows of the block one by one, each with its digests."""
         made, bounds = self.made, self.offsets.tolist()
-        sizes, cut = np.diff(made.rows.indptr).tolist(), made.is_cut.tolist()
+        sizes, cut = made.sizes().tolist(), made.is_cut.tolist()
         units = units_of_samples(made.rows.indptr, made.rows.counts).tolist()
         written = list(zip(*(self._written(column.name) for column in self.spec.columns), strict=True))
         labels, places = made.labels.tolist(), made.places.tolist()

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from dcai_cli.chain.verification import is_ours
 from dcai_cli.domain import MAX_BATCH_SAMPLES
 from dcai_cli.errors import BadInput, LimitExceeded, UsageError
-from dcai_cli.features.featurize import FeaturizedRow, Skipped, featurize
+from dcai_cli.features.cluster import featurizer
+from dcai_cli.features.featurize import FeaturizedRow, Skipped
 from dcai_cli.features.findings import DataChecks, Finding
 from dcai_cli.features.readers import RowSource, Source, open_rows
 from dcai_cli.ledger.records import PlannedSample
@@ -50,6 +51,7 @@ class ContributeRequest:
         max_deposit_wei: deposits of this command at most.
         unverified: accept a model whose code is not what dcai ships.
         dry_run: do all but sign.
+        scheduler: the address of a Dask cluster that featurizes; None for this process.
     """
 
     file: Source | Path
@@ -63,6 +65,7 @@ class ContributeRequest:
     max_deposit_wei: int | None = None
     unverified: bool = False
     dry_run: bool = False
+    scheduler: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,15 +252,16 @@ def _plan(
     note: Callable[[str], None],
 ) -> tuple[ContributionPlan, list[Candidate]]:
     chain = workspace.chain
-    featurized = list(
-        featurize(
-            rows.part(limit=request.limit),
-            model.spec,
-            text_column=request.text_column,
-            label_column=request.label_column,
-            note=note,
+    with featurizer(request.scheduler) as featurize:
+        featurized = list(
+            featurize(
+                rows.part(limit=request.limit),
+                model.spec,
+                text_column=request.text_column,
+                label_column=request.label_column,
+                note=note,
+            )
         )
-    )
     checks = DataChecks()
     for row in featurized:
         checks.add(row)

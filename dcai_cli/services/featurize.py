@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
-from dcai_cli.domain import Vector
 from dcai_cli.errors import BadInput, DcaiError
-from dcai_cli.features.featurize import FeaturizedRow, Skipped, featurize_parts
+from dcai_cli.features.cluster import featurizer
+from dcai_cli.features.featurize import FeaturizedRow, Skipped, cut, featurize_parts
 from dcai_cli.features.payload import decode_payload, encode_sample
 from dcai_cli.features.readers import Source, open_rows
 from dcai_cli.features.spec import FeatureSpec
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from dcai_cli.domain import Wire
+    from dcai_cli.domain import Vector
     from dcai_cli.features.table_samples import TableSamples
     from dcai_cli.services.workspace import Workspace
 
-    _Arrays = tuple[NDArray[np.integer[Any]], ...]
+FEW_ROWS = 4096
+"""So many samples are read back before numpy is imported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +83,7 @@ def featurized_samples(
     text_column: str | None = None,
     label_column: str | None = None,
     with_labels: bool = True,
+    scheduler: str | None = None,
     note: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Iterator[FeaturizedSample | Skipped]]:
     """Open a source and featurize it row by row.
@@ -96,6 +95,7 @@ def featurized_samples(
         text_column: column of the text, over the spec's.
         label_column: column of the label, over the spec's.
         with_labels: whether to read labels.
+        scheduler: the address of a Dask cluster that featurizes; None for this process.
         note: is told of an encoding other than UTF-8, and of columns that a tabular model does not use.
 
     Returns:
@@ -103,9 +103,11 @@ def featurized_samples(
 
     Raises:
         BadInput: the source, or a column of it, cannot be used; while iterating: a row cannot be read.
+        DcaiError: the cluster cannot be used; see `features.cluster.featurizer`.
     """
-    with open_rows(source, note=note) as rows:
-        parts = featurize_parts(
+    with open_rows(source, note=note) as rows, featurizer(scheduler) as featurize:
+        # A cluster gives single rows; here the blocks of large tables stay together.
+        parts = (featurize_parts if scheduler is None else featurize)(
             rows.part(limit=limit),
             spec,
             text_column=text_column,
@@ -113,52 +115,74 @@ def featurized_samples(
             with_labels=with_labels,
             note=note,
         )
-        labels = spec.labels if with_labels else (None,) * len(spec.labels)
-        yield chain.from_iterable(_read_back(part, spec.wire, labels) for part in parts)
+        yield _read_back(parts, spec, with_labels=with_labels)
 
 
 def _read_back(
-    part: TableSamples | FeaturizedRow | Skipped, wire: Wire, labels: Sequence[str | None]
-) -> Iterable[FeaturizedSample | Skipped]:
-    """The samples as they are read from their bytes."""
-    if isinstance(part, Skipped):
-        return (part,)
-    if not isinstance(part, FeaturizedRow):
-        return _read_block(part, wire, labels)
-    ((label, vector),) = decode_payload(part.sample, wire)
-    if encode_sample(label, vector, wire) != part.sample or label != (part.label or 0):
-        raise _other(f"Row {part.number}")
-    return (FeaturizedSample(part.number, labels[label], vector, part.sample, part.cut),)
+    parts: Iterator[TableSamples | FeaturizedRow | Skipped], spec: FeatureSpec, *, with_labels: bool
+) -> Iterator[FeaturizedSample | Skipped]:
+    """What samples say: blocks, if there are any, and the rows behind them."""
+    for part in parts:
+        if isinstance(part, FeaturizedRow | Skipped):
+            rows = cast("Iterator[FeaturizedRow | Skipped]", chain([part], parts))
+            yield from _read_rows(rows, spec, with_labels=with_labels)
+        else:
+            yield from _read_block(part, spec, with_labels=with_labels)
 
 
 def _read_block(
-    part: TableSamples, wire: Wire, labels: Sequence[str | None]
+    part: TableSamples, spec: FeatureSpec, *, with_labels: bool
 ) -> Iterator[FeaturizedSample | Skipped]:
-    import numpy as np
-
     from dcai_cli.features.payload_arrays import decode_samples
 
-    decoded: _Arrays = decode_samples(part.data, part.offsets, wire)
-    rows = part.made.rows
-    sent: _Arrays = (part.made.labels, rows.indptr, rows.indices, rows.counts)
-    if not all(np.array_equal(one, other) for one, other in zip(decoded, sent, strict=True)):
-        raise _other(f"A row from {part.block.first} on")
-    classes, indptr, indices, values = (array.tolist() for array in decoded)
-    bounds, cut = part.offsets.tolist(), part.made.is_cut.tolist()
+    samples = [part.data[start:end] for start, end in pairwise(part.offsets.tolist())]
+    decoded = decode_samples(samples, spec.wire)
     numbers = (part.block.first + part.made.places).tolist()
+    labels, cut_off = part.made.labels.tolist(), part.made.is_cut.tolist()
+    sizes = part.made.sizes().tolist()
     for at in part.in_order():
         if isinstance(at, Skipped):
             yield at
             continue
-        stretch = slice(indptr[at], indptr[at + 1])
-        yield FeaturizedSample(
-            row=numbers[at],
-            label=labels[classes[at]],
-            vector=Vector(tuple(indices[stretch]), tuple(values[stretch])),
-            payload=part.data[bounds[at] : bounds[at + 1]],
-            cut=cut[at],
-        )
+        label, vector = next(decoded)
+        if label != labels[at] or len(vector.indices) != sizes[at]:
+            raise _other(numbers[at])
+        name = spec.labels[label] if with_labels else None
+        yield FeaturizedSample(numbers[at], name, vector, samples[at], cut_off[at])
 
 
-def _other(what: str) -> DcaiError:
-    return DcaiError(f"{what} does not come back from its payload as it went: a fault of dcai.")
+def _read_rows(
+    rows: Iterator[FeaturizedRow | Skipped], spec: FeatureSpec, *, with_labels: bool
+) -> Iterator[FeaturizedSample | Skipped]:
+    """What samples say: the first of them read one by one, since numpy would take longer to import."""
+    for row in islice(rows, FEW_ROWS):
+        if isinstance(row, Skipped):
+            yield row
+        else:
+            ((label, vector),) = decode_payload(row.sample, spec.wire)
+            is_same = encode_sample(label, vector, spec.wire) == row.sample
+            yield _sample(row, label if is_same else None, vector, spec, with_labels=with_labels)
+    for chunk in cut(rows, lambda row: 0 if isinstance(row, Skipped) else row.n_indices):
+        from dcai_cli.features.payload_arrays import decode_samples
+
+        decoded = decode_samples([row.sample for row in chunk if isinstance(row, FeaturizedRow)], spec.wire)
+        for row in chunk:
+            yield (
+                row
+                if isinstance(row, Skipped)
+                else _sample(row, *next(decoded), spec, with_labels=with_labels)
+            )
+
+
+def _sample(
+    row: FeaturizedRow, label: int | None, vector: Vector, spec: FeatureSpec, *, with_labels: bool
+) -> FeaturizedSample:
+    """A row with what was read back from its bytes; the label is None if they do not come out again."""
+    if label is None or label != (row.label or 0) or len(vector.indices) != row.n_indices:
+        raise _other(row.number)
+    name = spec.labels[label] if with_labels else None
+    return FeaturizedSample(row.number, name, vector, row.sample, row.cut)
+
+
+def _other(row: int) -> DcaiError:
+    return DcaiError(f"Row {row} does not come back from its payload as it went: a fault of dcai.")

@@ -5,22 +5,29 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcai_cli.domain import Row
 from dcai_cli.errors import BadInput, UsageError
 from dcai_cli.features.featurize import FeaturizedRow, Skipped, featurize
-from dcai_cli.features.readers import Source, json_cells, open_rows, read_rows
+from dcai_cli.features.readers import Source, json_cells, open_rows
 from dcai_cli.files import write_atomically
 from dcai_cli.services.models import HostedModel, find_model, snapshot
 
 if TYPE_CHECKING:
     from dcai_cli.features.spec import FeatureSpec
+    from dcai_cli.models.replica import Replica
     from dcai_cli.services.workspace import Workspace
+
+_CHUNK_ROWS = 1024
+"""Rows that are predicted at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,51 +129,88 @@ def predict_file(
     model: str | None = None,
     text_column: str | None = None,
     note: Callable[[str], None] = lambda _: None,
-) -> tuple[HostedModel, list[Row], list[Prediction]]:
-    """Predict every row of a file.
+) -> tuple[HostedModel, Iterator[tuple[Row, Prediction]]]:
+    """Predict every row of a file; a part of it is in memory at a time.
 
     Returns:
-        The model, the rows, and a prediction for each.
+        The model, and each row with its prediction. The weights are read at the call.
+
+    Raises:
+        BadInput: the file cannot be read, or has not the model's columns; a fault further down is raised when
+            its row is reached.
     """
     hosted = find_model(workspace, model)
-    rows = read_rows(file, note=note)
-    featurized = list(featurize(rows, hosted.spec, text_column=text_column, with_labels=False, note=note))
-    classes = _classes(workspace, hosted, featurized)
-    predictions = [
-        Prediction(row.row, None, row.reason)
-        if isinstance(row, Skipped)
-        else Prediction(row.number, hosted.spec.labels[classes[row.number]])
-        for row in featurized
-    ]
-    return hosted, rows, predictions
+    replica = snapshot(workspace.chain, hosted)
+    kept: deque[Row] = deque()
+    source = open_rows(file, note=note)
+    with ExitStack() as closing:
+        closing.enter_context(source)
+        featurized = featurize(
+            _keep(source, kept), hosted.spec, text_column=text_column, with_labels=False, note=note
+        )
+        opened = closing.pop_all()
+    return hosted, _predictions(opened, hosted, replica, featurized, kept)
+
+
+def _keep(rows: Iterable[Row], kept: deque[Row]) -> Iterator[Row]:
+    """Pass rows on, and keep them until their results are there."""
+    for row in rows:
+        kept.append(row)
+        yield row
+
+
+def _predictions(
+    opened: ExitStack,
+    model: HostedModel,
+    replica: Replica,
+    featurized: Iterator[FeaturizedRow | Skipped],
+    kept: deque[Row],
+) -> Iterator[tuple[Row, Prediction]]:
+    with opened:
+        for result, predicted in _classes(replica, featurized):
+            row = kept.popleft()
+            if isinstance(result, Skipped):
+                yield row, Prediction(row.number, None, result.reason)
+            else:
+                yield row, Prediction(row.number, model.spec.labels[predicted])
 
 
 def _classes(
-    workspace: Workspace, model: HostedModel, featurized: Sequence[FeaturizedRow | Skipped]
-) -> Mapping[int, int]:
-    """The predicted class of each usable row, by its number."""
-    usable = [row for row in featurized if isinstance(row, FeaturizedRow)]
-    if not usable:
-        return {}
-    predicted = snapshot(workspace.chain, model).predict(b"".join(row.sample for row in usable))
-    return {row.number: int(found) for row, found in zip(usable, predicted, strict=True)}
+    replica: Replica, featurized: Iterable[FeaturizedRow | Skipped]
+) -> Iterator[tuple[FeaturizedRow | Skipped, int]]:
+    """Each result with its predicted class, which means nothing where a row has no sample."""
+    results = iter(featurized)
+    while chunk := list(islice(results, _CHUNK_ROWS)):
+        payload = b"".join(row.sample for row in chunk if isinstance(row, FeaturizedRow))
+        predicted = iter(replica.predict(payload).tolist() if payload else ())
+        for row in chunk:
+            yield row, 0 if isinstance(row, Skipped) else next(predicted)
 
 
-def write_predictions(path: Path, rows: Sequence[Row], predictions: Sequence[Prediction]) -> None:
+def write_predictions(path: Path, predictions: Iterable[tuple[Row, Prediction]]) -> int:
     """Write rows with their predictions as csv; a row without features has an empty prediction.
+
+    Returns:
+        The number of rows.
 
     Raises:
         BadInput: the file has a column called `prediction` already.
     """
-    names = list(rows[0].cells)
-    if "prediction" in names:
-        raise BadInput("The file has a column 'prediction' already.", hint="Rename it.")
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow([*names, "prediction"])
-    for row, prediction in zip(rows, predictions, strict=True):
-        writer.writerow([*(row.cells[name] for name in names), prediction.label or ""])
-    write_atomically(path, text.getvalue().encode(), mode=0o644)
+    count = 0
+    with tempfile.TemporaryFile() as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        writer = csv.writer(text)
+        for count, (row, prediction) in enumerate(predictions, start=1):
+            if count == 1:
+                if "prediction" in row.cells:
+                    raise BadInput("The file has a column 'prediction' already.", hint="Rename it.")
+                writer.writerow([*row.cells, "prediction"])
+            writer.writerow([*row.cells.values(), prediction.label or ""])
+        text.flush()
+        file.seek(0)
+        write_atomically(path, file, mode=0o644)
+        text.detach()
+    return count
 
 
 def evaluate_file(
@@ -194,27 +238,30 @@ def evaluate_file(
         BadInput: no row can be predicted.
     """
     hosted = find_model(workspace, model)
+    pairs: Counter[tuple[int | None, int]] = Counter()
+    skipped: list[Skipped] = []
     with open_rows(file, note=note) as rows:
-        featurized = list(
-            featurize(
-                rows.part(skip=skip),
-                hosted.spec,
-                text_column=text_column,
-                label_column=label_column,
-                note=note,
-            )
+        featurized = featurize(
+            rows.part(skip=skip),
+            hosted.spec,
+            text_column=text_column,
+            label_column=label_column,
+            note=note,
         )
-    classes = _classes(workspace, hosted, featurized)
-    if not classes:
-        first = next((f"; row {row.row}: {row.reason}" for row in featurized if isinstance(row, Skipped)), "")
+        for row, predicted in _classes(snapshot(workspace.chain, hosted), featurized):
+            if isinstance(row, Skipped):
+                skipped.append(row)
+            else:
+                pairs[row.label, predicted] += 1
+    if not pairs:
+        first = f"; row {skipped[0].row}: {skipped[0].reason}" if skipped else ""
         raise BadInput(f"No row of {file} can be predicted{first}.", hint="Check the columns and the labels.")
-    pairs = Counter((row.label, classes[row.number]) for row in featurized if isinstance(row, FeaturizedRow))
     return Evaluation(
         model=hosted,
-        rows=len(classes),
+        rows=pairs.total(),
         correct=sum(count for (label, found), count in pairs.items() if label == found),
         classes=tuple(_figures(pairs, number, label) for number, label in enumerate(hosted.spec.labels)),
-        skipped=tuple(row for row in featurized if isinstance(row, Skipped)),
+        skipped=tuple(skipped),
     )
 
 

@@ -112,6 +112,27 @@ def test_a_spec_that_is_none_is_refused(empty: Dcai, name: str, content: bytes |
     assert (error["exit_code"], phrase in error["message"]) == (15, True)
 
 
+def test_samples_are_read_back_alike_in_chunks(
+    empty: Dcai, spec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Later samples are read back by numpy: the document is the same, and a fault comes behind its rows."""
+    file = empty.write("rows.csv", ROWS * 5)
+    samples = empty.data("featurize", file, "--spec", spec)["samples"]
+    monkeypatch.setattr("dcai_cli.services.featurize.FEW_ROWS", 2)
+    monkeypatch.setattr("dcai_cli.features.featurize.CHUNK_ROWS", 3)
+    assert empty.data("featurize", file, "--spec", spec)["samples"] == samples
+    ragged = empty("featurize", empty.write("rows.csv", [*ROWS, ("ragged",)]), "--spec", spec)
+    assert (ragged.code, len(ragged.out.splitlines())) == (15, 4)
+
+
+def test_a_cluster_must_be_named_by_its_address(dcai: Dcai, films: Path) -> None:
+    """`featurize` and `contribute` ask the same cluster, and refuse what is none before anything is done."""
+    with dcai.unchanged():
+        for words in (("featurize", films, "--spec", "films"), ("contribute", films, "--yes")):
+            error = dcai.error(*words, "--scheduler", "127.0.0.1:8786")
+            assert (error["exit_code"], error["hint"]) == (2, "Write for instance tcp://127.0.0.1:8786.")
+
+
 def test_a_fault_further_down_leaves_no_output(empty: Dcai, spec: Path) -> None:
     """One error document and no half a file, although rows are read one by one."""
     file = empty.write("rows.csv", [*ROWS, ("ragged",)])

@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from dcai_cli.errors import BadInput
+from dcai_cli.services.predict import predict_file
+from dcai_cli.services.workspace import Workspace
+
 if TYPE_CHECKING:
     from tests.cli.conftest import Dcai
 
@@ -196,6 +200,23 @@ def test_a_files_predictions_stand_beside_its_rows(dcai: Dcai, films: Path) -> N
 def test_predictions_do_not_overwrite_a_column(dcai: Dcai) -> None:
     """A file that has a column `prediction` already is refused, and no file is written."""
     dcai.write("texts.csv", [("good", "1")], header=["text", "prediction"])
+    error = dcai.error("predict", "--file", "texts.csv", "-o", "out.csv")
+    assert (error["exit_code"], (dcai.folder / "out.csv").exists()) == (15, False)
+
+
+def test_a_fault_far_down_a_file_comes_when_its_row_is_reached(dcai: Dcai) -> None:
+    """Rows before it are predicted already, so no file has to fit into memory; nothing of it is kept."""
+    path = dcai.write(
+        "texts.csv", [(f"film {number}", str(number)) for number in range(5000)], ["text", "id"]
+    )
+    with path.open("a") as file:
+        file.write("one cell\n")
+    with Workspace(dcai.settings) as workspace:
+        _, predicted = predict_file(workspace, path)
+        row, prediction = next(predicted)
+        assert (row.cells, prediction.row) == ({"text": "film 0", "id": "0"}, 1)
+        with pytest.raises(BadInput, match="row 5001, line 5002: expected 2 cells, got 1"):
+            list(predicted)
     error = dcai.error("predict", "--file", "texts.csv", "-o", "out.csv")
     assert (error["exit_code"], (dcai.folder / "out.csv").exists()) == (15, False)
 

@@ -130,6 +130,32 @@ def terminal() -> Iterator[Callable[..., Terminal]]:
 StartTerminal = Callable[..., Terminal]
 
 
+@pytest.mark.parametrize(
+    ("command", "problem"),
+    [
+        ("account import --name carol", "Standard input is closed."),
+        ("account new --name carol", "Password for carol: nobody is there to type it."),
+        ("account export", "Nobody is there to answer."),
+    ],
+)
+def test_a_question_to_a_closed_standard_input_is_a_usage_error(
+    dcai: Dcai, command: str, problem: str
+) -> None:
+    """Whoever closes it, as some service managers do, is told what to name instead."""
+    environment = surroundings(dcai)
+    del environment["ETH_PASSWORD"]
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-m", "dcai_cli", *command.split()],
+        env=environment,
+        cwd=dcai.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{problem}\nhint: " in done.stderr
+
+
 @pytest.mark.parametrize("answer", ["n\n", "\n", "\x04"], ids=["no", "return", "end of file"])
 def test_only_yes_goes_on(dcai: Dcai, films: Path, terminal: StartTerminal, answer: str) -> None:
     """The plan and a question stand on the terminal; anything but yes stops with 1, and nothing is sent."""

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,7 @@ def test_every_dependency_has_its_reason() -> None:
         re.split(r"[\[=<>~!; ]", requirement)[0]
         for requirement in (
             *project["project"]["dependencies"],
+            *chain.from_iterable(project["project"]["optional-dependencies"].values()),
             *project["dependency-groups"]["dev"],
             *project["build-system"]["requires"],
         )

@@ -49,7 +49,7 @@ KINDS = {
     "column twice": r"stands twice in the header",
     "column without name": r"column \d+ has no name",
     "no such column": r"There is no column",
-    "bad JSON": r"\(char \d+\)|maximum recursion depth|Exceeds the limit .* for integer string",
+    "bad JSON": r"\(char \d+\)|nested more than 100 deep|Exceeds the limit .* for integer string",
     "no object": r"this is not a JSON object",
     "key twice": r"a key stands twice",
     "surrogate": r"half of a surrogate pair",

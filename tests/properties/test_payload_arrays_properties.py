@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from itertools import pairwise
 
 import numpy as np
@@ -13,8 +14,8 @@ from hypothesis import strategies as st
 from dcai_cli.domain import Vector, Wire
 from dcai_cli.errors import BadInput
 from dcai_cli.features import payload_arrays
-from dcai_cli.features.payload import encode_sample
-from dcai_cli.features.payload_arrays import encode_samples
+from dcai_cli.features.payload import decode_payload, encode_sample
+from dcai_cli.features.payload_arrays import decode_samples, encode_samples
 
 WIRES = st.builds(
     Wire, st.sampled_from([256, 65_536, 65_537, 2**24]), st.integers(1, 6), st.integers(2, 16), st.booleans()
@@ -30,6 +31,14 @@ SAMPLES = st.tuples(st.integers(-1, 16), INDICES).flatmap(
         st.just(tuple(pair[1])),
         st.lists(VALUES, min_size=len(pair[1]), max_size=len(pair[1])).map(tuple),
     )
+)
+
+# A label, a number of indices that may be wrong, and what may be indices and values.
+HEADED = st.builds(
+    lambda label, size, body: bytes([label, 0, size]) + bytes(body),
+    st.integers(0, 3),
+    st.integers(0, 4),
+    st.lists(st.integers(0, 9), max_size=12),
 )
 
 
@@ -68,6 +77,36 @@ def test_samples_have_the_bytes_or_the_refusal_of_the_reference(
         else:
             data, offsets = encode_samples(*arrays, wire)
             assert [data[start:stop] for start, stop in pairwise(offsets.tolist())] == expected
+
+
+@given(st.lists(SAMPLES, min_size=1, max_size=6), WIRES)
+def test_samples_are_read_as_the_reference_reads_them(
+    samples: list[tuple[int, tuple[int, ...], tuple[int, ...]]], wire: Wire
+) -> None:
+    """Labels, indices and values of every form of sample come back."""
+    encoded = []
+    for label, indices, values in samples:
+        with suppress(BadInput):
+            encoded.append(
+                encode_sample(label, Vector(indices, values if wire.valued else (1,) * len(values)), wire)
+            )
+    expected = [one for sample in encoded for one in decode_payload(sample, wire)]
+    assert list(decode_samples(encoded, wire)) == expected
+
+
+@given(st.lists(st.one_of(st.binary(max_size=12), HEADED), min_size=1, max_size=3), WIRES)
+def test_bytes_that_are_no_samples_are_refused_as_by_the_reference(found: list[bytes], wire: Wire) -> None:
+    """Whatever the bytes: both read them alike, or both refuse them."""
+    expected = []
+    try:
+        for sample in found:
+            (one,) = decode_payload(sample, wire)
+            expected.append(one)
+    except (BadInput, ValueError):  # refused, or more than one sample
+        with pytest.raises(BadInput):
+            list(decode_samples(found, wire))
+    else:
+        assert list(decode_samples(found, wire)) == expected
 
 
 def test_arrays_that_do_not_belong_together_are_refused() -> None:

@@ -39,6 +39,9 @@ NOT_UTF8 = [
     )
 ]
 
+MAKES_A_FOLDER = "cos\nmkdir\n(V{}\ntR."
+"""A pickle that makes a folder when it is read."""
+
 HASH_SOMETHING = """
 import numpy as np
 from dcai_cli.features.kernel import TextSettings, hash_texts
@@ -140,9 +143,9 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run_with_cache(folder: Path) -> str:
-    """Hash something in a process of its own that keeps its machine code in a folder."""
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder)}
+def run_with_cache(folder: Path, **variables: str) -> str:
+    """Hash something in a process of its own whose user has a folder of caches."""
+    environment = {**os.environ, "HOME": str(folder), "XDG_CACHE_HOME": str(folder), **variables}
     finished = subprocess.run(
         [sys.executable, "-W", "error", "-c", HASH_SOMETHING],
         env=environment,
@@ -156,9 +159,27 @@ def run_with_cache(folder: Path) -> str:
 
 def test_what_was_compiled_is_found_without_numba(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The cache that a process wrote is what `pays` looks for."""
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(own_cache))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(own_cache))
     assert kernel.pays(engine.PAYS_COMPILED_BYTES)
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(own_cache / "empty"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(own_cache / "empty"))
+    assert not kernel.pays(engine.PAYS_COMPILED_BYTES)
+
+
+def test_machine_code_that_others_could_have_written_is_not_read(
+    own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder that others can enter nothing is read or written, and NUMBA_CACHE_DIR is no way around."""
+    shutil.copytree(own_cache, tmp_path / "home")
+    shared = tmp_path / "home" / "dcai" / "kernel"
+    for file in shared.rglob("*.nb?"):
+        file.write_bytes(MAKES_A_FOLDER.format(tmp_path / "read").encode())
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*.nb?")}
+    assert before
+    shared.chmod(0o770)
+    assert run_with_cache(tmp_path / "home", NUMBA_CACHE_DIR=str(shared)) == "[1, 2]\n"
+    assert not (tmp_path / "read").exists()
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*.nb?")} == before
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     assert not kernel.pays(engine.PAYS_COMPILED_BYTES)
 
 

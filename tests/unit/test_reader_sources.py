@@ -181,6 +181,23 @@ def test_a_folder_that_is_no_data_set_is_refused(tmp_path: Path, files: list[str
     assert caught.value.hint
 
 
+def test_a_document_may_have_no_nul_and_not_too_many_characters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of a folder for a label is held to what a line of a file is held to."""
+    monkeypatch.setattr("dcai_cli.features.readers.formats.MAX_LINE_CHARS", 100)
+    write(tmp_path, "d/neg/a.txt", b"fine")
+    longest = write(tmp_path, "d/pos/b.txt", "\u00e9".encode() * 100)
+    assert len(read_rows(tmp_path / "d")[1].cells["text"]) == 100
+    with longest.open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(BadInput, match=r"b\.txt: a document has more than 100 characters"):
+        read_rows(tmp_path / "d")
+    longest.write_bytes(b"two\0words")
+    with pytest.raises(BadInput, match=r"b\.txt: there is a NUL byte"):
+        read_rows(tmp_path / "d")
+
+
 def test_standard_input_and_pipes_are_read_more_than_once(tmp_path: Path) -> None:
     """A stream that can be read once only gives its rows twice, and leaves no file behind."""
     script = (
@@ -330,5 +347,25 @@ def test_a_file_that_changes_after_it_was_opened_is_refused(tmp_path: Path, name
     path.write_bytes(f"{row}\n".encode("cp1252"))
     with open_rows(Source(str(path))) as rows:
         path.write_bytes(after)
+        with pytest.raises(BadInput, match="was changed while it was read"):
+            list(rows)
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.arrow"])
+def test_a_table_whose_columns_change_after_it_was_opened_is_refused(tmp_path: Path, name: str) -> None:
+    """The rows of a folder's files would not fit together."""
+
+    def write_table(column: str) -> None:
+        table = pa.table({column: ["a"]})
+        path = tmp_path / name
+        if name.endswith("parquet"):
+            pq.write_table(table, path)
+        else:
+            with pa.ipc.new_file(path, table.schema) as file:
+                file.write(table)
+
+    write_table("text")
+    with open_rows(Source(str(tmp_path))) as rows:
+        write_table("other")
         with pytest.raises(BadInput, match="was changed while it was read"):
             list(rows)

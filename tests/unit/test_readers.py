@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -181,6 +182,23 @@ def test_bad_parquet_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": pa.array([], pa.string())}), tmp_path / "empty.parquet")
     with pytest.raises(BadInput, match="has no rows"):
         read_rows(tmp_path / "empty.parquet")
+
+
+@pytest.mark.parametrize("depth", [101, 1_500, 100_000])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_values_are_nested_as_deep_as_the_limit_and_no_deeper(
+    tmp_path: Path, depth: int, opening: str, closing: str, request: pytest.FixtureRequest
+) -> None:
+    """The limit is ours, whatever that of Python is; canonical JSON comes out below it."""
+    request.addfinalizer(partial(sys.setrecursionlimit, sys.getrecursionlimit()))
+    sys.setrecursionlimit(50_000)  # py-evm raises it, too
+    value = opening * 100 + "0" + closing * 100
+    (row,) = read_rows(write(tmp_path, "rows.jsonl", f'{{"text": {value}}}'))
+    assert row.cells["text"] == value
+    value = opening * depth + "0" + closing * depth
+    with pytest.raises(BadInput, match="line 1: lists and objects are nested more than 100 deep") as caught:
+        read_rows(write(tmp_path, "rows.jsonl", f'{{"text": {value}}}'))
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".jsonl", ".parquet", ".txt", ""])

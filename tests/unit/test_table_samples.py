@@ -321,6 +321,22 @@ def test_binary_tables_of_other_types_are_read_alike(
     check(path, spec)
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_table_that_changes_is_refused(tmp_path: Path, form: str) -> None:
+    """Between opening and reading it got other columns."""
+    path = tmp_path / f"rows.{form}"
+
+    def save(names: Sequence[str]) -> None:
+        table = pa.table({name: ["1", "0"] for name in names})
+        pq.write_table(table, path) if form == "parquet" else write(path, [names, ["1"] * len(names)])
+
+    save(NAMES)
+    with open_rows(path) as rows:
+        save([*NAMES, "other"])
+        with pytest.raises(BadInput, match="was changed while it was read"):
+            list(featurize(rows, SPEC, in_blocks=True))
+
+
 def test_real_tables_are_read_alike(shared_data: Path) -> None:
     """The Titanic's passengers, and 32,561 adults of a packed file, with repeats and missing cells."""
     for name, file, label in (("titanic", "data.csv", "0 1"), ("adult", "data.csv.gz", "<=50K >50K")):

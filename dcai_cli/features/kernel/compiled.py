@@ -711,15 +711,7 @@ def _clear(scratch, size):
         scratch.mask[word] = U0
 
 
-def _compiled(function):
-    """Compile a function on its first call; the result is cached where a folder can be written to."""
-    try:
-        return njit(nogil=True, cache=True)(function)
-    except RuntimeError:
-        return njit(nogil=True)(function)
-
-
-@_compiled
+@njit(nogil=True)
 def hash_documents(data, offsets, first, last, settings, tables, scratch, output):
     """Hash documents first to last (exclusive) until the output is full.
 

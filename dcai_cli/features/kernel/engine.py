@@ -13,13 +13,14 @@ from functools import lru_cache
 from itertools import pairwise, product
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from dcai_cli.errors import BadInput
+from dcai_cli.errors import BadInput, DcaiError
+from dcai_cli.files import make_folder
 
 if TYPE_CHECKING:
     from dcai_cli.features.kernel.compiled import Output, Scratch, Settings, Tables
@@ -254,6 +255,7 @@ class _MachineCode:
         self._compiled = compiled
         self._tables: Tables = compiled.Tables(*unicode_tables())
         self._function = compiled.hash_documents
+        _keep_compiled(self._function)
 
     def compile_afresh(self) -> None:
         """Compile without a cache."""
@@ -389,17 +391,50 @@ def _forget_compiled() -> None:
         file.unlink(missing_ok=True)
 
 
+def _keep_compiled(function: Any) -> None:  # noqa: ANN401 - numba has no types
+    """Let numba keep machine code in a folder that nobody else can write to, or not at all.
+
+    numba reads such files by pickle, and so runs whatever stands in them.
+    """
+    from numba import config
+
+    folder = cache_folder()
+    try:
+        make_folder(folder)
+    except DcaiError:
+        return
+    if not _is_private(folder):
+        return
+    before = config.CACHE_DIR, config.CACHE_LOCATOR_CLASSES
+    config.CACHE_DIR, config.CACHE_LOCATOR_CLASSES = str(folder), "UserProvidedCacheLocator"
+    try:
+        function.enable_caching()
+    except RuntimeError:  # it cannot be written to
+        return
+    finally:
+        config.CACHE_DIR, config.CACHE_LOCATOR_CLASSES = before
+
+
+def cache_folder() -> Path:
+    """Where machine code is kept, in the user's folder of caches."""
+    return platformdirs.user_cache_path("dcai", appauthor=False) / "kernel"
+
+
+def _is_private(folder: Path) -> bool:
+    """Whether a folder is this user's, and nobody else can enter it."""
+    if sys.platform == "win32":  # it stands in the user's profile
+        return True
+    state = folder.stat()
+    return state.st_uid == os.getuid() and not state.st_mode & 0o077
+
+
 def _cache_indexes() -> list[Path]:
     """The files in which numba's cache lists the machine code of this Python version."""
-    here = Path(__file__).parent
-    folders = [here / "__pycache__"]
-    if os.environ.get("NUMBA_CACHE_DIR"):
-        folders = list(Path(os.environ["NUMBA_CACHE_DIR"]).glob("kernel_*"))
-    elif not os.access(here, os.W_OK):
-        # Where numba goes when the package's folder is read-only.
-        folders = list(platformdirs.user_cache_path("numba", appauthor=False).glob("kernel_*"))
+    folder = cache_folder()
+    if not folder.is_dir() or not _is_private(folder):
+        return []
     name = f"compiled.hash_documents-*.py{sys.version_info.major}{sys.version_info.minor}*.nbi"
-    return [file for folder in folders for file in folder.glob(name)]
+    return list(folder.glob(f"kernel_*/{name}"))
 
 
 def _check_offsets(offsets: NDArray[np.int64], size: int) -> None:

@@ -160,19 +160,24 @@ def _parse_csv(chunk: bytes, delimiter: str, width: int, wanted: Mapping[str, in
 
 
 def arrow_blocks(
-    batches: Callable[[], AbstractContextManager[tuple[list[str], Iterable[Any]]]], names: Sequence[str]
+    batches: Callable[[], AbstractContextManager[tuple[list[str], Iterable[Any]]]],
+    columns: Sequence[str],
+    names: Sequence[str],
 ) -> Iterator[Block]:
     """Read the record batches of pyarrow.
 
     Args:
         batches: opens the table for its names and batches.
+        columns: all names that it had.
         names: the columns that are wanted.
 
     Raises:
         NotInBlocksError: after the blocks that could be read.
     """
     first = 1
-    with _left_to_rows(), batches() as (_, found):
+    with _left_to_rows(), batches() as (now, found):
+        if list(now) != list(columns):
+            raise NotInBlocksError
         for batch in found:
             # The others are coded for their faults: whoever reads row by row finds them, too.
             coded = {name: _code(batch.column(name)) for name in batch.schema.names}

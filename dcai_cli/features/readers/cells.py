@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dcai_cli.errors import BadInput
+from dcai_cli.features.nesting import MAX_NESTING, check_json_nesting, check_nesting
 
 if TYPE_CHECKING:
     from dcai_cli.features.readers.blocks import Block
@@ -39,6 +40,9 @@ class Table:
 def cell_text(value: object) -> str:
     """Write a typed value as a cell (docs/feature-spec.md, "Cells").
 
+    Raises:
+        ValueError: lists and objects are nested too deeply.
+
     >>> [cell_text(value) for value in (None, True, 1.50, b"a", [1, {"b": None}])]
     ['', 'true', '1.5', '61', '[1,{"b":null}]']
     """
@@ -48,6 +52,8 @@ def cell_text(value: object) -> str:
         return value.hex()
     if value is None:
         return ""
+    if isinstance(value, list | dict):
+        check_nesting(value)
     if isinstance(value, bool | int | float | list | dict):
         return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=cell_text)
     return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)
@@ -64,11 +70,12 @@ def json_cells(where: str, content: str) -> Cells:
         BadInput: it is no JSON object, has a key twice, or is not valid Unicode.
     """
     try:
+        check_json_nesting(content, MAX_NESTING + 1)  # the row itself is one level
         fields = json.loads(content, object_pairs_hook=_unique_keys)
         cells = (
             {name: cell_text(value) for name, value in fields.items()} if isinstance(fields, dict) else None
         )
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise BadInput(f"{where}: {error}.", hint=_HINT_JSONL) from error
     if cells is None:
         raise BadInput(f"{where}: this is not a JSON object.", hint=_HINT_JSONL)

@@ -64,6 +64,20 @@ def open_lines(open_text: TextOpener, name: str) -> Table:
     return Table((TEXT_COLUMN,), lambda: ({TEXT_COLUMN: line} for _, line in _lines(open_text, name)))
 
 
+def read_document(text: io.TextIOWrapper, name: str) -> str:
+    """Read a text that is one document.
+
+    Raises:
+        BadInput: there is a NUL character in it, or it is too long.
+    """
+    content = text.read(MAX_LINE_CHARS + 1)
+    if "\0" in content:
+        raise _nul_fault(name)
+    if len(content) > MAX_LINE_CHARS:
+        raise _long_fault(name, "Cut it into several.", what="document")
+    return content
+
+
 def _read_csv(open_text: TextOpener, name: str, delimiter: str, columns: tuple[str, ...]) -> Iterator[Cells]:
     with open_text("") as text:
         records = _csv_records(text, name, delimiter)
@@ -118,8 +132,8 @@ def _nul_fault(where: str) -> BadInput:
     )
 
 
-def _long_fault(where: str, hint: str) -> BadInput:
-    return BadInput(f"{where}: a cell or line has more than {MAX_LINE_CHARS:,} characters.", hint=hint)
+def _long_fault(where: str, hint: str, what: str = "cell or line") -> BadInput:
+    return BadInput(f"{where}: a {what} has more than {MAX_LINE_CHARS:,} characters.", hint=hint)
 
 
 def _checked_lines(text: io.TextIOWrapper) -> Iterator[str]:

@@ -26,6 +26,7 @@ from dcai_cli.features.readers.formats import (
     open_csv,
     open_jsonl,
     open_lines,
+    read_document,
 )
 from dcai_cli.features.readers.hub import PREFIX, open_hub
 from dcai_cli.features.readers.tables import open_arrow, open_parquet
@@ -325,7 +326,7 @@ class _Opening:
         packed, _ = self._suffixes(path)
         encoding = self._encoding(path, packed, str(path))
         with io.TextIOWrapper(open_unpacked(path, packed, str(path)), encoding, newline="") as text:
-            return text.read()
+            return read_document(text, str(path))
 
     def _encoding(self, path: Path, packed: str, name: str) -> str:
         def open_bytes() -> io.BufferedReader:

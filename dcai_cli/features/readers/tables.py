@@ -49,11 +49,15 @@ def _open(batches: _Batches, name: str, kind: str, size_bytes: int) -> Table:
     check_columns(name, columns)
 
     def read() -> Iterator[Cells]:
-        with _told(name, kind), batches(_BATCH_ROWS) as (_, found):
+        with _told(name, kind), batches(_BATCH_ROWS) as (now, found):
+            if tuple(now) != columns:
+                raise BadInput(f"{name} was changed while it was read.", hint="Try again.")
             for batch in found:
                 yield from batch_cells(batch)
 
-    return Table(columns, read, lambda names: arrow_blocks(lambda: batches(BLOCK_ROWS), names), size_bytes)
+    return Table(
+        columns, read, lambda names: arrow_blocks(lambda: batches(BLOCK_ROWS), columns, names), size_bytes
+    )
 
 
 @contextmanager
@@ -63,7 +67,7 @@ def _told(name: str, kind: str) -> Iterator[None]:
 
     try:
         yield
-    except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
+    except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError, RecursionError) as error:
         problem = " ".join(str(error).split()).rstrip(".")
         raise BadInput(
             f"{name} is not a whole {kind} file: {problem}.", hint="Make or download it again."
