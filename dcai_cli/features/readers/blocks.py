@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 2**23
 """Bytes of csv in a block; a longer line is left to the strict reader, whose limit is above it."""
-BLOCK_ROWS = 2**16
+BLOCK_ROWS = 2**15
 """Rows of a binary table in a block."""
 
 _NOT_SIMPLE = (b'"', b"\r", b"\0")

@@ -52,6 +52,8 @@ def cell_text(value: object) -> str:
         return value.hex()
     if value is None:
         return ""
+    if type(value) is int:
+        return str(value)
     if isinstance(value, list | dict):
         check_nesting(value)
     if isinstance(value, bool | int | float | list | dict):
