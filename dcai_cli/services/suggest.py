@@ -1,0 +1,312 @@
+"""Suggesting how texts become features: a sample of a file, some settings, and a hold-out for each.
+
+How the sample is drawn, what is tried and how one is chosen is described in docs/suggestions.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from dcai_cli.domain import ModelParams
+from dcai_cli.errors import BadInput
+from dcai_cli.features.featurize import plain_cost
+from dcai_cli.features.readers import Source, open_rows
+from dcai_cli.features.sampling import LabelledSample, draw_sample
+from dcai_cli.features.scripts import Writing, measure_writing
+from dcai_cli.features.spec import DEFAULT_SAMPLE_FEATURES, MAX_SAMPLE_FEATURES, FeatureSpec
+from dcai_cli.features.text import CHAR, CHAR_WB, WORD
+from dcai_cli.services.limits import check_spec, model_params
+
+if TYPE_CHECKING:
+    from dcai_cli.features.kernel import SparseRows
+
+Analysis = tuple[str, tuple[int, int]]
+"""An analyzer and the range of its n-grams."""
+
+SPACED: tuple[Analysis, ...] = ((WORD, (1, 1)), (WORD, (1, 2)), (CHAR_WB, (3, 3)), (CHAR_WB, (3, 5)))
+MARKED: tuple[Analysis, ...] = ((CHAR_WB, (3, 3)), (CHAR_WB, (2, 4)), (CHAR, (1, 2)), (WORD, (1, 1)))
+UNSPACED: tuple[Analysis, ...] = ((CHAR, (1, 1)), (CHAR, (2, 2)), (CHAR, (1, 2)), (WORD, (1, 1)))
+"""What is tried where words stand between spaces; where marks cut them; and where there are no spaces."""
+
+UNSPACED_FROM = 0.5
+MARKED_FROM = 0.1
+"""From these shares on words are no choice; see `Writing`."""
+
+SIZES = (2**14, 2**16, 2**18)
+"""Sizes of the hash space that are tried; each divides the last."""
+
+FOLDS = 3
+"""Each third of the sample is predicted by a model that learned the other two."""
+
+POINT_PER_DOUBLING = 0.01
+"""What accuracy must rise by for gas to double."""
+
+GAS_PER_FEATURE, GAS_PER_WORD, GAS_BATCH = 250, 7_000, 100
+"""Gas of a contribution and its refund, for a feature and a word of storage that a batch of so many touches.
+
+Fitted to benchmarks/gas.json, which it meets within 15 %; it is for samples of a model that has learned.
+"""
+
+_CUT_SHARE = 0.01
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One setting, and what the hold-out says of it.
+
+    Args:
+        analyzer: "word", "char" or "char_wb".
+        ngram_range: the least and the greatest number of words or characters in a feature.
+        n_features: the size of the hash space.
+        max_features: features of one sample at most.
+        accuracy: the share of the sample that was predicted right by models that had not seen it.
+        features: features of a sample, on average.
+        units: units that a sample is priced by, on average.
+        gas: about what a sample takes to contribute and to refund, in batches of 100.
+        is_choice: whether it may be suggested; where words are no choice they are tried for comparison.
+    """
+
+    analyzer: str
+    ngram_range: tuple[int, int]
+    n_features: int
+    max_features: int
+    accuracy: float
+    features: float
+    units: float
+    gas: int
+    is_choice: bool
+
+    @property
+    def worth(self) -> float:
+        """Accuracy less what its gas must earn: a point for each doubling."""
+        return self.accuracy - POINT_PER_DOUBLING * math.log2(self.gas)
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """What is suggested for a file of labelled texts, and why.
+
+    Args:
+        name: what the data is called.
+        sample: what was tried on.
+        writing: what its letters are.
+        reason: what follows from that, in words.
+        trials: all that was tried, analyzer by analyzer.
+        best: the one that is suggested.
+        spec: its feature spec.
+    """
+
+    name: str
+    sample: LabelledSample
+    writing: Writing
+    reason: str
+    trials: tuple[Trial, ...]
+    best: Trial
+    spec: FeatureSpec
+
+    @property
+    def error(self) -> float:
+        """One standard error of the accuracy of the best, by the size of the sample."""
+        return math.sqrt(self.best.accuracy * (1 - self.best.accuracy) / len(self.sample.texts))
+
+
+def suggest(
+    source: Source,
+    *,
+    text_column: str = "text",
+    label_column: str = "label",
+    labels: Sequence[str] | None = None,
+    make_params: Callable[[FeatureSpec], ModelParams] = model_params,
+    note: Callable[[str], None] = lambda _: None,
+    progress: Progress = lambda _done, _all: None,
+) -> Suggestion:
+    """Try settings on a sample of labelled texts.
+
+    Args:
+        source: the rows.
+        text_column: the column of the text.
+        label_column: the column of the label.
+        labels: the labels, the class 0 first; None for all that are found, by code point.
+        make_params: makes the shape of the model that will be deployed; a perceptron with the usual margin.
+        note: is told of an encoding other than UTF-8.
+        progress: gets how many trials are done, and of how many.
+
+    Raises:
+        BadInput: the data cannot be read, or is not labelled text with 2 to 16 labels and 20 rows or more.
+    """
+    with open_rows(source, note=note) as rows:
+        _check_columns(rows.name, rows.columns, text_column, label_column)
+        sample = draw_sample(
+            rows, name=rows.name, text_column=text_column, label_column=label_column, labels=labels
+        )
+    widest = FeatureSpec.text(
+        labels=sample.labels, n_features=SIZES[-1], text_column=text_column, label_column=label_column
+    )
+    check_spec(widest)
+    writing = measure_writing(sample.texts)
+    analyses, words_are_choice, reason = _what_to_try(writing)
+    trials: list[Trial] = []
+    use_kernel = _use_kernel(sample, analyses)
+    for analyzer, ngram_range in analyses:
+        spec = replace(widest, analyzer=analyzer, ngram_range=ngram_range)
+        is_choice = analyzer != WORD or words_are_choice
+        for trial in _try(sample, spec, make_params, use_kernel=use_kernel, is_choice=is_choice):
+            trials.append(trial)
+            progress(len(trials), len(analyses) * len(SIZES))
+    best = max((trial for trial in trials if trial.is_choice), key=lambda trial: trial.worth)
+    spec = replace(
+        widest,
+        analyzer=best.analyzer,
+        ngram_range=best.ngram_range,
+        n_features=best.n_features,
+        max_features=best.max_features,
+    )
+    return Suggestion(rows.name, sample, writing, reason, tuple(trials), best, spec)
+
+
+def _check_columns(name: str, columns: Sequence[str], text_column: str, label_column: str) -> None:
+    for option, column in (("--text-column", text_column), ("--label-column", label_column)):
+        if column not in columns:
+            raise BadInput(
+                f"{name} has no column {column!r}; the columns are: {', '.join(columns)}.",
+                hint=f"Name it with {option}. Suggestions are for texts; for a table of other columns: "
+                "dcai model deploy --kind tabular --schema SCHEMA.toml",
+            )
+
+
+def _what_to_try(writing: Writing) -> tuple[tuple[Analysis, ...], bool, str]:
+    """What is tried for some writing, whether words are a choice, and why."""
+    if writing.unspaced_share >= UNSPACED_FROM:
+        share = f"{writing.unspaced_share:.0%} of the letters are of scripts without spaces between words"
+        return UNSPACED, False, f"{share}: features are made of characters"
+    if writing.mark_share >= MARKED_FROM:
+        share = f"{writing.mark_share:.0%} of letters and marks are combining marks, at which words are cut"
+        return MARKED, False, f"{share}: features are made of characters"
+    return SPACED, True, "the letters are of scripts with spaces between words: words are tried first"
+
+
+def _use_kernel(sample: LabelledSample, analyses: Sequence[Analysis]) -> bool:
+    """Whether machine code pays for hashing the sample by all analyzers."""
+    from dcai_cli.features import kernel
+
+    plain = FeatureSpec.text(labels=sample.labels, n_features=SIZES[-1])
+    cost = sum(
+        plain_cost(replace(plain, analyzer=analyzer, ngram_range=ngram_range))
+        for analyzer, ngram_range in analyses
+    )
+    return kernel.pays(cost * sum(map(len, sample.texts))) and kernel.is_available()
+
+
+def _try(
+    sample: LabelledSample,
+    spec: FeatureSpec,
+    make_params: Callable[[FeatureSpec], ModelParams],
+    *,
+    use_kernel: bool,
+    is_choice: bool,
+) -> Iterator[Trial]:
+    """Try an analyzer with each size: it is hashed once, into the largest."""
+    import numpy as np
+
+    from dcai_cli.features.text_counts import count_texts, fold
+
+    widest = count_texts(spec, sample.texts, use_kernel=use_kernel)
+    max_features = _max_features(np.diff(widest.indptr).tolist())
+    for n_features in SIZES:
+        sized = replace(spec, n_features=n_features, max_features=max_features)
+        encoded = _encode(sample, sized, fold(widest, n_features))
+        params = make_params(sized)
+        yield Trial(
+            analyzer=spec.analyzer,
+            ngram_range=spec.ngram_range,
+            n_features=n_features,
+            max_features=max_features,
+            accuracy=_hold_out(encoded, params) / len(sample.texts),
+            features=encoded.features / max(1, len(encoded.samples)),
+            units=encoded.units / max(1, len(encoded.samples)),
+            gas=estimate_gas(encoded.samples, params),
+            is_choice=is_choice,
+        )
+
+
+def _max_features(sizes: Sequence[int]) -> int:
+    """The least of 1024, 2048 and 4096 that cuts at most one sample in a hundred, or the greatest."""
+    limit = DEFAULT_SAMPLE_FEATURES
+    while limit < MAX_SAMPLE_FEATURES and sum(size > limit for size in sizes) > _CUT_SHARE * len(sizes):
+        limit *= 2
+    return limit
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    """A sample on the wire.
+
+    Args:
+        samples: texts that have features, encoded, with their classes, in order.
+        features: features of all of them.
+        units: units of all of them.
+    """
+
+    samples: list[tuple[bytes, int]]
+    features: int
+    units: int
+
+
+def _encode(sample: LabelledSample, spec: FeatureSpec, counts: SparseRows) -> _Encoded:
+    import numpy as np
+
+    from dcai_cli.features.payload_arrays import encode_samples, units_of_samples
+    from dcai_cli.features.text_arrays import select
+
+    rows, _ = select(counts, spec.max_features, valued=False)
+    full = np.flatnonzero(np.diff(rows.indptr))
+    indptr = np.append(rows.indptr[full], rows.indptr[-1])
+    classes = np.asarray(sample.classes)[full]
+    data, ends = encode_samples(classes, indptr, rows.indices, rows.counts, spec.wire)
+    edges = ends.tolist()
+    samples = [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    units = int(units_of_samples(indptr, rows.counts).sum())
+    return _Encoded(list(zip(samples, classes.tolist(), strict=True)), len(rows.indices), units)
+
+
+def _hold_out(encoded: _Encoded, params: ModelParams) -> int:
+    """How many samples are predicted right by models that learned the others, in one pass each."""
+    import numpy as np
+
+    from dcai_cli.models import make_replica
+
+    right = 0
+    for fold in range(FOLDS):
+        held = encoded.samples[fold::FOLDS]
+        learned = [one for at, (one, _) in enumerate(encoded.samples) if at % FOLDS != fold]
+        if held and learned:
+            replica = make_replica(params)
+            replica.train(b"".join(learned))
+            predicted = replica.predict(b"".join(one for one, _ in held))
+            right += int((predicted == np.array([label for _, label in held])).sum())
+    return right
+
+
+def estimate_gas(samples: Sequence[tuple[bytes, int]], params: ModelParams) -> int:
+    """About the gas of a sample, contributed and refunded in batches of 100, of a model that has learned.
+
+    Args:
+        samples: samples on the wire, with their classes.
+        params: the shape of the model, a perceptron.
+    """
+    import numpy as np
+
+    from dcai_cli.models.samples import read_batch
+
+    features = words = 0
+    for first in range(0, len(samples), GAS_BATCH):
+        payload = b"".join(one for one, _ in samples[first : first + GAS_BATCH])
+        indices = read_batch(payload, params.wire).indices
+        features += indices.size
+        words += np.unique(indices * params.row_lanes // params.word_lanes).size
+    return round((GAS_PER_FEATURE * features + GAS_PER_WORD * words) / max(1, len(samples)))
