@@ -14,7 +14,7 @@ from dcai_cli.features.columns import is_blank
 from dcai_cli.features.spec import MAX_CLASSES
 
 SAMPLE_ROWS = 5_000
-SAMPLE_CHARACTERS = 2**21
+SAMPLE_CHARACTERS = 2**23
 """What a sample has at most. It may have one text that is longer."""
 
 READ_CHARACTERS = 2**28

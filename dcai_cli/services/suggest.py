@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, TypeVar
 
 from dcai_cli.domain import ModelParams
 from dcai_cli.errors import BadInput
@@ -21,6 +22,9 @@ from dcai_cli.features.text import CHAR, CHAR_WB, WORD
 from dcai_cli.services.limits import check_spec, model_params
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from dcai_cli.features.kernel import SparseRows
 
 Analysis = tuple[str, tuple[int, int]]
@@ -47,11 +51,15 @@ POINT_PER_DOUBLING = 0.01
 GAS_PER_FEATURE, GAS_PER_WORD, GAS_BATCH = 250, 7_000, 100
 """Gas of a contribution and its refund, for a feature and a word of storage that a batch of so many touches.
 
-Fitted to benchmarks/gas.json, which it meets within 15 %; it is for samples of a model that has learned.
+Fitted to benchmarks/gas.json, which it meets within 15 %.
 """
+
+GAS_PER_FRESH_WORD = 17_100
+"""What a word of storage takes beside that when it is first written: 20,000 in place of 2,900."""
 
 _CUT_SHARE = 0.01
 
+Item = TypeVar("Item")
 Progress = Callable[[int, int], None]
 
 
@@ -67,7 +75,7 @@ class Trial:
         accuracy: the share of the sample that was predicted right by models that had not seen it.
         features: features of a sample, on average.
         units: units that a sample is priced by, on average.
-        gas: about what a sample takes to contribute and to refund, in batches of 100.
+        gas: about what a sample takes to contribute and to refund, in batches of 100, to a new model.
         is_choice: whether it may be suggested; where words are no choice they are tried for comparison.
     """
 
@@ -199,7 +207,8 @@ def _use_kernel(sample: LabelledSample, analyses: Sequence[Analysis]) -> bool:
         plain_cost(replace(plain, analyzer=analyzer, ngram_range=ngram_range))
         for analyzer, ngram_range in analyses
     )
-    return kernel.pays(cost * sum(map(len, sample.texts))) and kernel.is_available()
+    # All of the work is known here, so the kernel need not be twice as quick to be the better choice.
+    return kernel.pays(2 * cost * sum(map(len, sample.texts))) and kernel.is_available()
 
 
 def _try(
@@ -210,50 +219,59 @@ def _try(
     use_kernel: bool,
     is_choice: bool,
 ) -> Iterator[Trial]:
-    """Try an analyzer with each size: it is hashed once, into the largest."""
-    import numpy as np
+    """Try an analyzer with each size."""
+    from dcai_cli.features.text_counts import count_in_sizes
 
-    from dcai_cli.features.text_counts import count_texts, fold
-
-    widest = count_texts(spec, sample.texts, use_kernel=use_kernel)
-    max_features = _max_features(np.diff(widest.indptr).tolist())
-    for n_features in SIZES:
-        sized = replace(spec, n_features=n_features, max_features=max_features)
-        encoded = _encode(sample, sized, fold(widest, n_features))
+    sizes = SIZES[::-1]  # the largest first: in it, collisions hide no feature
+    limit = None
+    for n_features, counts in zip(
+        sizes, count_in_sizes(spec, sample.texts, sizes, use_kernel=use_kernel), strict=True
+    ):
+        limit = limit or _max_features(counts)
+        sized = replace(spec, n_features=n_features, max_features=limit)
+        encoded = _encode(sample, sized, counts)
+        if not encoded.samples:  # such as texts of single letters, where words are tried
+            return
         params = make_params(sized)
+        touched = measure_touched(encoded.indptr, encoded.indices, params)
         yield Trial(
             analyzer=spec.analyzer,
             ngram_range=spec.ngram_range,
             n_features=n_features,
-            max_features=max_features,
+            max_features=limit,
             accuracy=_hold_out(encoded, params) / len(sample.texts),
-            features=encoded.features / max(1, len(encoded.samples)),
-            units=encoded.units / max(1, len(encoded.samples)),
-            gas=estimate_gas(encoded.samples, params),
+            features=touched.features,
+            units=encoded.units / len(encoded.samples),
+            gas=touched.gas,
             is_choice=is_choice,
         )
 
 
-def _max_features(sizes: Sequence[int]) -> int:
+def _max_features(counts: SparseRows) -> int:
     """The least of 1024, 2048 and 4096 that cuts at most one sample in a hundred, or the greatest."""
+    import numpy as np
+
+    sizes = np.diff(counts.indptr)
     limit = DEFAULT_SAMPLE_FEATURES
-    while limit < MAX_SAMPLE_FEATURES and sum(size > limit for size in sizes) > _CUT_SHARE * len(sizes):
+    while limit < MAX_SAMPLE_FEATURES and (sizes > limit).sum() > _CUT_SHARE * sizes.size:
         limit *= 2
     return limit
 
 
 @dataclass(frozen=True, slots=True)
 class _Encoded:
-    """A sample on the wire.
+    """Those texts of a sample that have features, in order.
 
     Args:
-        samples: texts that have features, encoded, with their classes, in order.
-        features: features of all of them.
-        units: units of all of them.
+        samples: each on the wire, with its class.
+        indptr: int64[samples + 1]: where the features of each start and end.
+        indices: the features of all.
+        units: units of all.
     """
 
     samples: list[tuple[bytes, int]]
-    features: int
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int32]
     units: int
 
 
@@ -268,10 +286,9 @@ def _encode(sample: LabelledSample, spec: FeatureSpec, counts: SparseRows) -> _E
     indptr = np.append(rows.indptr[full], rows.indptr[-1])
     classes = np.asarray(sample.classes)[full]
     data, ends = encode_samples(classes, indptr, rows.indices, rows.counts, spec.wire)
-    edges = ends.tolist()
-    samples = [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    samples = [data[start:end] for start, end in pairwise(ends.tolist())]
     units = int(units_of_samples(indptr, rows.counts).sum())
-    return _Encoded(list(zip(samples, classes.tolist(), strict=True)), len(rows.indices), units)
+    return _Encoded(list(zip(samples, classes.tolist(), strict=True)), indptr, rows.indices, units)
 
 
 def _hold_out(encoded: _Encoded, params: ModelParams) -> int:
@@ -282,31 +299,60 @@ def _hold_out(encoded: _Encoded, params: ModelParams) -> int:
 
     right = 0
     for fold in range(FOLDS):
-        held = encoded.samples[fold::FOLDS]
+        replica = make_replica(params)
         learned = [one for at, (one, _) in enumerate(encoded.samples) if at % FOLDS != fold]
-        if held and learned:
-            replica = make_replica(params)
-            replica.train(b"".join(learned))
+        for batch in _batches(learned):
+            replica.train(b"".join(batch))
+        for held in _batches(encoded.samples[fold::FOLDS]):
             predicted = replica.predict(b"".join(one for one, _ in held))
             right += int((predicted == np.array([label for _, label in held])).sum())
     return right
 
 
-def estimate_gas(samples: Sequence[tuple[bytes, int]], params: ModelParams) -> int:
-    """About the gas of a sample, contributed and refunded in batches of 100, of a model that has learned.
+def _batches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    return (items[first : first + GAS_BATCH] for first in range(0, len(items), GAS_BATCH))
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What samples touch when they are contributed one after the other, on average.
 
     Args:
-        samples: samples on the wire, with their classes.
-        params: the shape of the model, a perceptron.
+        features: features of a sample.
+        words: words of storage that a batch of 100 touches, over its samples.
+        fresh: words that no earlier sample touched.
+    """
+
+    features: float
+    words: float
+    fresh: float
+
+    @property
+    def gas(self) -> int:
+        """About what a sample takes to contribute and to refund."""
+        return round(
+            GAS_PER_FEATURE * self.features + GAS_PER_WORD * self.words + GAS_PER_FRESH_WORD * self.fresh
+        )
+
+
+def measure_touched(
+    indptr: NDArray[np.int64], indices: NDArray[np.int32], params: ModelParams
+) -> Touched:
+    """Count what samples touch in the storage of a new perceptron, in batches of 100.
+
+    Args:
+        indptr: int64[samples + 1]: where the features of each sample start and end; one sample at least.
+        indices: the features of all.
+        params: the shape of the model.
     """
     import numpy as np
 
-    from dcai_cli.models.samples import read_batch
-
-    features = words = 0
-    for first in range(0, len(samples), GAS_BATCH):
-        payload = b"".join(one for one, _ in samples[first : first + GAS_BATCH])
-        indices = read_batch(payload, params.wire).indices
-        features += indices.size
-        words += np.unique(indices * params.row_lanes // params.word_lanes).size
-    return round((GAS_PER_FEATURE * features + GAS_PER_WORD * words) / max(1, len(samples)))
+    ever = np.zeros(params.body_words, dtype=np.bool_)
+    words, count = 0, len(indptr) - 1
+    for first in range(0, count, GAS_BATCH):
+        batch = indices[indptr[first] : indptr[min(first + GAS_BATCH, count)]].astype(np.int64)
+        now = np.zeros_like(ever)
+        now[batch * params.row_lanes // params.word_lanes] = True
+        words += int(now.sum())
+        ever |= now
+    return Touched(int(indptr[-1] - indptr[0]) / count, words / count, int(ever.sum()) / count)
