@@ -1,4 +1,4 @@
-"""The features of many texts as one table of counts, which smaller hash spaces are made of without hashing."""
+"""The features of many texts as sparse rows of counts, for several sizes of the hash space at once."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def count_in_sizes(
         parts = [text.encode() for text in kept]
         data, offsets = b"".join(parts), np.cumsum([0, *map(len, parts)], dtype=np.int64)
         for size in sizes:
-            yield kernel.hash_texts(data, offsets, text_settings(replace(spec, n_features=size)))
+            yield kernel.hash_texts(data, offsets, replace(text_settings(spec), n_features=size))
         return
     widest = _count_plainly(replace(spec, n_features=max(sizes)), kept)
     for size in sizes:

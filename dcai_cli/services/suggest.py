@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
 from dcai_cli.domain import ModelParams
-from dcai_cli.errors import BadInput
+from dcai_cli.errors import BadInput, UsageError
 from dcai_cli.features.featurize import plain_cost
 from dcai_cli.features.readers import Source, open_rows
 from dcai_cli.features.sampling import LabelledSample, draw_sample
@@ -145,8 +145,10 @@ def suggest(
         progress: gets how many trials are done, and of how many.
 
     Raises:
+        UsageError: the columns are one, or no spec can have the labels.
         BadInput: the data cannot be read, or is not labelled text with 2 to 16 labels and 20 rows or more.
     """
+    _check_typed(labels, text_column, label_column)
     with open_rows(source, note=note) as rows:
         _check_columns(rows.name, rows.columns, text_column, label_column)
         sample = draw_sample(
@@ -166,6 +168,7 @@ def suggest(
         for trial in _try(sample, spec, make_params, use_kernel=use_kernel, is_choice=is_choice):
             trials.append(trial)
             progress(len(trials), len(analyses) * len(SIZES))
+    trials.sort(key=lambda trial: (analyses.index((trial.analyzer, trial.ngram_range)), trial.n_features))
     best = max((trial for trial in trials if trial.is_choice), key=lambda trial: trial.worth)
     spec = replace(
         widest,
@@ -175,6 +178,19 @@ def suggest(
         max_features=best.max_features,
     )
     return Suggestion(rows.name, sample, writing, reason, tuple(trials), best, spec)
+
+
+def _check_typed(labels: Sequence[str] | None, text_column: str, label_column: str) -> None:
+    """Refuse what no spec can have before a file is read."""
+    try:
+        FeatureSpec.text(
+            labels=("no", "yes") if labels is None else labels,
+            n_features=SIZES[-1],
+            text_column=text_column,
+            label_column=label_column,
+        )
+    except BadInput as error:
+        raise UsageError(error.message, hint="Look at --labels, --text-column and --label-column.") from None
 
 
 def _check_columns(name: str, columns: Sequence[str], text_column: str, label_column: str) -> None:
@@ -195,7 +211,11 @@ def _what_to_try(writing: Writing) -> tuple[tuple[Analysis, ...], bool, str]:
     if writing.mark_share >= MARKED_FROM:
         share = f"{writing.mark_share:.0%} of letters and marks are combining marks, at which words are cut"
         return MARKED, False, f"{share}: features are made of characters"
-    return SPACED, True, "the letters are of scripts with spaces between words: words are tried first"
+    return (
+        SPACED,
+        True,
+        "most letters are of scripts with spaces between words: features are words or pieces of them",
+    )
 
 
 def _use_kernel(sample: LabelledSample, analyses: Sequence[Analysis]) -> bool:
@@ -335,9 +355,7 @@ class Touched:
         )
 
 
-def measure_touched(
-    indptr: NDArray[np.int64], indices: NDArray[np.int32], params: ModelParams
-) -> Touched:
+def measure_touched(indptr: NDArray[np.int64], indices: NDArray[np.int32], params: ModelParams) -> Touched:
     """Count what samples touch in the storage of a new perceptron, in batches of 100.
 
     Args:
