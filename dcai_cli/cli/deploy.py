@@ -20,7 +20,6 @@ from dcai_cli.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from dcai_cli.features.readers import Source
     from dcai_cli.services.deploy import Deployment
 
 
@@ -158,7 +157,7 @@ def deploy(
 
     output = Output("model deploy", json=json, quiet=quiet, yes=yes)
     named = {"--suggest": suggest, "--vocabulary-from": vocabulary_from, "--pretrain": pretrain}
-    sources = _sources(named, format, encoding)
+    sources = options.row_sources(named, format, encoding)
     params_of = partial(
         model_params,
         model_type=model_type,
@@ -237,34 +236,6 @@ def deploy(
             progress=output.note,
         )
     output.result(_deployment(done), lambda console: _show_deployment(console, done))
-
-
-def _sources(named: Mapping[str, Path | None], format: str | None, encoding: str | None) -> dict[str, Source]:
-    """The files of rows that were typed, by their options; weights are no rows.
-
-    Raises:
-        UsageError: format or encoding is for none of them, or two are standard input.
-    """
-    from dcai_cli.services.deploy import holds_weights
-
-    sources = {
-        option: options.data_source(path, format, encoding)
-        for option, path in named.items()
-        if path is not None
-    }
-    rows = [option for option, source in sources.items() if not holds_weights(source)]
-    for option, value in (("--format", format), ("--encoding", encoding)):
-        if value is not None and not rows:
-            raise UsageError(
-                f"{option} {value} is for files of rows, and none is named.",
-                hint=f"Leave it out, or add one of {', '.join(named)}.",
-            )
-    piped = [option for option, source in sources.items() if source.place == "-"]
-    if len(piped) > 1:
-        raise UsageError(
-            f"{piped[0]} and {piped[1]} are both standard input, which is read once.", hint="Name a file."
-        )
-    return sources
 
 
 _WAITS = {

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from dcai_cli.domain import ModelParams
     from dcai_cli.features.readers import Source
     from dcai_cli.features.spec import FeatureSpec
-    from dcai_cli.services.suggest import Suggestion, Trial
+    from dcai_cli.services.suggest import Suggestion
+    from dcai_cli.services.trials import Trial
 
 _ABOUT = """accuracy: of a model that learned two thirds of these rows, on the others; it grows with more rows
 gas: about, of a sample of a new model, in batches of 100; to double it must raise accuracy by a point"""

@@ -22,14 +22,8 @@ from dcai_cli.features.readers import Source
 from dcai_cli.models import make_replica
 from dcai_cli.models.samples import read_batch
 from dcai_cli.services.limits import model_params
-from dcai_cli.services.suggest import (
-    FOLDS,
-    GAS_PER_FEATURE,
-    GAS_PER_WORD,
-    Suggestion,
-    measure_touched,
-    suggest,
-)
+from dcai_cli.services.suggest import Suggestion, suggest
+from dcai_cli.services.trials import FOLDS, GAS_PER_FEATURE, GAS_PER_WORD, measure_touched
 
 PROJECT = Path(__file__).resolve().parents[2]
 GOOD, BAD = ("warm", "great", "fine", "bright"), ("cold", "dull", "weak", "grey")
