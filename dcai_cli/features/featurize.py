@@ -278,7 +278,7 @@ def plain_cost(spec: FeatureSpec) -> int:
 def kernel_pays(spec: FeatureSpec, characters: int) -> bool:
     """Whether the kernel is there, and worth its start for so much text."""
     # Characters are at least a byte each: this errs towards plain Python.
-    size = _plain_cost(spec) * characters
+    size = plain_cost(spec) * characters
     if spec.kind != "text" or spec.vocabulary or size < ASK_CHARACTERS:
         return False
     from dcai_cli.features import kernel

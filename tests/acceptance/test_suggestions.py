@@ -1,7 +1,8 @@
 """What is suggested for real texts, deployed as suggested: the accuracy of one pass over the training rows.
 
 A newcomer has the training rows and types `dcai model suggest`. What is suggested is then learned by the
-replica, once and in the order of the file, and the test rows are predicted. docs/suggestions.md has the figures.
+replica, once and in the order of the file, and the test rows are predicted. The figures stand in
+docs/suggestions.md.
 """
 
 from __future__ import annotations
