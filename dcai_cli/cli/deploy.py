@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,8 +12,9 @@ import typer
 from dcai_cli.cli import options
 from dcai_cli.cli.documents import model_data
 from dcai_cli.cli.output import Output
+from dcai_cli.cli.suggest import suggested_spec
 from dcai_cli.cli.typed_spec import Reading, typed_spec
-from dcai_cli.domain import Terms, format_ether, parse_duration
+from dcai_cli.domain import PERCEPTRON, Terms, format_ether, parse_duration
 from dcai_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -133,6 +135,12 @@ def deploy(
         Path | None,
         typer.Option(help="Weights (.npz), or labelled rows to train on before sealing.", readable=False),
     ] = None,
+    suggest: Annotated[
+        Path | None,
+        typer.Option(help="Labelled texts to try settings on, as dcai model suggest does.", readable=False),
+    ] = None,
+    format: options.Format = None,
+    encoding: options.Encoding = None,
     no_seal: Annotated[bool, typer.Option("--no-seal", help="Do not open it for contributions yet.")] = False,
     registry: Annotated[
         str | None, typer.Option(help="Address of the registry to list it in; remembered for this chain.")
@@ -151,35 +159,59 @@ def deploy(
     from dcai_cli.services.registry import use_registry
 
     output = Output("model deploy", json=json, quiet=quiet, yes=yes)
-    spec = typed_spec(
-        kind,
-        labels=labels,
-        schema=schema,
-        n_features=n_features,
-        max_features=max_features,
-        text_column=text_column,
-        label_column=label_column,
-        counts=counts,
-        reading=Reading(
-            analyzer=analyzer,
-            ngrams=ngrams,
-            lowercase=lowercase,
-            alternate_sign=alternate_sign,
-            vocabulary=vocabulary,
-            vocabulary_from=vocabulary_from,
-            vocabulary_size=vocabulary_size,
-        ),
-        quantiles_from=quantiles_from,
-        note=output.note,
-    )
-    params = model_params(
-        spec,
+    named = {
+        "--suggest": suggest,
+        "--vocabulary-from": vocabulary_from,
+        "--quantiles-from": quantiles_from,
+        "--pretrain": pretrain,
+    }
+    sources = options.row_sources(named, format, encoding)
+    params_of = partial(
+        model_params,
         model_type=model_type,
         margin=margin,
         weight_bits=weight_bits,
         smoothing=None if smoothing is None else _smoothing(smoothing),
         bernoulli=bernoulli,
     )
+    reading = Reading(
+        analyzer=analyzer,
+        ngrams=ngrams,
+        lowercase=lowercase,
+        alternate_sign=alternate_sign,
+        vocabulary=vocabulary,
+        vocabulary_from=sources.get("--vocabulary-from"),
+        vocabulary_size=vocabulary_size,
+    )
+    columns = {"text_column": text_column, "label_column": label_column}
+    if suggest is not None:
+        others = {
+            "--kind tabular": kind if kind != "text" else None,
+            "--schema": schema,
+            "--quantiles-from": quantiles_from,
+            "--model-type": model_type if model_type != PERCEPTRON else None,
+            "--n-features": n_features,
+            "--max-features": max_features,
+            "--counts": counts or None,
+            **reading.options(),
+        }
+        spec = suggested_spec(
+            sources["--suggest"], output, labels=labels, others=others, make_params=params_of, **columns
+        )
+    else:
+        spec = typed_spec(
+            kind,
+            labels=labels,
+            schema=schema,
+            n_features=n_features,
+            max_features=max_features,
+            counts=counts,
+            reading=reading,
+            quantiles_from=sources.get("--quantiles-from"),
+            note=output.note,
+            **columns,
+        )
+    params = params_of(spec)
     terms = _terms(
         incentive,
         refund_wait,
@@ -192,7 +224,9 @@ def deploy(
         },
         cost_weight,
     )
-    words = [] if pretrain is None else pretrained_words(pretrain, spec, params, note=output.note)
+    words = []
+    if pretrain is not None:
+        words = pretrained_words(sources["--pretrain"], spec, params, note=output.note)
     flags = {"rpc_url": rpc_url, "chain_id": chain_id, "password_file": password_file}
     with options.open_workspace(**flags) as workspace:
         if registry is not None:

@@ -14,6 +14,7 @@ import typer
 
 from dcai_cli.cli import options
 from dcai_cli.cli.output import Output, print_long_document, stdout
+from dcai_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from dcai_cli.features.featurize import Skipped
@@ -59,6 +60,11 @@ def featurize(
     from dcai_cli.files import write_atomically
     from dcai_cli.services.featurize import featurized_samples, find_spec
 
+    if no_labels and label_column is not None:
+        raise UsageError(
+            f"--no-labels reads no labels, and --label-column {label_column} names their column.",
+            hint="Leave out one of them.",
+        )
     output = Output("featurize", json=json, quiet=quiet)
     found = find_spec(spec, lambda: options.open_workspace(rpc_url=rpc_url, chain_id=chain_id))
     with featurized_samples(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dcai_cli.cli import deploy, options
+from dcai_cli.cli import deploy, options, suggest
 from dcai_cli.cli.documents import model_data
 from dcai_cli.cli.output import Output
 from dcai_cli.domain import (
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dcai_cli.services.predict import ClassFigures, Evaluation
 
 app = typer.Typer(help="Deploy, look at, choose and measure models.", no_args_is_help=True)
+suggest.register(app)
 deploy.register(app)
 
 NameOrAddress = Annotated[str | None, typer.Argument(help="Name or address; the one in use if left out.")]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from dcai_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from dcai_cli.features.readers import Source
@@ -88,6 +91,34 @@ def data_source(place: Path, format: str | None, encoding: str | None) -> Source
     from dcai_cli.features.readers import Source
 
     return Source(place.as_posix(), format, encoding)
+
+
+def row_sources(
+    named: Mapping[str, Path | None], format: str | None, encoding: str | None
+) -> dict[str, Source]:
+    """The files that were typed, by their options, as data; weights are no rows.
+
+    Raises:
+        UsageError: format or encoding is for none of them, or two are standard input.
+    """
+    from dcai_cli.services.deploy import holds_weights
+
+    sources = {
+        option: data_source(path, format, encoding) for option, path in named.items() if path is not None
+    }
+    rows = [option for option, source in sources.items() if not holds_weights(source)]
+    for option, value in (("--format", format), ("--encoding", encoding)):
+        if value is not None and not rows:
+            raise UsageError(
+                f"{option} {value} is for files of rows, and none is named.",
+                hint=f"Leave it out, or add one of {', '.join(named)}.",
+            )
+    piped = [option for option, source in sources.items() if source.place == "-"]
+    if len(piped) > 1:
+        raise UsageError(
+            f"{piped[0]} and {piped[1]} are both standard input, which is read once.", hint="Name a file."
+        )
+    return sources
 
 
 def open_workspace(**flags: Any) -> Workspace:  # noqa: ANN401 - flags of every type

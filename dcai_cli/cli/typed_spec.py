@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from dcai_cli.errors import BadInput, UsageError
 
 if TYPE_CHECKING:
+    from dcai_cli.features.readers import Source
     from dcai_cli.features.spec import FeatureSpec
 
 _HINT_LABELS = """Write for instance --labels ham,spam, or --labels '"yes, please",no'."""
+_HINT_TYPED = "--analyzer is word, char or char_wb; dcai model deploy --help says what each option takes."
 _N_FEATURES = 16_384
 
 
@@ -26,7 +28,7 @@ class Reading:
     lowercase: bool | None
     alternate_sign: bool
     vocabulary: Path | None
-    vocabulary_from: Path | None
+    vocabulary_from: Source | None
     vocabulary_size: int | None
 
     def options(self) -> dict[str, object]:
@@ -53,10 +55,10 @@ def typed_spec(
     label_column: str | None,
     counts: bool,
     reading: Reading,
-    quantiles_from: Path | None = None,
+    quantiles_from: Source | None = None,
     note: Callable[[str], None] = lambda _: None,
 ) -> FeatureSpec:
-    """Make the spec of what was typed; `note` is told of an encoding other than UTF-8.
+    """Make the spec of what was typed; `note` is told of an encoding that was found.
 
     Raises:
         UsageError: options contradict each other, or say what no spec can have.
@@ -65,7 +67,7 @@ def typed_spec(
     from dcai_cli.features.schema import tabular_spec_from_schema
     from dcai_cli.features.spec import FeatureSpec
 
-    names = None if labels is None else _labels(labels)
+    names = None if labels is None else typed_labels(labels)
     if kind == "tabular":
         if schema is None:
             raise UsageError("A tabular model needs its columns.", hint="Add --schema SCHEMA.toml.")
@@ -108,12 +110,14 @@ def typed_spec(
         # Without the vocabulary first: what was typed wrong is said before a file is read.
         hashed = FeatureSpec.text(n_features=n_features or _N_FEATURES, **common)
     except BadInput as error:  # all of it was typed
-        raise UsageError(error.message, hint=error.hint) from None
-    words = _vocabulary(hashed, reading, n_features)
+        raise UsageError(error.message, hint=error.hint or _HINT_TYPED) from None
+    words = _vocabulary(hashed, reading, n_features, note)
     return hashed if words is None else FeatureSpec.text(vocabulary=words, **common)
 
 
-def _vocabulary(spec: FeatureSpec, reading: Reading, n_features: int | None) -> tuple[str, ...] | None:
+def _vocabulary(
+    spec: FeatureSpec, reading: Reading, n_features: int | None, note: Callable[[str], None]
+) -> tuple[str, ...] | None:
     """The features that count for a spec, or None if all do."""
     from dcai_cli.features.readers import read_rows
     from dcai_cli.features.vocabulary import (
@@ -146,7 +150,7 @@ def _vocabulary(spec: FeatureSpec, reading: Reading, n_features: int | None) -> 
         found = read_vocabulary(file, **how)
     else:
         assert source is not None
-        texts = column_of_texts(read_rows(source), spec.text_column)
+        texts = column_of_texts(read_rows(source, note=note), spec.text_column)
         found = learn_vocabulary(texts, reading.vocabulary_size or DEFAULT_SIZE, **how)
     if len(found) < 2:
         raise BadInput(
@@ -156,8 +160,12 @@ def _vocabulary(spec: FeatureSpec, reading: Reading, n_features: int | None) -> 
     return found
 
 
-def _labels(text: str) -> list[str]:
-    """The labels of one row of csv; blanks around them do not count."""
+def typed_labels(text: str) -> list[str]:
+    """The labels of one row of csv; blanks around them do not count.
+
+    Raises:
+        UsageError: it is no row of csv, or has one label only.
+    """
     try:
         names = [
             name.strip() for row in csv.reader([text], skipinitialspace=True, strict=True) for name in row

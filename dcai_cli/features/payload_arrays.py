@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dcai_cli.domain import Vector, Wire
-from dcai_cli.errors import BadInput
 from dcai_cli.features.payload import HEADER_BYTES, UNIT_INFLUENCE, encode_sample
 
 BLOCK_VALUES = 2**17
@@ -60,45 +56,46 @@ def encode_samples(
     return data.tobytes(), offsets
 
 
-def decode_samples(samples: Sequence[bytes], wire: Wire) -> Iterator[tuple[int, Vector]]:
-    """Read samples, as `payload.decode_payload` reads each; written again they give the same bytes.
+def decode_samples(
+    data: bytes, offsets: NDArray[np.int64], wire: Wire
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
+    """Read samples back, as `payload.decode_payload` reads each.
 
     Args:
-        samples: the bytes of each.
+        data: the bytes of all samples.
+        offsets: where each starts, and where the last ends.
         wire: how the model reads samples.
 
     Returns:
-        Label and vector of each.
+        Labels, indptr, indices and values, as `encode_samples` takes them.
 
     Raises:
-        BadInput: the contract would refuse a sample.
+        BadInput: the contract would refuse a sample; about the first of them.
+        ValueError: the offsets are not those of the samples.
 
     >>> wire = Wire(n_features=4096, max_features=1024)
-    >>> list(decode_samples([bytes.fromhex("0100020002012c")], wire))
-    [(1, Vector(indices=(2, 300), values=(1, 1)))]
+    >>> [part.tolist() for part in decode_samples(bytes.fromhex("0100020002012c"), np.array([0, 7]), wire)]
+    [[1], [0, 2], [2, 300], [1, 1]]
     """
-    data = np.frombuffer(b"".join(samples), dtype=np.uint8)
-    ends = np.cumsum(np.fromiter(map(len, samples), dtype=np.int64, count=len(samples)))
-    stride = wire.index_bytes + wire.valued
-    bodies = np.diff(ends, prepend=0) - HEADER_BYTES
-    if (bodies < 0).any() or (bodies % stride).any():
-        raise BadInput("A sample is cut off.")
-    starts = ends - bodies - HEADER_BYTES
-    is_body = np.ones(len(data), dtype=bool)
+    raw = np.frombuffer(data, dtype=np.uint8)
+    starts, stride = offsets[:-1], wire.index_bytes + wire.valued
+    labels = raw[starts].astype(np.int64)
+    sizes = (raw[starts + 1].astype(np.int64) << 8) | raw[starts + 2]
+    indptr = np.zeros(len(offsets), dtype=np.int64)
+    np.cumsum(sizes, out=indptr[1:])
+    if not np.array_equal(np.diff(offsets), HEADER_BYTES + sizes * stride) or offsets[-1] != len(raw):
+        raise ValueError("offsets and samples do not belong together")
+    is_body = np.ones(len(raw), dtype=bool)
     for place in range(HEADER_BYTES):
         is_body[starts + place] = False
-    body = data[is_body].reshape(-1, stride)
+    body = raw[is_body].reshape(-1, stride)
     big_endian = np.zeros((len(body), 4), dtype=np.uint8)
     big_endian[:, 4 - wire.index_bytes :] = body[:, : wire.index_bytes]
     indices = big_endian.view(">u4").reshape(-1).astype(np.int32)
-    values = body[:, -1].view(np.int8).astype(np.int32) if wire.valued else np.ones_like(indices)
-    indptr = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(bodies // stride)))
-    written, _ = encode_samples(data[starts], indptr, indices, values, wire)
-    if written != data.tobytes():
-        raise BadInput("A sample says another number of indices than it has.")
-    parts = indices.tolist(), values.tolist(), indptr.tolist()
-    for label, (first, last) in zip(data[starts].tolist(), pairwise(parts[2]), strict=True):
-        yield label, Vector(tuple(parts[0][first:last]), tuple(parts[1][first:last]))
+    values = body[:, -1].copy().view(np.int8) if wire.valued else np.ones(len(body))
+    found = labels, indptr, indices, values.astype(np.int32)
+    _check(*found, wire)
+    return found
 
 
 def units_of_samples(indptr: NDArray[np.int64], values: NDArray[np.int32]) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from dcai_cli.errors import BadInput, UsageError
 from dcai_cli.features.checks import as_tuple, refuse
 from dcai_cli.features.columns import NUMERIC, Column, read_column
 from dcai_cli.features.quantiles import MAX_QUANTILES, MIN_QUANTILES, learn_bins
-from dcai_cli.features.readers import open_rows
+from dcai_cli.features.readers import Source, open_rows
 from dcai_cli.features.spec import FeatureSpec
 
 _UNLEARNED = "0"
@@ -26,7 +26,7 @@ def tabular_spec_from_schema(
     n_features: int,
     max_features: int | None = None,
     valued: bool = False,
-    quantiles_from: Path | None = None,
+    quantiles_from: Source | Path | None = None,
     note: Callable[[str], None] = lambda _: None,
 ) -> FeatureSpec:
     """Read a schema file (TOML) into the spec of a tabular model.
@@ -82,7 +82,7 @@ def _with_bins(
     spec: FeatureSpec,
     path: Path,
     quantiles: Mapping[Column, int],
-    source: Path | None,
+    source: Source | Path | None,
     note: Callable[[str], None],
 ) -> FeatureSpec:
     """The spec with the bins that have to be learned."""

@@ -26,6 +26,7 @@ from dcai_cli.services.transactions import Sent, recover, submit
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
+    from dcai_cli.features.readers import Source
     from dcai_cli.services.workspace import Workspace
 
 GAS_PER_SPEC_BYTE = 220
@@ -273,13 +274,18 @@ def _write_weights(
         steps.append(_send(workspace, key, model, "weights", "writeWeights", first, chunk))
 
 
+def holds_weights(source: Source) -> bool:
+    """Whether a source to pre-train with is a file of arrays, and not of rows."""
+    return source.place.endswith(".npz")
+
+
 def pretrained_words(
-    file: Path, spec: FeatureSpec, params: ModelParams, *, note: Callable[[str], None] = lambda _: None
+    source: Source, spec: FeatureSpec, params: ModelParams, *, note: Callable[[str], None] = lambda _: None
 ) -> list[int]:
     """Words to start a model with.
 
     Args:
-        file: an .npz of this type of model, or labelled rows (csv, jsonl, parquet ...) to train on, in order.
+        source: an .npz of this type of model, or labelled rows to train on, in order.
         spec: the feature spec.
         params: the shape of the model.
         note: is told of an encoding other than UTF-8, and of columns that a tabular model does not use.
@@ -291,12 +297,12 @@ def pretrained_words(
     from dcai_cli.features.readers import open_rows
     from dcai_cli.models.pretrain import read_weights, words_from_samples
 
-    if file.suffix == ".npz":
-        return read_weights(file, params)
-    with open_rows(file, note=note) as opened:
+    if holds_weights(source):
+        return read_weights(Path(source.place), params)
+    with open_rows(source, note=note) as opened:
         rows = list(featurize(opened, spec, note=note))
     usable = [row.sample for row in rows if isinstance(row, FeaturizedRow)]
     if not usable:
         reason = next(row.reason for row in rows if isinstance(row, Skipped))
-        raise BadInput(f"No row of {file} can be trained on; row 1: {reason}.", hint="Check --labels.")
+        raise BadInput(f"No row of {source} can be trained on; row 1: {reason}.", hint="Check --labels.")
     return words_from_samples(usable, params)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from dcai_cli.domain import Vector
 from dcai_cli.errors import BadInput, DcaiError
 from dcai_cli.features.cluster import featurizer
 from dcai_cli.features.featurize import FeaturizedRow, Skipped, cut, featurize_parts
@@ -17,7 +18,7 @@ from dcai_cli.features.readers import Source, open_rows
 from dcai_cli.features.spec import FeatureSpec
 
 if TYPE_CHECKING:
-    from dcai_cli.domain import Vector
+    from dcai_cli.domain import Wire
     from dcai_cli.features.table_samples import TableSamples
     from dcai_cli.services.workspace import Workspace
 
@@ -133,10 +134,8 @@ def _read_back(
 def _read_block(
     part: TableSamples, spec: FeatureSpec, *, with_labels: bool
 ) -> Iterator[FeaturizedSample | Skipped]:
-    from dcai_cli.features.payload_arrays import decode_samples
-
     samples = [part.data[start:end] for start, end in pairwise(part.offsets.tolist())]
-    decoded = decode_samples(samples, spec.wire)
+    decoded = _decode(samples, spec.wire)
     numbers = (part.block.first + part.made.places).tolist()
     labels, cut_off = part.made.labels.tolist(), part.made.is_cut.tolist()
     sizes = part.made.sizes().tolist()
@@ -145,7 +144,7 @@ def _read_block(
             yield at
             continue
         label, vector = next(decoded)
-        if label != labels[at] or len(vector.indices) != sizes[at]:
+        if label is None or label != labels[at] or len(vector.indices) != sizes[at]:
             raise _other(numbers[at])
         name = spec.labels[label] if with_labels else None
         yield FeaturizedSample(numbers[at], name, vector, samples[at], cut_off[at])
@@ -163,15 +162,28 @@ def _read_rows(
             is_same = encode_sample(label, vector, spec.wire) == row.sample
             yield _sample(row, label if is_same else None, vector, spec, with_labels=with_labels)
     for chunk in cut(rows, lambda row: 0 if isinstance(row, Skipped) else row.n_indices):
-        from dcai_cli.features.payload_arrays import decode_samples
-
-        decoded = decode_samples([row.sample for row in chunk if isinstance(row, FeaturizedRow)], spec.wire)
+        decoded = _decode([row.sample for row in chunk if isinstance(row, FeaturizedRow)], spec.wire)
         for row in chunk:
             yield (
                 row
                 if isinstance(row, Skipped)
                 else _sample(row, *next(decoded), spec, with_labels=with_labels)
             )
+
+
+def _decode(samples: Sequence[bytes], wire: Wire) -> Iterator[tuple[int | None, Vector]]:
+    """Label and vector of each sample; no label if it is not written again as it was."""
+    import numpy as np
+
+    from dcai_cli.features.payload_arrays import decode_samples, encode_samples
+
+    data = b"".join(samples)
+    offsets = np.cumsum([0, *map(len, samples)], dtype=np.int64)
+    found = decode_samples(data, offsets, wire)
+    is_same = encode_samples(*found, wire)[0] == data
+    labels, indptr, indices, values = (part.tolist() for part in found)
+    for label, (first, last) in zip(labels, pairwise(indptr), strict=True):
+        yield label if is_same else None, Vector(tuple(indices[first:last]), tuple(values[first:last]))
 
 
 def _sample(

@@ -80,6 +80,13 @@ def test_labels_can_be_left_out(empty: Dcai, spec: Path) -> None:
     assert [(item["label"], item["payload"][:2]) for item in samples] == [(None, "00"), (None, "00")]
 
 
+def test_labels_are_either_read_or_left_out(empty: Dcai, spec: Path) -> None:
+    """--no-labels beside --label-column contradicts itself."""
+    file = empty.write("rows.csv", ROWS)
+    error = empty.error("featurize", file, "--spec", spec, "--no-labels", "--label-column", "label")
+    assert (error["exit_code"], "--label-column label names their column" in error["message"]) == (2, True)
+
+
 def test_standard_input_is_read(empty: Dcai, spec: Path) -> None:
     """- is what is piped in."""
     result = empty(

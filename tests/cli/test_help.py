@@ -28,6 +28,7 @@ HEAVY = {
     "eth",
     "eth_account",
     "numba",
+    "distributed",
 }
 """What takes long to import."""
 

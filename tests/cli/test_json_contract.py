@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dcai_cli.cli.app import run
+from tests.cli.conftest import distinct
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Dcai
@@ -153,6 +154,18 @@ CLAIMED = {
 CHAIN = {"network": WORDS, "chain_id": count, "block_number": count, "time": TIME, "path": WORDS}
 SENT = {"gas_used": count, "fee_wei": AMOUNT}
 
+TRIAL = {
+    "analyzer": matching("word|char|char_wb"),
+    "ngram_range": [count],
+    "n_features": count,
+    "max_features": count,
+    "accuracy": share,
+    "features": number,
+    "units": number,
+    "gas": count,
+    "is_choice": flag,
+}
+
 CASES: dict[str, tuple[list[str], Any]] = {
     "contribute": (["films.csv", "--yes"], CONTRIBUTION),
     "predict": (["a great film"], {"model": ADDRESS, "predictions": [{"row": count, "label": WORDS}]}),
@@ -191,6 +204,25 @@ CASES: dict[str, tuple[list[str], Any]] = {
     "model deploy": (
         ["--name", "x", "--labels", "a,b", "--n-features", "256", "--yes"],
         MODEL | {"sealed": flag, "transactions": [HASH]} | SENT,
+    ),
+    "model suggest": (
+        ["many.csv"],
+        {
+            "rows": count,
+            "is_whole": flag,
+            "tried_rows": count,
+            "labels": [{"label": WORDS, "rows": count}],
+            "majority": {"label": WORDS, "share": share},
+            "is_sorted": flag,
+            "unspaced_share": share,
+            "mark_share": share,
+            "reason": WORDS,
+            "trials": [TRIAL],
+            "suggested": TRIAL,
+            "accuracy_error": number,
+            "spec": WORDS,
+            "command": WORDS,
+        },
     ),
     "model list": ([], {"models": [MODEL | {"sealed": flag, "superseded_by": optional(ADDRESS)}]}),
     "model supersede": (["films", "--none", "--yes"], {"address": ADDRESS, "transaction": HASH} | SENT),
@@ -241,6 +273,7 @@ CASES: dict[str, tuple[list[str], Any]] = {
 def test_each_command_prints_the_fields_that_are_promised(contributed: Dcai, command: str) -> None:
     """One document with version, command and data; amounts are decimal strings, times ISO 8601 with Z."""
     arguments, shape = CASES[command]
+    contributed.write("many.csv", distinct("many", 30))
     result = contributed(*command.split(), *arguments, "--json")
     assert result.code == 0, result.err
     document = result.document

@@ -115,6 +115,47 @@ def test_options_that_contradict_are_refused(dcai: Dcai, options: list[str], pro
     assert (error["exit_code"], problem in error["message"]) == (2, True), error
 
 
+def test_an_unknown_analyzer_is_told_those_that_there_are(dcai: Dcai) -> None:
+    """The hint has what can be typed instead."""
+    error = dcai.error(*DEPLOY, "--analyzer", "letters")
+    assert "word, char or char_wb" in error["hint"]
+
+
+def test_files_of_another_encoding_are_read_and_said(dcai: Dcai) -> None:
+    """What --vocabulary-from and --pretrain read is found or named like anything that is contributed."""
+    rows = b"text,label\n" + b"caf\xe9 bon,yes\ncaf\xe9 mal,no\n" * 2
+    (dcai.folder / "old.data").write_bytes(rows)
+    files = ["--vocabulary-from", "old.data", "--pretrain", "old.data", "--format", "csv"]
+    result = dcai(*DEPLOY, *files)
+    assert (result.code, result.err.count("old.data is not UTF-8; it is read as cp1252")) == (0, 2), (
+        result.err
+    )
+    assert json.loads(dcai.data("model", "show", "texts")["spec"])["vocabulary"] == ["caf\xe9", "bon", "mal"]
+    again = [*DEPLOY[:-1], "named", *files, "--encoding", "cp1250"]
+    result = dcai(*again)
+    assert (result.code, "not UTF-8" in result.err) == (0, False), result.err
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--encoding", "cp1252"], "--encoding cp1252 is for files of rows, and none is named"),
+        (["--format", "csv", "--pretrain", "w.npz"], "--format csv is for files of rows"),
+        (["--format", "xlsx", "--pretrain", "rows"], "There is no format 'xlsx'"),
+        (
+            ["--pretrain", "-", "--vocabulary-from", "-"],
+            "--pretrain are both standard input",
+        ),
+        (["--pretrain", "rows.parquet", "--encoding", "cp1252"], "--encoding cp1252 is for texts"),
+    ],
+)
+def test_what_would_be_ignored_about_files_is_refused(dcai: Dcai, options: list[str], problem: str) -> None:
+    """An option that says nothing about any file, and two readers of one pipe."""
+    (dcai.folder / "rows.parquet").write_bytes(b"PAR1")
+    error = dcai.error(*DEPLOY, *options)
+    assert (error["exit_code"], problem in error["message"]) == (2, True), error
+
+
 def test_bytes_that_are_no_text_are_refused(dcai: Dcai) -> None:
     """A text with half of a surrogate pair, as a shell hands over bytes that are not UTF-8, is named."""
     spec_of(dcai, "--n-features", "256")

@@ -118,6 +118,10 @@ def test_the_tables_name_exactly_the_fields_that_are_printed(printed: Printed) -
     words = ("--labels", "negative,positive", "--n-features", "256", "--no-seal", "--yes")
     printed("model deploy", "--name", "films", *words)
     printed("model seal", "--yes")
+    moods = ("warm", "cold", "great", "dull", "bright")
+    texts = [f"a {moods[at % 5]} film {at},{('negative', 'positive')[at % 2]}\n" for at in range(20)]
+    Path("many.csv").write_text("text,label\n" + "".join(texts))
+    printed("model suggest", "many.csv")
     for command in ("use films", "verify", "list", "show"):
         title, *arguments = command.split()
         printed(f"model {title}", *arguments)

@@ -235,6 +235,27 @@ def test_a_format_that_is_named_goes_over_the_name(tmp_path: Path) -> None:
         read_rows(Source(str(path), format="xlsx"))
 
 
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.arrow", "rows.parquet.gz"])
+def test_an_encoding_of_what_is_no_text_is_refused(tmp_path: Path, name: str) -> None:
+    """Tables say how their texts are written; a folder of them, too, and by --format as well."""
+    content = gzip.compress(FILES["rows.parquet"]) if name.endswith(".gz") else FILES[name]
+    path = write(tmp_path, f"d/{name}", content)
+    for source in (Source(str(path), encoding="cp1252"), Source(str(path.parent), encoding="cp1252")):
+        with pytest.raises(UsageError, match="--encoding cp1252 is for texts") as caught:
+            open_rows(source)
+        assert caught.value.hint == "Leave out --encoding."
+    other = write(tmp_path, "rows.data", FILES["rows.parquet"])
+    with pytest.raises(UsageError, match="is a file of parquet"):
+        open_rows(Source(str(other), format="parquet", encoding="utf-8"))
+
+
+@pytest.mark.parametrize(("option", "value"), [("format", "csv"), ("encoding", "utf-8")])
+def test_the_hub_takes_neither_format_nor_encoding(option: str, value: str) -> None:
+    """They would count for nothing; that is said before the Hub is asked."""
+    with pytest.raises(UsageError, match=f"--{option} {value} is for texts, and hf:a/b is a data set"):
+        open_rows(Source("hf:a/b", **{option: value}))
+
+
 @pytest.mark.parametrize(
     ("place", "name"),
     [

@@ -194,6 +194,7 @@ def _told(name: str) -> Iterator[None]:
 
 def _open(source: Source, opening: _Opening) -> Table:
     if source.place.startswith(PREFIX):
+        _refuse_options(source, "a data set of the Hub", format=source.format, encoding=source.encoding)
         return open_hub(source.place)
     if source.place == STDIN:
         if source.format not in _TEXTS:
@@ -210,6 +211,16 @@ def _open(source: Source, opening: _Opening) -> Table:
     if path.is_dir():
         return opening.folder(path)
     return opening.file(path)
+
+
+def _refuse_options(source: Source, what: str, **named: str | None) -> None:
+    """Refuse what is said about a text of a source that is none: it would count for nothing."""
+    for option, value in named.items():
+        if value is not None:
+            raise UsageError(
+                f"--{option} {value} is for texts, and {source} is {what}, which says it itself.",
+                hint=f"Leave out --{option}.",
+            )
 
 
 class _Opening:
@@ -238,6 +249,7 @@ class _Opening:
     def table(self, path: Path, packed: str, form: str, name: str) -> Table:
         """A regular file of a known format."""
         if form in _TABLES:
+            _refuse_options(self._source, f"a file of {form}", encoding=self._source.encoding)
             if packed:  # these are read here and there, so they are unpacked as a whole
                 with open_unpacked(path, packed, name) as file:
                     path = self.spool(file)
