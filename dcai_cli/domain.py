@@ -6,10 +6,15 @@ Nothing here reads, prints, connects or imports anything heavy.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from dcai_cli.errors import BadInput, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 MAX_BATCH_SAMPLES = 256
 """Samples of one batch at most: one bit each in the masks of a claim."""
@@ -214,10 +219,13 @@ class Row:
     Args:
         number: 1 for the first row of data (a header is not counted).
         cells: column name to cell, every cell a string.
+        vector: the numbers of the column that was asked for as a vector, where the file has it as numbers;
+            that column is not among the cells then. Numbers that are not there are nan.
     """
 
     number: int
     cells: dict[str, str]
+    vector: NDArray[np.float64] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

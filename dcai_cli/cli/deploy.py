@@ -13,6 +13,7 @@ from dcai_cli.cli import options
 from dcai_cli.cli.documents import model_data
 from dcai_cli.cli.output import Output
 from dcai_cli.cli.suggest import suggested_spec
+from dcai_cli.cli.typed_dense import Vectors
 from dcai_cli.cli.typed_spec import Reading, typed_spec
 from dcai_cli.domain import PERCEPTRON, Terms, format_ether, parse_duration
 from dcai_cli.errors import UsageError
@@ -35,7 +36,7 @@ def register(models: typer.Typer) -> None:
 def deploy(
     *,
     name: Annotated[str, typer.Option(help="Its name: a-z, 0-9 and dashes, at most 32.")],
-    kind: Annotated[str, typer.Option(help="text or tabular.")] = "text",
+    kind: Annotated[str, typer.Option(help="text, tabular, or dense (vectors).")] = "text",
     labels: Annotated[
         str | None, typer.Option(help="The labels, 2 to 16, the class 0 first, as in csv: ham,spam.")
     ] = None,
@@ -48,7 +49,9 @@ def deploy(
     n_features: Annotated[
         int | None,
         typer.Option(
-            min=256, max=16_777_216, help="Size of the hash space, 256 to 16777216; 16384 if left out."
+            min=2,
+            max=16_777_216,
+            help="Size of the hash space, 256 to 16777216; 16384 if left out. Of vectors, their length.",
         ),
     ] = None,
     max_features: Annotated[
@@ -56,7 +59,7 @@ def deploy(
         typer.Option(
             min=1,
             max=4096,
-            help="Features of one sample at most, up to 4096; 1024 if left out.",
+            help="Features of one sample at most, up to 4096; 1024, or all of a vector, if left out.",
         ),
     ] = None,
     text_column: Annotated[str | None, typer.Option(help="Column of the text; text if left out.")] = None,
@@ -91,6 +94,27 @@ def deploy(
     counts: Annotated[
         bool, typer.Option("--counts", help="Send counts (int8), not only which features are there.")
     ] = False,
+    vector_column: Annotated[
+        str | None, typer.Option(help="Column of the vectors; vector if left out.")
+    ] = None,
+    vectors_from: Annotated[
+        Path | None,
+        typer.Option(help="Vectors, or texts for the encoder, to learn the scale from.", readable=False),
+    ] = None,
+    scale: Annotated[
+        str | None, typer.Option(help="What vectors are multiplied by before they are rounded to int8.")
+    ] = None,
+    constant: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=127,
+            help="Value of one more feature of each vector; if left out, 127 for a perceptron, else none.",
+        ),
+    ] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="Plug-in that makes vectors of texts, such as sentences.")
+    ] = None,
     model_type: Annotated[
         str, typer.Option(help="perceptron, naive-bayes or nearest-centroid.")
     ] = "perceptron",
@@ -163,6 +187,7 @@ def deploy(
         "--suggest": suggest,
         "--vocabulary-from": vocabulary_from,
         "--quantiles-from": quantiles_from,
+        "--vectors-from": vectors_from,
         "--pretrain": pretrain,
     }
     sources = options.row_sources(named, format, encoding)
@@ -183,6 +208,14 @@ def deploy(
         vocabulary_from=sources.get("--vocabulary-from"),
         vocabulary_size=vocabulary_size,
     )
+    vectors = Vectors(
+        model_type=model_type,
+        vector_column=vector_column,
+        vectors_from=sources.get("--vectors-from"),
+        scale=scale,
+        constant=constant,
+        encoder=encoder,
+    )
     columns = {"text_column": text_column, "label_column": label_column}
     if suggest is not None:
         others = {
@@ -194,6 +227,7 @@ def deploy(
             "--max-features": max_features,
             "--counts": counts or None,
             **reading.options(),
+            **vectors.options(),
         }
         spec = suggested_spec(
             sources["--suggest"], output, labels=labels, others=others, make_params=params_of, **columns
@@ -208,6 +242,7 @@ def deploy(
             counts=counts,
             reading=reading,
             quantiles_from=sources.get("--quantiles-from"),
+            vectors=vectors,
             note=output.note,
             **columns,
         )

@@ -220,6 +220,11 @@ def _columns(spec: FeatureSpec) -> str:
     """What a row must have."""
     if spec.kind == "text":
         return f"{spec.text_column}, and the label in {spec.label_column}"
+    if spec.kind == "dense":
+        columns = f"{spec.vector_column} ({spec.length} numbers)"
+        if spec.encoder is not None:
+            columns += f" or {spec.encoder.text_column} (text for encoder {spec.encoder.name})"
+        return f"{columns}, and the label in {spec.label_column}"
     columns = ", ".join(f"{column.name} ({column.type})" for column in spec.columns)
     return f"{columns}, and the label in {spec.label_column}"
 

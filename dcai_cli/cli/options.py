@@ -58,8 +58,8 @@ Format = Annotated[
     str | None,
     typer.Option(
         "--format",
-        help="csv, tsv, jsonl, txt, parquet or arrow, where the name does not say it; one of the first four "
-        "for standard input.",
+        help="csv, tsv, jsonl, txt, parquet, arrow, npz or npy, where the name does not say it; one of the "
+        "first four for standard input.",
     ),
 ]
 Encoding = Annotated[
@@ -81,7 +81,8 @@ Yes = Annotated[
 
 
 DATA = (
-    "csv, tsv, jsonl, txt, parquet or arrow, also .gz, .bz2, .xz or .zst; a folder; - or hf:owner/name:split."
+    "csv, tsv, jsonl, txt, parquet, arrow, npz or npy, also .gz, .bz2, .xz or .zst; a folder; - or "
+    "hf:owner/name:split."
 )
 """What data can be, for help texts."""
 

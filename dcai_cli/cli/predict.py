@@ -27,7 +27,10 @@ def register(app: typer.Typer) -> None:
 
 def predict(
     text: Annotated[
-        str | None, typer.Argument(help="Text; for a tabular model a JSON object of column to cell.")
+        str | None,
+        typer.Argument(
+            help="Text; for a tabular model a JSON object of column to cell, for one of vectors a JSON array."
+        ),
     ] = None,
     *,
     file: Annotated[

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dcai_cli.cli.typed_dense import Vectors, check_not_dense, dense_spec
 from dcai_cli.errors import BadInput, UsageError
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def typed_spec(
     label_column: str | None,
     counts: bool,
     reading: Reading,
+    vectors: Vectors,
     quantiles_from: Source | None = None,
     note: Callable[[str], None] = lambda _: None,
 ) -> FeatureSpec:
@@ -68,6 +70,24 @@ def typed_spec(
     from dcai_cli.features.spec import FeatureSpec
 
     names = None if labels is None else typed_labels(labels)
+    if kind == "dense":
+        foreign = {
+            "--schema": schema,
+            "--quantiles-from": quantiles_from,
+            "--counts": counts or None,
+            **reading.options(),
+        }
+        return dense_spec(
+            labels=names,
+            n_features=n_features,
+            max_features=max_features,
+            text_column=text_column,
+            label_column=label_column,
+            vectors=vectors,
+            foreign=foreign,
+            note=note,
+        )
+    check_not_dense(vectors, n_features)
     if kind == "tabular":
         if schema is None:
             raise UsageError("A tabular model needs its columns.", hint="Add --schema SCHEMA.toml.")
@@ -87,10 +107,8 @@ def typed_spec(
             note=note,
         )
     if kind != "text":
-        raise UsageError(f"There is no kind {kind!r}.", hint="Choose --kind text or --kind tabular.")
-    for option, given in {"--schema": schema, "--quantiles-from": quantiles_from}.items():
-        if given is not None:
-            raise UsageError(f"{option} is for tabular models.", hint="Leave it out, or add --kind tabular.")
+        raise UsageError(f"There is no kind {kind!r}.", hint="Choose --kind text, tabular or dense.")
+    _refuse_tabular({"--schema": schema, "--quantiles-from": quantiles_from})
     if names is None:
         raise UsageError("A text model needs its labels.", hint="Add for instance --labels ham,spam.")
     column = text_column or "text"
@@ -113,6 +131,12 @@ def typed_spec(
         raise UsageError(error.message, hint=error.hint or _HINT_TYPED) from None
     words = _vocabulary(hashed, reading, n_features, note)
     return hashed if words is None else FeatureSpec.text(vocabulary=words, **common)
+
+
+def _refuse_tabular(typed: Mapping[str, object]) -> None:
+    for option, given in typed.items():
+        if given is not None:
+            raise UsageError(f"{option} is for tabular models.", hint="Leave it out, or add --kind tabular.")
 
 
 def _vocabulary(

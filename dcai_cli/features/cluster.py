@@ -20,6 +20,7 @@ from dcai_cli import __version__
 from dcai_cli.domain import Row
 from dcai_cli.errors import DcaiError, RpcUnreachable, UsageError
 from dcai_cli.features.cluster_work import Job, Packed, columns_sent, featurize_chunk, identify, write_rows
+from dcai_cli.features.dense import DENSE
 from dcai_cli.features.featurize import FeaturizedRow, Skipped, cut, featurize, match_columns, used_columns
 from dcai_cli.features.spec import FeatureSpec
 
@@ -175,6 +176,8 @@ class _Cluster:
         checked, spec = match_columns(
             rows, spec, text_column=text_column, label_column=label_column, with_labels=with_labels, note=note
         )
+        if spec.kind == DENSE and spec.encoder is None:  # sending vectors takes longer than rounding them
+            return featurize(checked, spec, with_labels=with_labels)
         return self._featurize(checked, spec, Job(spec.to_json(), with_labels))
 
     def _featurize(

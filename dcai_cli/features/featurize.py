@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeGuard, TypeVar
 
 from dcai_cli.domain import Row
 from dcai_cli.errors import BadInput, UsageError
+from dcai_cli.features.dense import DENSE
 from dcai_cli.features.hashing import is_cut, is_empty, vectorize
 from dcai_cli.features.payload import Sample, encode_sample, sample_units
 from dcai_cli.features.readers import RowSource
@@ -18,6 +19,7 @@ from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.features.text import WORD
 
 if TYPE_CHECKING:
+    from dcai_cli.features.encoders import LoadedEncoder
     from dcai_cli.features.table_samples import TableSamples
 
 Item = TypeVar("Item")
@@ -34,7 +36,10 @@ ROW_CHARACTERS = 40
 
 CHUNK_CHARACTERS = 2**20
 CHUNK_ROWS = 4096
-"""The kernel gets so much at once, characters or rows."""
+"""The kernel gets so much at once, characters or rows; of vectors, so many numbers are rounded at once."""
+
+CHUNK_TEXTS = 256
+"""An encoder gets so many texts at once."""
 
 NAMES_SHOWN = 10
 """Columns that are named in a note."""
@@ -100,7 +105,8 @@ def featurize(
         rows: rows with the same columns; the first is taken at once, the others when they are asked for; the
             kernel takes a chunk of them. Blocks are those of a `RowSource`.
         spec: the model's feature spec.
-        text_column: the column of the text, where the file calls it otherwise than the spec.
+        text_column: the column of the text, where the file calls it otherwise than the spec; of a model of
+            vectors, the one that is to be encoded, even if there are vectors, too.
         label_column: the column of the label, likewise.
         with_labels: whether to read labels; predictions need none.
         use_kernel: whether the kernel hashes texts, from the first row on; None for as soon as it pays.
@@ -112,7 +118,8 @@ def featurize(
 
     Raises:
         BadInput: a column is missing; raised at the call, before any row.
-        UsageError: a text column for a tabular model.
+        UsageError: a text column for a model that reads no texts, or an encoder that is not installed.
+        DcaiError: an encoder fails; also later.
 
     >>> spec = FeatureSpec.text(labels=["ham", "spam"], n_features=4096)
     >>> rows = [Row(1, {"text": "hello", "label": "spam"}), Row(2, {"text": "!", "label": "ham"})]
@@ -152,6 +159,8 @@ def featurize_parts(
         rows, spec, text_column=text_column, label_column=label_column, with_labels=with_labels, note=note
     )
     plain = _Featurizer(spec, used_columns(spec), with_labels)
+    if spec.kind == DENSE:
+        return _featurize_vectors(checked, plain)
     if _is_in_blocks(rows, spec, wish=in_blocks):
         from dcai_cli.features.table_samples import featurize_blocks
 
@@ -168,8 +177,12 @@ def _is_in_blocks(rows: Iterable[Row], spec: FeatureSpec, *, wish: bool | None) 
 
 
 def used_columns(spec: FeatureSpec) -> list[str]:
-    """The columns that samples are made of."""
-    return [spec.text_column] if spec.kind == "text" else [column.name for column in spec.columns]
+    """The columns that samples are made of; a spec that has an encoder here reads texts."""
+    if spec.kind == "text":
+        return [spec.text_column]
+    if spec.kind == DENSE:
+        return [spec.vector_column if spec.encoder is None else spec.encoder.text_column]
+    return [column.name for column in spec.columns]
 
 
 def match_columns(
@@ -184,14 +197,10 @@ def match_columns(
     """Look whether rows have the columns that a spec needs; arguments and errors are those of `featurize`.
 
     Returns:
-        The rows, and the spec with the file's names of columns.
+        The rows, and the spec with the file's names of columns, and without an encoder if none is needed.
     """
     if text_column is not None:
-        if spec.kind != "text":
-            raise UsageError(
-                "--text-column is for text models, this model reads tables.", hint="Leave it out."
-            )
-        spec = replace(spec, text_column=text_column)
+        spec = _with_text_column(spec, text_column)
     if label_column is not None and with_labels:
         spec = replace(spec, label_column=label_column)
     rest = iter(rows)
@@ -201,12 +210,24 @@ def match_columns(
         first = next(rest, None)
         if first is None:
             return rest, spec
-        present, rest = tuple(first.cells), chain([first], rest)
+        vectors = [spec.vector_column] if first.vector is not None else []
+        present, rest = (*first.cells, *vectors), chain([first], rest)
+    if spec.encoder is not None and text_column is None and spec.vector_column in present:
+        spec = replace(spec, encoder=None)
     used = used_columns(spec)
     _check_columns([*used, spec.label_column] if with_labels else used, present, spec)
     if spec.kind == "tabular":
         _tell_unused([name for name in present if name not in {*used, spec.label_column}], note)
     return rest, spec
+
+
+def _with_text_column(spec: FeatureSpec, column: str) -> FeatureSpec:
+    if spec.encoder is not None:
+        return replace(spec, encoder=replace(spec.encoder, text_column=column))
+    if spec.kind != "text":
+        what = "vectors" if spec.kind == DENSE else "tables"
+        raise UsageError(f"--text-column is for text models, this model reads {what}.", hint="Leave it out.")
+    return replace(spec, text_column=column)
 
 
 def _check_columns(needed: list[str], present: Sequence[str], spec: FeatureSpec) -> None:
@@ -215,6 +236,8 @@ def _check_columns(needed: list[str], present: Sequence[str], spec: FeatureSpec)
             options = {spec.label_column: "--label-column"}
             if spec.kind == "text":
                 options[spec.text_column] = "--text-column"
+            if spec.encoder is not None:
+                options[spec.encoder.text_column] = "--text-column"
             other = f", or name another with {options[name]}" if name in options else ""
             raise BadInput(
                 f"There is no column {name!r}; the columns are: {', '.join(present)}.",
@@ -247,9 +270,7 @@ class _Featurizer:
         """Turn one row into a sample."""
         label = self._label(row)
         if label is None:
-            cell = row.cells[self.spec.label_column]
-            reason = f"unknown label {cell!r}; the model knows {', '.join(self.spec.labels)}"
-            return Skipped(row.number, reason, "unknown-label")
+            return self._unknown(row)
         try:
             vector = vectorize(self.spec, row.cells)
         except BadInput as error:
@@ -262,7 +283,7 @@ class _Featurizer:
             cut=size == self.spec.max_features and is_cut(self.spec, row.cells),
             units=sample_units(vector, wire),
         )
-        return self._finish(row, label, sample)
+        return self._finish(row, label, sample, self._written(row))
 
     def many(self, rows: Sequence[Row]) -> Iterator[FeaturizedRow | Skipped]:
         """Turn texts into samples by the kernel; what gives none is left to `one`, which has the reasons."""
@@ -275,7 +296,35 @@ class _Featurizer:
         ]
         samples = make_samples(self.spec, texts, [label or 0 for label in labels])
         for row, label, sample in zip(rows, labels, samples, strict=True):
-            yield self.one(row) if sample is None else self._finish(row, label or 0, sample)
+            if sample is None:
+                yield self.one(row)
+            else:
+                yield self._finish(row, label or 0, sample, self._written(row))
+
+    def vectors(
+        self, rows: Sequence[Row], encoder: LoadedEncoder | None
+    ) -> Iterator[FeaturizedRow | Skipped]:
+        """Turn vectors into samples, or texts that an encoder makes vectors of."""
+        from dcai_cli.features.vectors import Unusable, encode_texts, make_samples
+
+        (column,) = self.used
+        labels = [self._label(row) for row in rows]
+        known = [(row, label) for row, label in zip(rows, labels, strict=True) if label is not None]
+        cells = [row.cells[column] if row.vector is None or encoder else row.vector for row, _ in known]
+        vectors = cells if encoder is None else encode_texts([str(cell) for cell in cells], encoder)
+        samples = iter(make_samples(self.spec, vectors, [label for _, label in known]))
+        for row, label in zip(rows, labels, strict=True):
+            sample = None if label is None else next(samples)
+            if sample is None:
+                yield self._unknown(row)
+            elif isinstance(sample, Unusable):
+                yield Skipped(row.number, sample.reason, sample.fault)
+            else:
+                # A text may come back from an encoder with another rounding, but stays the same text; of a
+                # vector, what is sent counts, in whatever format it was.
+                yield self._finish(
+                    row, label or 0, sample, self._written(row) if encoder else sample.data[1:]
+                )
 
     def _label(self, row: Row) -> int | None:
         """The class of a row, 0 where labels are not read; None if the model does not know it."""
@@ -284,8 +333,16 @@ class _Featurizer:
         cell = row.cells[self.spec.label_column]
         return self.spec.labels.index(cell) if cell in self.spec.labels else None
 
-    def _finish(self, row: Row, label: int, sample: Sample) -> FeaturizedRow:
-        written = json.dumps([row.cells[name] for name in self.used]).encode()
+    def _unknown(self, row: Row) -> Skipped:
+        cell = row.cells[self.spec.label_column]
+        reason = f"unknown label {cell!r}; the model knows {', '.join(self.spec.labels)}"
+        return Skipped(row.number, reason, "unknown-label")
+
+    def _written(self, row: Row) -> bytes:
+        """The cells that were used, for hashes."""
+        return json.dumps([row.cells[name] for name in self.used]).encode()
+
+    def _finish(self, row: Row, label: int, sample: Sample, written: bytes) -> FeaturizedRow:
         cell = row.cells[self.spec.label_column] if self.with_labels else None
         return FeaturizedRow(
             number=row.number,
@@ -325,6 +382,19 @@ def _featurize_texts(
             ask_at = 0 if kernel_pays(featurizer.spec, hashed // cost) else hashed + ASK_CHARACTERS
     for chunk in cut(rows, lambda row: len(row.cells[column])):
         yield from featurizer.many(chunk)
+
+
+def _featurize_vectors(rows: Iterator[Row], featurizer: _Featurizer) -> Iterator[FeaturizedRow | Skipped]:
+    """Turn vectors into samples, or texts by the encoder that the spec names; in chunks."""
+    spec = featurizer.spec
+    encoder: LoadedEncoder | None = None
+    size = spec.n_features
+    if spec.encoder is not None:
+        from dcai_cli.features.encoders import load_named
+
+        encoder = load_named(spec.encoder, spec.length)
+        size = CHUNK_CHARACTERS // CHUNK_TEXTS
+    return chain.from_iterable(featurizer.vectors(chunk, encoder) for chunk in cut(rows, lambda _: size))
 
 
 def plain_cost(spec: FeatureSpec) -> int:

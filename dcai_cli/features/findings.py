@@ -14,7 +14,7 @@ KINDS = {
     "conflicting_labels": "stand with another label in an earlier row",
     "empty": "are empty",
     "unknown_labels": "have a label that the model does not know",
-    "no_sample": "have no features, or a cell that its column does not take",
+    "no_sample": "have no features, no vector of the right length, or a cell that its column does not take",
     "cut": "have more features than the model takes of one sample, and lose the rarest",
 }
 """Names of the findings, and what they say of rows, in their order."""

@@ -13,7 +13,8 @@ from typing import Self
 from dcai_cli.domain import MAX_SAMPLE_WORDS, Wire
 from dcai_cli.features.checks import check_bool, check_int, check_string, check_unique, refuse
 from dcai_cli.features.columns import Column, check_columns
-from dcai_cli.features.spec_json import read_spec, write_spec
+from dcai_cli.features.dense import DENSE, MIN_LENGTH, VECTOR_COLUMN, NamedEncoder, check_dense
+from dcai_cli.features.spec_json import KINDS, read_spec, write_spec
 from dcai_cli.features.text import ANALYZERS, WORD
 
 MIN_FEATURES, MAX_FEATURES = 2**8, 2**24
@@ -26,13 +27,14 @@ MAX_NGRAM = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureSpec:
-    """How rows become samples of one model; `FeatureSpec.text` and `.tabular` fill in the defaults.
+    """How rows become samples of one model; `.text`, `.tabular` and `.dense` fill in the defaults.
 
     Args:
-        kind: "text" or "tabular".
+        kind: "text", "tabular" or "dense".
         labels: the label strings; a label's position is its class.
         label_column: the column that holds the label.
-        n_features: size of the hash space, 2^8 to 2^24; or of the vocabulary.
+        n_features: size of the hash space, 2^8 to 2^24; or of the vocabulary; or the length of the vectors,
+            and one more if they have a constant.
         max_features: indices of one sample at most, 1 to 4,096 and not above n_features.
         valued: whether counts travel as values (saturated at 127) or only presence.
         text_column: for text, the column that holds it.
@@ -43,6 +45,10 @@ class FeatureSpec:
         vocabulary: for text, the features that count, in the order of their indices; if empty, all count, and
             a hash gives their indices.
         columns: for tables, the columns in their order.
+        vector_column: for vectors, the column that holds them.
+        scale: for vectors, the decimal number that theirs are multiplied by, before they are rounded.
+        constant: for vectors, the value of one more feature, the same in each, behind theirs; 0 for none.
+        encoder: for vectors, what makes them of texts, if anything does.
 
     Attributes:
         positions: the index of each feature of the vocabulary.
@@ -64,12 +70,18 @@ class FeatureSpec:
     alternate_sign: bool = False
     vocabulary: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
+    vector_column: str = ""
+    scale: str = ""
+    constant: int = 0
+    encoder: NamedEncoder | None = None
     positions: Mapping[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _check_common(self)
         if self.kind == "text":
             _check_text(self)
+        elif self.kind == DENSE:
+            check_dense(self)
         else:
             _check_table(self)
         positions = {feature: index for index, feature in enumerate(self.vocabulary)}
@@ -136,6 +148,43 @@ class FeatureSpec:
             columns=tuple(columns),
         )
 
+    @classmethod
+    def dense(
+        cls,
+        *,
+        labels: Sequence[str],
+        length: int,
+        scale: str,
+        constant: int = 0,
+        max_features: int | None = None,
+        vector_column: str = VECTOR_COLUMN,
+        label_column: str = "label",
+        encoder: NamedEncoder | None = None,
+    ) -> Self:
+        """Make the spec of a model of vectors, which sends all of their numbers unless told otherwise.
+
+        >>> FeatureSpec.dense(labels=["ham", "spam"], length=384, scale="500", constant=127).wire.max_features
+        385
+        """
+        n_features = length + (constant != 0)
+        return cls(
+            kind=DENSE,
+            labels=tuple(labels),
+            label_column=label_column,
+            n_features=n_features,
+            max_features=n_features if max_features is None else max_features,
+            valued=True,
+            vector_column=vector_column,
+            scale=scale,
+            constant=constant,
+            encoder=encoder,
+        )
+
+    @property
+    def length(self) -> int:
+        """Numbers of a vector, for vectors."""
+        return self.n_features - (self.constant != 0)
+
     @property
     def wire(self) -> Wire:
         """What the model's payloads may hold."""
@@ -162,12 +211,17 @@ def _sample_features(max_features: int | None, n_features: int) -> int:
     return min(DEFAULT_SAMPLE_FEATURES, n_features) if max_features is None else max_features
 
 
+def _sizes(spec: FeatureSpec) -> tuple[int, int]:
+    """The least and the greatest n_features."""
+    if spec.kind == DENSE:
+        return MIN_LENGTH + (spec.constant != 0), MAX_SAMPLE_FEATURES
+    return MIN_VOCABULARY if spec.vocabulary else MIN_FEATURES, MAX_FEATURES
+
+
 def _check_common(spec: FeatureSpec) -> None:
-    if spec.kind not in {"text", "tabular"}:
-        refuse(f"kind {spec.kind!r} is not known; this program knows text and tabular.")
-    check_int(
-        "n_features", spec.n_features, MIN_VOCABULARY if spec.vocabulary else MIN_FEATURES, MAX_FEATURES
-    )
+    if spec.kind not in KINDS:
+        refuse(f"kind {spec.kind!r} is not known; this program knows {', '.join(KINDS)}.")
+    check_int("n_features", spec.n_features, *_sizes(spec))
     check_int("max_features", spec.max_features, 1, min(MAX_SAMPLE_FEATURES, spec.n_features))
     check_bool("valued", spec.valued)
     check_string("label_column", spec.label_column)
@@ -176,6 +230,8 @@ def _check_common(spec: FeatureSpec) -> None:
     if not 2 <= len(spec.labels) <= MAX_CLASSES:
         refuse(f"there are {len(spec.labels)} labels; a model has 2 to {MAX_CLASSES}.")
     check_unique("label", spec.labels)
+    if spec.kind != DENSE and (spec.vector_column or spec.scale or spec.constant or spec.encoder):
+        refuse("vector_column, scale, constant and encoder are for vectors.")
 
 
 def _check_text(spec: FeatureSpec) -> None:

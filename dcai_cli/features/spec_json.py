@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dcai_cli.errors import BadInput
 from dcai_cli.features.checks import as_tuple, check_fields, refuse
 from dcai_cli.features.columns import read_column, write_column
+from dcai_cli.features.dense import DENSE, DENSE_FIELDS, read_encoder, write_dense
 from dcai_cli.features.nesting import check_json_nesting
 from dcai_cli.features.unicode14 import UNICODE
 
@@ -24,7 +25,7 @@ _COMMON_FIELDS = {"kind", "label_column", "labels", "max_features", "n_features"
 _TEXT_FIELDS = {"analyzer", "lowercase", "ngram_range", "text_column", "unicode"}
 _HASHED_TEXT_FIELDS = {"alternate_sign", "hash", "seed"}
 _TABLE_FIELDS = {"columns", "hash", "seed"}
-_KINDS = ("text", "tabular")
+KINDS = ("text", "tabular", DENSE)
 
 
 def write_spec(spec: FeatureSpec) -> str:
@@ -38,6 +39,8 @@ def write_spec(spec: FeatureSpec) -> str:
         "valued": spec.valued,
         "version": VERSION,
     }
+    if spec.kind == DENSE:
+        return _canonical(fields | write_dense(spec))
     if spec.kind == "text":
         fields |= {
             "analyzer": spec.analyzer,
@@ -53,6 +56,10 @@ def write_spec(spec: FeatureSpec) -> str:
     else:
         fields |= {"hash": _HASH, "seed": _SEED}
         fields |= {"alternate_sign": spec.alternate_sign} if spec.kind == "text" else {}
+    return _canonical(fields)
+
+
+def _canonical(fields: dict[str, Any]) -> str:
     return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -79,6 +86,8 @@ def read_spec(text: str) -> dict[str, Any]:
         values["columns"] = tuple(
             read_column(f"columns[{i}]", one) for i, one in enumerate(values["columns"])
         )
+    if "encoder" in values:
+        values["encoder"] = read_encoder(values["encoder"])
     if values.get("vocabulary") == ():
         refuse("the vocabulary is empty.")
     return values
@@ -104,8 +113,8 @@ def _check_known(fields: object) -> None:
     if type(version) is not int or version != VERSION:
         refuse(f"version {version!r} is not known; this program knows {VERSION}.", "Install a newer dcai.")
     kind = fields.get("kind")
-    if kind not in _KINDS:
-        refuse(f"kind {kind!r} is not known; this program knows text and tabular.")
+    if kind not in KINDS:
+        refuse(f"kind {kind!r} is not known; this program knows {', '.join(KINDS)}.")
     check_fields("", fields, _COMMON_FIELDS | _own_fields(fields))
     for name, known in _FIXED.items():
         value = fields.get(name, known)
@@ -117,6 +126,8 @@ def _own_fields(fields: dict[str, Any]) -> set[str]:
     """The fields of a kind; those of a text depend on whether it has a vocabulary."""
     if fields["kind"] == "tabular":
         return _TABLE_FIELDS
+    if fields["kind"] == DENSE:
+        return DENSE_FIELDS | ({"encoder"} & set(fields))
     if "vocabulary" not in fields:
         return _TEXT_FIELDS | _HASHED_TEXT_FIELDS
     for name in sorted(_HASHED_TEXT_FIELDS & set(fields)):

@@ -38,7 +38,20 @@ def make_samples(spec: FeatureSpec, texts: Sequence[str], labels: Sequence[int])
     ['010002004101007902', None]
     """
     data, offsets = _utf8(texts)
-    counted = kernel.hash_texts(data, offsets, text_settings(spec))
+    return rows_to_samples(kernel.hash_texts(data, offsets, text_settings(spec)), labels, spec)
+
+
+def rows_to_samples(counted: SparseRows, labels: Sequence[int], spec: FeatureSpec) -> Iterator[Sample | None]:
+    """Turn counted rows into samples, each with the features that the spec lets travel.
+
+    Args:
+        counted: indices and counts, or values, of each row.
+        labels: the class of each row.
+        spec: the feature spec.
+
+    Returns:
+        For each row its sample; None where nothing of it travels.
+    """
     rows, is_cut = select(counted, spec.max_features, valued=spec.valued)
     # A row without features takes no room, so leaving its start out leaves it out.
     full = np.flatnonzero(np.diff(rows.indptr))
@@ -48,11 +61,11 @@ def make_samples(spec: FeatureSpec, texts: Sequence[str], labels: Sequence[int])
     sizes, cut = np.diff(indptr).tolist(), is_cut[full].tolist()
     bounds = ends.tolist()
     done = 0
-    for place, text in enumerate(full.tolist()):
-        yield from (None,) * (text - done)
+    for place, row in enumerate(full.tolist()):
+        yield from (None,) * (row - done)
         yield Sample(written[bounds[place] : bounds[place + 1]], sizes[place], cut[place], units[place])
-        done = text + 1
-    yield from (None,) * (len(texts) - done)
+        done = row + 1
+    yield from (None,) * (len(labels) - done)
 
 
 def text_settings(spec: FeatureSpec) -> TextSettings:

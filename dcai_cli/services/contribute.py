@@ -13,7 +13,7 @@ from dcai_cli.errors import BadInput, LimitExceeded, UsageError
 from dcai_cli.features.cluster import featurizer
 from dcai_cli.features.featurize import FeaturizedRow, Skipped
 from dcai_cli.features.findings import DataChecks, Finding
-from dcai_cli.features.readers import RowSource, Source, open_rows
+from dcai_cli.features.readers import RowSource, Source, check_source, open_rows
 from dcai_cli.ledger.records import PlannedSample
 from dcai_cli.services.accounts import ActingAccount, Password, acting_account, unlock
 from dcai_cli.services.batches import (
@@ -164,9 +164,10 @@ def contribute(
             f"A batch of {request.batch_size} samples is not possible.",
             hint=f"Choose --batch-size from 1 to {MAX_BATCH_SAMPLES}.",
         )
-    with open_rows(request.file, note=note) as rows:
-        account = acting_account(workspace, request.account)
-        model = find_model(workspace, request.model, unverified=request.unverified)
+    check_source(request.file)
+    account = acting_account(workspace, request.account)
+    model = find_model(workspace, request.model, unverified=request.unverified)
+    with open_rows(request.file, note=note, vector_column=model.spec.vector_column) as rows:
         if not request.unverified:
             is_ours(workspace.chain, model.address)
         with workspace.sending(account.address):

@@ -299,7 +299,7 @@ def pretrained_words(
 
     if holds_weights(source):
         return read_weights(Path(source.place), params)
-    with open_rows(source, note=note) as opened:
+    with open_rows(source, note=note, vector_column=spec.vector_column) as opened:
         rows = list(featurize(opened, spec, note=note))
     usable = [row.sample for row in rows if isinstance(row, FeaturizedRow)]
     if not usable:

@@ -106,7 +106,8 @@ def featurized_samples(
         BadInput: the source, or a column of it, cannot be used; while iterating: a row cannot be read.
         DcaiError: the cluster cannot be used; see `features.cluster.featurizer`.
     """
-    with open_rows(source, note=note) as rows, featurizer(scheduler) as featurize:
+    opened = open_rows(source, note=note, vector_column=spec.vector_column)
+    with opened as rows, featurizer(scheduler) as featurize:
         # A cluster gives single rows; here the blocks of large tables stay together.
         parts = (featurize_parts if scheduler is None else featurize)(
             rows.part(limit=limit),

@@ -13,6 +13,7 @@ from dcai_cli.domain import (
     format_duration,
 )
 from dcai_cli.errors import BadInput, UsageError
+from dcai_cli.features.dense import DENSE
 from dcai_cli.features.spec import FeatureSpec
 
 MAX_WAIT_S = 36_525 * 86_400
@@ -134,6 +135,11 @@ def model_params(
         raise UsageError(
             "naive-bayes counts, and --alternate-sign makes counts negative.",
             hint="Leave out --alternate-sign or --counts.",
+        )
+    if model_type == NAIVE_BAYES and spec.kind == DENSE:
+        raise UsageError(
+            "naive-bayes counts, and vectors have negative numbers.",
+            hint="Choose --model-type nearest-centroid or perceptron.",
         )
     perceptron = model_type in {PERCEPTRON, MULTICLASS_PERCEPTRON}
     bayes = model_type == NAIVE_BAYES

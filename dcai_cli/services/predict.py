@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from dcai_cli.domain import Row
 from dcai_cli.errors import BadInput, UsageError
+from dcai_cli.features.dense import DENSE
 from dcai_cli.features.featurize import FeaturizedRow, Skipped, featurize
 from dcai_cli.features.readers import Source, json_cells, open_rows
 from dcai_cli.files import write_atomically
@@ -93,7 +94,8 @@ def predict_text(
 
     Args:
         workspace: the opened parts.
-        text: the text; for a tabular model a JSON object of column to cell.
+        text: the text; for a tabular model a JSON object of column to cell, for one of vectors without an
+            encoder a JSON array of numbers.
         model: name or address, or None.
 
     Raises:
@@ -102,6 +104,11 @@ def predict_text(
     hosted = find_model(workspace, model)
     if hosted.spec.kind == "text":
         cells, hint = {hosted.spec.text_column: text}, "Type more of it."
+    elif hosted.spec.encoder is not None:
+        cells, hint = {hosted.spec.encoder.text_column: text}, "Type more of it."
+    elif hosted.spec.kind == DENSE:
+        cells = {hosted.spec.vector_column: text}
+        hint = f"Write {hosted.spec.length} numbers as JSON, such as '[0.1, -0.2, ...]', or use --file."
     else:
         cells, hint = _cells(text, hosted.spec)
     (row,) = featurize([Row(1, cells)], hosted.spec, with_labels=False)
@@ -142,7 +149,7 @@ def predict_file(
     hosted = find_model(workspace, model)
     replica = snapshot(workspace.chain, hosted)
     kept: deque[Row] = deque()
-    source = open_rows(file, note=note)
+    source = open_rows(file, note=note, vector_column=hosted.spec.vector_column)
     with ExitStack() as closing:
         closing.enter_context(source)
         featurized = featurize(
@@ -240,7 +247,7 @@ def evaluate_file(
     hosted = find_model(workspace, model)
     pairs: Counter[tuple[int | None, int]] = Counter()
     skipped: list[Skipped] = []
-    with open_rows(file, note=note) as rows:
+    with open_rows(file, note=note, vector_column=hosted.spec.vector_column) as rows:
         featurized = featurize(
             rows.part(skip=skip),
             hosted.spec,

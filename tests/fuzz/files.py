@@ -13,6 +13,7 @@ import gzip
 import io
 import json
 import lzma
+import math
 import random
 import re
 import sys
@@ -24,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -54,7 +56,10 @@ KINDS = {
     "key twice": r"a key stands twice",
     "surrogate": r"half of a surrogate pair",
     "bad packing": r"is not a whole (gzip|bz2|xz|zst) file",
-    "bad table": r"is not a whole (parquet|arrow) file",
+    "bad table": r"is not a whole (parquet|arrow|npz|npy) file",
+    "no rows of numbers": r"cannot be read: it",
+    "no text": r"--encoding \S+ is for texts",
+    "uneven": r"array '.*' has [\d,]+ rows, and|has more rows than",
     "unknown kind": r"of a kind that cannot be read",
     "too long": r"more than [\d,]+ characters",
 }
@@ -67,6 +72,7 @@ SPECS = [
         columns=[Column("text", "categorical"), Column("n", "numeric", ("0", "10"))],
         n_features=2**18,
     ),
+    FeatureSpec.dense(labels=["ham", "spam"], length=3, scale="10", vector_column="text"),
 ]
 
 WORDS = [
@@ -87,7 +93,7 @@ ODD_LINES = [
 ]  # fmt: skip
 Rows = tuple[list[str], list[list[str]]]
 """Names of columns, and cells."""
-FORMATS = ["csv"] * 5 + ["tsv"] * 2 + ["jsonl"] * 4 + ["txt", "parquet", "arrow"]
+FORMATS = ["csv"] * 5 + ["tsv"] * 2 + ["jsonl"] * 4 + ["txt", "parquet", "arrow", "npz", "npy"]
 
 
 @dataclass
@@ -126,7 +132,9 @@ def fuzz(count: int, folder: Path, seed: int = SEED) -> Outcome:
         path = folder / name
         path.write_bytes(content)
         encoding = rng.choice(["utf-8", "cp1252", "utf-16", "gb18030"]) if rng.random() < 0.05 else None
-        source, spec = Source(str(path), encoding=encoding), rng.choice(SPECS)
+        fitting = SPECS[-1:] if ".np" in name else SPECS[:-1]
+        source = Source(str(path), encoding=encoding)
+        spec = rng.choice(fitting if rng.random() < 0.9 else SPECS)
         read_one(source, spec, f"file {number}", outcome)
         if spec.kind == "tabular" and read_all(source, spec, in_blocks=True) != read_all(source, spec):
             outcome.faults.append(f"file {number}: other rows in blocks")
@@ -169,6 +177,8 @@ def make_file(rng: random.Random) -> tuple[str, bytes]:
     rows = make_rows(rng)
     if form in {"parquet", "arrow"}:
         content = write_table(rng, form, rows)
+    elif form in {"npz", "npy"}:
+        content = write_arrays(rng, form, rows)
     else:
         text = write_json(rng, rows) if form == "jsonl" else write_text(rng, form, rows)
         content = encode(rng, spoil_text(rng, text))
@@ -251,6 +261,22 @@ def write_table(rng: random.Random, form: str, rows: Rows) -> bytes:
         new = rng.choice([pa.ipc.new_file, pa.ipc.new_stream])
         with new(out, table.schema) as writer:
             writer.write_table(table)
+    return out.getvalue()
+
+
+def write_arrays(rng: random.Random, form: str, rows: Rows) -> bytes:
+    """Npz, or the vectors alone as npy; now and then of types, shapes and lengths that no table has."""
+    names, cells = rows
+    kind = rng.choice(["f2", "f4", "f8", ">f4", "i1", "u8"] * 3 + ["c8", "M8[D]", "U3", "?"])
+    shape = rng.choice([(len(cells), 3)] * 15 + [(len(cells), 4), (len(cells), 0), (3,), (), (1, 2, 3)])
+    some = [0, 1, 2, 7, 99] if kind in {"i1", "u8", "M8[D]"} else [0, 1, 2.5, -3, math.nan, math.inf]
+    vectors = np.array(rng.choices(some, k=math.prod(shape))).reshape(shape).astype(kind)
+    out = io.BytesIO()
+    if form == "npy":
+        np.save(out, vectors)
+        return out.getvalue()
+    texts = {name: np.array([row[at] for row in cells], dtype=str) for at, name in enumerate(names) if name}
+    np.savez(out, **(texts | {"text": vectors} if rng.random() < 0.8 else texts))
     return out.getvalue()
 
 

@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dcai_cli import __version__
@@ -21,8 +22,10 @@ from dcai_cli.domain import Row
 from dcai_cli.errors import BadInput, DcaiError, RpcUnreachable
 from dcai_cli.features.cluster import LEAST_AHEAD, featurizer
 from dcai_cli.features.columns import Column
-from dcai_cli.features.featurize import CHUNK_ROWS, featurize
+from dcai_cli.features.dense import NamedEncoder
+from dcai_cli.features.featurize import CHUNK_ROWS, FeaturizedRow, featurize
 from dcai_cli.features.spec import FeatureSpec
+from tests import plugins
 from tests.conftest import PROJECT
 
 pytestmark = pytest.mark.xdist_group("cluster")
@@ -208,6 +211,25 @@ def test_a_worker_that_is_killed_at_work_changes_nothing(cluster: Cluster, tmp_p
     here, _ = start_featurize(tmp_path).communicate()
     assert printed == here
     assert printed.count('"payload"') > CHUNK_ROWS
+
+
+def test_workers_encode_texts_and_get_no_vectors(tmp_path: Path) -> None:
+    """Texts for an encoder are encoded where workers have it; vectors are rounded here, by no worker."""
+    rows = [Row(at, {"text": "abcd"[: at % 5], "label": "ham"}) for at in range(1, 2 * CHUNK_ROWS)]
+    vectors = [Row(1, {"label": "spam"}, np.array([0.1, 0.2])), Row(2, {"label": "ham"}, np.zeros(2))]
+    encoder = NamedEncoder("letters", "1", "text")
+    encoded = FeatureSpec.dense(labels=["ham", "spam"], length=4, scale="10", encoder=encoder)
+    dense = FeatureSpec.dense(labels=["ham", "spam"], length=2, scale="100", constant=9)
+    with (
+        plugins.installed(tmp_path, "lettersmith", {"letters": "Letters"}, plugins.LETTERS),
+        ExitStack() as stack,
+    ):
+        own = Cluster(stack, tmp_path)
+        with featurizer(own.address) as there:
+            assert list(there(vectors, dense)) == list(featurize(vectors, dense))
+            own.start_worker(f"import sys; sys.path.insert(0, {str(tmp_path / 'lettersmith')!r})")
+            assert list(there(rows, encoded)) == list(featurize(rows, encoded))
+    assert isinstance(next(featurize(vectors, dense)), FeaturizedRow)
 
 
 @pytest.mark.parametrize("spec", [SPEC, SIGNED, TABLE], ids=["words", "characters", "table"])

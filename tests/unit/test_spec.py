@@ -11,6 +11,7 @@ import pytest
 from dcai_cli.domain import Wire
 from dcai_cli.errors import BadInput
 from dcai_cli.features.columns import Column
+from dcai_cli.features.dense import NamedEncoder
 from dcai_cli.features.numbers import parse_number
 from dcai_cli.features.schema import tabular_spec_from_schema
 from dcai_cli.features.spec import FeatureSpec
@@ -28,6 +29,15 @@ TABULAR = FeatureSpec.tabular(
     columns=[Column("sex", "categorical"), Column("age", "numeric", ("18", "65.0"))],
     n_features=512,
     valued=True,
+)
+DENSE = FeatureSpec.dense(labels=["no", "yes"], length=384, scale="12.50", vector_column="embedding")
+ENCODED = FeatureSpec.dense(
+    labels=["no", "yes"],
+    length=2,
+    scale="1e2",
+    constant=127,
+    max_features=1,
+    encoder=NamedEncoder("mini", "v1", "body"),
 )
 SCHEMA = """
 label_column = "survived"
@@ -68,8 +78,22 @@ def test_json_is_canonical() -> None:
         '"max_features":512,"n_features":512,"seed":0,"valued":true,"version":1}'
     )
 
+    assert DENSE.to_json() == (
+        '{"constant":0,"kind":"dense","label_column":"label","labels":["no","yes"],"max_features":384,'
+        '"n_features":384,"scale":"12.50","valued":true,"vector_column":"embedding","version":1}'
+    )
+    assert ENCODED.to_json() == (
+        '{"constant":127,"encoder":{"name":"mini","text_column":"body","version":"v1"},"kind":"dense",'
+        '"label_column":"label","labels":["no","yes"],"max_features":1,"n_features":3,"scale":"1e2",'
+        '"valued":true,"vector_column":"vector","version":1}'
+    )
 
-@pytest.mark.parametrize("spec", [TEXT, VOCABULARY, TABULAR], ids=["text", "vocabulary", "tabular"])
+
+@pytest.mark.parametrize(
+    "spec",
+    [TEXT, VOCABULARY, TABULAR, DENSE, ENCODED],
+    ids=["text", "vocabulary", "tabular", "dense", "encoded"],
+)
 def test_json_makes_a_round_trip(spec: FeatureSpec) -> None:
     """What is read is what was written, in whatever order and spacing the JSON comes."""
     assert FeatureSpec.from_json(spec.to_json()) == spec
@@ -88,7 +112,7 @@ def test_wire_says_what_payloads_may_hold() -> None:
         (TEXT, {"version": 2}, "version 2 is not known"),
         (TEXT, {"version": True}, "version True is not known"),
         (TEXT, {"version": None}, "version None is not known"),
-        (TEXT, {"kind": "dense"}, "kind 'dense' is not known"),
+        (TEXT, {"kind": "image"}, "kind 'image' is not known"),
         (TEXT, {"kind": ["text"]}, r"kind \['text'\] is not known"),
         (TEXT, {"stop_words": "english"}, "field 'stop_words' is not known"),
         (TEXT, {"columns": []}, "field 'columns' is not known"),
@@ -170,6 +194,47 @@ def test_wire_says_what_payloads_may_hold() -> None:
         (TABULAR, {"columns": [{"name": "a=b", "type": "categorical"}]}, "'=' in its name"),
         (TABULAR, {"columns": [{"name": "a", "type": "categorical"}] * 2}, "column 'a' stands twice"),
         (TABULAR, {"label_column": "sex"}, "'sex' is also a column"),
+        (DENSE, {"hash": "murmur3_x86_32"}, "field 'hash' is not known"),
+        (DENSE, {"columns": []}, "field 'columns' is not known"),
+        (TEXT, {"scale": "1"}, "field 'scale' is not known"),
+        (TABULAR, {"encoder": None}, "field 'encoder' is not known"),
+        (DENSE, {"valued": False}, "vectors are nothing without their values"),
+        (DENSE, {"n_features": 4097, "max_features": 384}, "n_features is 4097; .* from 2 to 4096"),
+        (DENSE, {"n_features": 1, "max_features": 1}, "n_features is 1;"),
+        (DENSE, {"max_features": 385}, "max_features is 385; .* from 1 to 384"),
+        (DENSE, {"constant": 128}, "constant is 128; .* from 0 to 127"),
+        (DENSE, {"constant": -1}, "constant is -1;"),
+        (DENSE, {"constant": True}, "constant is True;"),
+        (ENCODED, {"n_features": 2}, "n_features is 2; it must be a whole number from 3"),
+        (DENSE, {"vector_column": ""}, "vector_column is ''"),
+        (DENSE, {"vector_column": "label"}, "vector_column and label_column are both 'label'"),
+        (DENSE, {"scale": 12.5}, r"scale is 12\.5; it must be a string"),
+        (DENSE, {"scale": "0x10"}, "scale: '0x10' is not a number"),
+        (DENSE, {"scale": "inf"}, "scale: 'inf' is not a number"),
+        (DENSE, {"scale": "1e999"}, "scale: '1e999' is out of range"),
+        (DENSE, {"scale": "0.0"}, r"scale is 0\.0; it must be above 0"),
+        (DENSE, {"scale": "-1"}, "scale is -1; it must be above 0"),
+        (DENSE, {"scale": "1e-999"}, "scale is 1e-999; it must be above 0"),
+        (DENSE, {"encoder": None}, "encoder is None; it must be an object"),
+        (DENSE, {"encoder": "mini"}, "encoder is 'mini'; it must be an object"),
+        (ENCODED, {"encoder": {"name": "mini", "version": "1"}}, "field encoder.'text_column' is missing"),
+        (
+            ENCODED,
+            {"encoder": {"name": "a", "version": "1", "text_column": "t", "url": "x"}},
+            "field encoder.'url' is not known",
+        ),
+        (ENCODED, {"encoder": {"name": "", "version": "1", "text_column": "t"}}, "encoder.name is ''"),
+        (ENCODED, {"encoder": {"name": "a", "version": 1, "text_column": "t"}}, "encoder.version is 1"),
+        (
+            ENCODED,
+            {"encoder": {"name": "a", "version": "1", "text_column": "vector"}},
+            "encoder.text_column and vector_column are both 'vector'",
+        ),
+        (
+            ENCODED,
+            {"encoder": {"name": "a", "version": "1", "text_column": "label"}},
+            "encoder.text_column and label_column are both 'label'",
+        ),
     ],
 )  # fmt: skip
 def test_unknown_or_wrong_fields_are_refused_by_name(
@@ -180,11 +245,17 @@ def test_unknown_or_wrong_fields_are_refused_by_name(
         FeatureSpec.from_json(json.dumps(json.loads(spec.to_json()) | change))
 
 
-@pytest.mark.parametrize("spec", [TEXT, VOCABULARY, TABULAR], ids=["text", "vocabulary", "tabular"])
+@pytest.mark.parametrize(
+    "spec",
+    [TEXT, VOCABULARY, TABULAR, DENSE, ENCODED],
+    ids=["text", "vocabulary", "tabular", "dense", "encoded"],
+)
 def test_every_field_must_be_there(spec: FeatureSpec) -> None:
     """A spec on a chain has no defaults: a missing field is refused by name."""
     fields = json.loads(spec.to_json())
     for name in fields:
+        if name == "encoder":
+            continue  # without it a spec is one of vectors alone
         # Without its vocabulary a spec of text is one that hashes.
         missing = "alternate_sign" if name == "vocabulary" else name
         with pytest.raises(BadInput, match=missing):

@@ -11,6 +11,6 @@ and expands `*` and `[` in names.
 """
 
 from dcai_cli.features.readers.cells import json_cells
-from dcai_cli.features.readers.sources import FORMATS, RowSource, Source, open_rows, read_rows
+from dcai_cli.features.readers.sources import FORMATS, RowSource, Source, check_source, open_rows, read_rows
 
-__all__ = ["FORMATS", "RowSource", "Source", "json_cells", "open_rows", "read_rows"]
+__all__ = ["FORMATS", "RowSource", "Source", "check_source", "json_cells", "open_rows", "read_rows"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,18 @@ from dcai_cli.errors import BadInput
 from dcai_cli.features.nesting import MAX_NESTING, check_json_nesting, check_nesting
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from dcai_cli.features.readers.blocks import Block
 
 _HINT_JSONL = 'Each line holds one JSON object, such as {"text": "hello", "label": "ham"}.'
 
 Cells = dict[str, str]
 """Column name to cell."""
+
+Values = Mapping[str, "str | NDArray[np.float64]"]
+"""Column name to cell, or to the numbers of the one column that was asked for as vectors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +38,7 @@ class Table:
     """
 
     columns: tuple[str, ...]
-    read: Callable[[], Iterator[Cells]]
+    read: Callable[[], Iterator[Values]]
     blocks: Callable[[Sequence[str]], Iterator[Block]] | None = None
     size_bytes: int = 0
 

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, Self, cast
 
 from dcai_cli.domain import Row
 from dcai_cli.errors import BadInput, UsageError
+from dcai_cli.features.readers.arrays import open_npy, open_npz, side_by_side
 from dcai_cli.features.readers.blocks import Block, NotInBlocksError, csv_blocks
-from dcai_cli.features.readers.cells import Cells, Table
+from dcai_cli.features.readers.cells import Cells, Table, Values
 from dcai_cli.features.readers.compression import CHUNK_BYTES, SUFFIXES, open_unpacked
 from dcai_cli.features.readers.encodings import check_encoding, find_encoding, verify_encoding
 from dcai_cli.features.readers.formats import (
@@ -32,8 +33,9 @@ from dcai_cli.features.readers.hub import PREFIX, open_hub
 from dcai_cli.features.readers.tables import open_arrow, open_parquet
 
 _TEXTS = ("csv", "tsv", "jsonl", "txt")
-_TABLES = {"parquet": open_parquet, "arrow": open_arrow}
-FORMATS = (*_TEXTS, *_TABLES)
+_TABLES = {"parquet": open_parquet, "arrow": open_arrow, "npz": open_npz}
+_NPY = "npy"
+FORMATS = (*_TEXTS, *_TABLES, _NPY)
 """Formats of files, by the endings of their names."""
 
 LARGE_BYTES = 2**20
@@ -42,7 +44,7 @@ PACKED_TIMES = 4
 """How many times as large a packed text is about, when it is unpacked."""
 
 STDIN = "-"
-_HINT_FORMATS = "Use csv, tsv, jsonl, txt, parquet or arrow, each also with .gz, .bz2, .xz or .zst."
+_HINT_FORMATS = f"Use {', '.join(FORMATS)}, each also with .gz, .bz2, .xz or .zst."
 
 Note = Callable[[str], None]
 """Gets a line for people."""
@@ -75,12 +77,21 @@ class RowSource:
         parts: what is to be closed.
         skip: rows left out at the start.
         limit: rows read at most, those left out not among them.
+        vector_column: the column that was asked for as vectors, if any.
     """
 
     def __init__(
-        self, name: str, table: Table, parts: ExitStack, skip: int = 0, limit: int | None = None
+        self,
+        name: str,
+        table: Table,
+        parts: ExitStack,
+        skip: int = 0,
+        limit: int | None = None,
+        *,
+        vector_column: str = "",
     ) -> None:
         self.name = name
+        self._vector_column = vector_column
         self.columns = table.columns
         self._table = table
         self._parts = parts
@@ -89,7 +100,7 @@ class RowSource:
 
     def part(self, *, skip: int = 0, limit: int | None = None) -> RowSource:
         """The same data without its first rows, or with so many at most; not to be opened or closed."""
-        return RowSource(self.name, self._table, ExitStack(), skip, limit)
+        return RowSource(self.name, self._table, ExitStack(), skip, limit, vector_column=self._vector_column)
 
     def __iter__(self) -> Iterator[Row]:
         """The rows from the first on, numbered from 1.
@@ -103,9 +114,9 @@ class RowSource:
         """The rows from that of a number on, as `__iter__` gives them."""
         number = 0
         with _told(self.name):
-            for number, cells in enumerate(islice(self._table.read(), self._end), start=1):
+            for number, values in enumerate(islice(self._table.read(), self._end), start=1):
                 if number >= first and number > self._skip:
-                    yield Row(number, cells)
+                    yield _row(number, values, self._vector_column)
         if not number and self._end != 0:
             raise BadInput(f"{self.name} has no rows.", hint="Put at least one row of data into it.")
 
@@ -139,12 +150,23 @@ class RowSource:
         self._parts.close()
 
 
-def open_rows(source: Source | Path, *, note: Note = lambda _: None) -> RowSource:
+def _row(number: int, values: Values, vector_column: str) -> Row:
+    """A row, its vector beside its cells."""
+    vector = values.get(vector_column)
+    if vector is None or isinstance(vector, str):
+        return Row(number, cast("Cells", values))
+    cells = {name: value for name, value in values.items() if isinstance(value, str)}
+    return Row(number, cells, vector)
+
+
+def open_rows(source: Source | Path, *, note: Note = lambda _: None, vector_column: str = "") -> RowSource:
     """Open data for its rows; one part of it is in memory at a time.
 
     Args:
         source: where the rows are.
         note: is told of an encoding other than UTF-8.
+        vector_column: the column whose cells are wanted as numbers where the file has lists of them; what the
+            only column of npy is called.
 
     Returns:
         At least one row; all have the same columns in the same order. Blank lines do not count as rows.
@@ -154,28 +176,41 @@ def open_rows(source: Source | Path, *, note: Note = lambda _: None) -> RowSourc
         BadInput: it cannot be read as what its name says; the message names row and line, if any. A fault
             further down is raised when its row is reached.
     """
+    source = check_source(source)
+    with ExitStack() as parts:
+        with _told(str(source)):
+            table = _open(source, _Opening(source, note, parts, vector_column))
+        for _ in RowSource(str(source), table, parts):  # at least one, or its fault before anything is done
+            break
+        return RowSource(str(source), table, parts.pop_all(), vector_column=vector_column)
+
+
+def check_source(source: Source | Path) -> Source:
+    """Refuse what is no source, before anything else is asked about it; what is in it is not looked at.
+
+    Raises:
+        UsageError: there is no such format or encoding.
+        BadInput: there is no such file.
+    """
     if isinstance(source, Path):
         source = Source(source.as_posix())
     if source.encoding is not None:
         check_encoding(source.encoding)
     if source.format is not None and source.format not in FORMATS:
         raise UsageError(f"There is no format {source.format!r}.", hint=f"Choose {', '.join(FORMATS)}.")
-    with ExitStack() as parts:
-        with _told(str(source)):
-            table = _open(source, _Opening(source, note, parts))
-        for _ in RowSource(str(source), table, parts):  # at least one, or its fault before anything is done
-            break
-        return RowSource(str(source), table, parts.pop_all())
+    if not source.place.startswith(PREFIX) and source.place != STDIN and not Path(source.place).exists():
+        raise BadInput(f"There is no file {source.place}.", hint="Check the name and the folder.")
+    return source
 
 
-def read_rows(source: Source | Path, *, note: Note = lambda _: None) -> list[Row]:
+def read_rows(source: Source | Path, *, note: Note = lambda _: None, vector_column: str = "") -> list[Row]:
     """Read all rows into memory, as `open_rows` gives them.
 
     Raises:
         UsageError: the source cannot be meant so.
         BadInput: it cannot be read as what its name says; the message names row and line, if any.
     """
-    with open_rows(source, note=note) as rows:
+    with open_rows(source, note=note, vector_column=vector_column) as rows:
         return list(rows)
 
 
@@ -206,8 +241,6 @@ def _open(source: Source, opening: _Opening) -> Table:
             raise UsageError("Standard input is closed.", hint="Pipe the rows into it, or name a file.")
         return opening.table(opening.spool(sys.stdin.buffer), "", source.format, str(source))
     path = Path(source.place)
-    if not path.exists():
-        raise BadInput(f"There is no file {path}.", hint="Check the name and the folder.")
     if path.is_dir():
         return opening.folder(path)
     return opening.file(path)
@@ -230,10 +263,12 @@ class _Opening:
         source: the source.
         note: is told of encodings.
         parts: gets what is to be closed.
+        vector_column: the column that is wanted as vectors, if any.
     """
 
-    def __init__(self, source: Source, note: Note, parts: ExitStack) -> None:
+    def __init__(self, source: Source, note: Note, parts: ExitStack, vector_column: str) -> None:
         self._source = source
+        self._vector_column = vector_column
         self._note = note
         self._parts = parts
         self._noted: set[str] = set()
@@ -248,12 +283,15 @@ class _Opening:
 
     def table(self, path: Path, packed: str, form: str, name: str) -> Table:
         """A regular file of a known format."""
-        if form in _TABLES:
+        if form == _NPY or form in _TABLES:
             _refuse_options(self._source, f"a file of {form}", encoding=self._source.encoding)
+        if form == _NPY:
+            return self._vectors(path, packed, name)
+        if form in _TABLES:
             if packed:  # these are read here and there, so they are unpacked as a whole
                 with open_unpacked(path, packed, name) as file:
                     path = self.spool(file)
-            return _TABLES[form](path, name)
+            return _TABLES[form](path, name, self._vector_column)
         before = _state(path)
         encoding = self._encoding(path, packed, name)
 
@@ -277,6 +315,9 @@ class _Opening:
             size_bytes=path.stat().st_size * (PACKED_TIMES if packed else 1),
         )
 
+    def _vectors(self, path: Path, packed: str, name: str) -> Table:
+        return open_npy(lambda: open_unpacked(path, packed, name), name, self._vector_column)
+
     def spool(self, stream: BinaryIO | io.BufferedReader) -> Path:
         """Keep a stream in a temporary file until the source is closed."""
         folder = self._parts.enter_context(tempfile.TemporaryDirectory(prefix="dcai-"))
@@ -299,6 +340,12 @@ class _Opening:
 
     def _same_files(self, path: Path, files: Sequence[Path]) -> Table:
         forms = {self._suffixes(file)[1]: file for file in files}
+        if len(files) == len(forms) == 2 and _NPY in forms:
+            vectors = forms.pop(_NPY)
+            (others,) = forms.values()
+            # An encoding that was named is that of the other file.
+            right = self._vectors(vectors, self._suffixes(vectors)[0], str(vectors))
+            return side_by_side(self.file(others), right, (str(others), str(vectors)))
         if len(forms) > 1:
             names = " and ".join(sorted(str(file.name) for file in forms.values())[:2])
             raise BadInput(f"{path} holds files of several formats: {names}.", hint="Keep one format in it.")
@@ -312,7 +359,7 @@ class _Opening:
                 )
         columns = known[0].columns if known else ()
 
-        def read() -> Iterator[Cells]:
+        def read() -> Iterator[Values]:
             for cells in chain.from_iterable(table.read() for table in tables):
                 yield {name: cells[name] for name in columns}
 

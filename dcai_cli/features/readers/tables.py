@@ -9,7 +9,8 @@ from typing import Any
 
 from dcai_cli.errors import BadInput
 from dcai_cli.features.readers.blocks import BLOCK_ROWS, arrow_blocks
-from dcai_cli.features.readers.cells import Cells, Table, cell_text, check_columns
+from dcai_cli.features.readers.cells import Cells, Table, Values, cell_text, check_columns
+from dcai_cli.features.readers.vectors import column_vectors
 
 _BATCH_ROWS = 1024
 _BUFFER_BYTES = 2**20
@@ -19,22 +20,47 @@ _Batches = Callable[[int], AbstractContextManager[tuple[list[str], Iterable[Any]
 """Opens a table for its names and its batches, of so many rows at most."""
 
 
-def open_parquet(path: Path, name: str) -> Table:
+def open_parquet(path: Path, name: str, vector_column: str = "") -> Table:
     """Open a parquet file by its schema.
+
+    Args:
+        path: the file.
+        name: what it is called in messages.
+        vector_column: the column that is wanted as numbers, if its cells are lists of them.
 
     Raises:
         BadInput: it is no parquet file, or has columns that cannot be told apart.
     """
-    return _open(lambda rows: _parquet_batches(path, rows), name, "parquet", path.stat().st_size)
+    size_bytes = path.stat().st_size
+    return _open(lambda rows: _parquet_batches(path, rows), name, "parquet", size_bytes, vector_column)
 
 
-def open_arrow(path: Path, name: str) -> Table:
+def open_arrow(path: Path, name: str, vector_column: str = "") -> Table:
     """Open an arrow file, or a file that holds an arrow stream, by its schema.
+
+    Args:
+        path: the file.
+        name: what it is called in messages.
+        vector_column: the column that is wanted as numbers, if its cells are lists of them.
 
     Raises:
         BadInput: it is neither, or has columns that cannot be told apart.
     """
-    return _open(lambda rows: _arrow_batches(path, rows), name, "arrow", path.stat().st_size)
+    size_bytes = path.stat().st_size
+    return _open(lambda rows: _arrow_batches(path, rows), name, "arrow", size_bytes, vector_column)
+
+
+def batch_values(batch: Any, vector_column: str) -> Iterator[Values]:  # noqa: ANN401 - pyarrow has no types
+    """The rows of a record batch of pyarrow, one column as vectors if it can be that."""
+    place = batch.schema.get_field_index(vector_column)
+    vectors = None if place < 0 else column_vectors(batch.column(place))
+    if vectors is None:
+        yield from batch_cells(batch)
+        return
+    rest = batch.select([name for name in batch.schema.names if name != vector_column])
+    cells: Iterable[Cells] = batch_cells(rest) if rest.num_columns else ({} for _ in vectors)
+    for others, vector in zip(cells, vectors, strict=True):
+        yield {**others, vector_column: vector}
 
 
 def batch_cells(batch: Any) -> Iterator[Cells]:  # noqa: ANN401 - pyarrow has no types
@@ -43,17 +69,17 @@ def batch_cells(batch: Any) -> Iterator[Cells]:  # noqa: ANN401 - pyarrow has no
         yield {name: cell_text(value) for name, value in row.items()}
 
 
-def _open(batches: _Batches, name: str, kind: str, size_bytes: int) -> Table:
+def _open(batches: _Batches, name: str, kind: str, size_bytes: int, vector_column: str) -> Table:
     with _told(name, kind), batches(_BATCH_ROWS) as (names, _):
         columns = tuple(names)
     check_columns(name, columns)
 
-    def read() -> Iterator[Cells]:
+    def read() -> Iterator[Values]:
         with _told(name, kind), batches(_BATCH_ROWS) as (now, found):
             if tuple(now) != columns:
                 raise BadInput(f"{name} was changed while it was read.", hint="Try again.")
             for batch in found:
-                yield from batch_cells(batch)
+                yield from batch_values(batch, vector_column)
 
     return Table(
         columns, read, lambda names: arrow_blocks(lambda: batches(BLOCK_ROWS), columns, names), size_bytes
