@@ -33,9 +33,6 @@ PATIENCE_S = 30.0
 LEAST_AHEAD, MOST_AHEAD = 4, 64
 """Chunks on their way at once: two for each thread of the cluster, within these."""
 
-KINDS = ("text", "tabular")
-"""What can be sent to workers."""
-
 _ADDRESS = re.compile(r"(tcp|tls)://[^/\s]+:[0-9]{1,5}")
 
 
@@ -168,11 +165,6 @@ class _Cluster:
         note: Callable[[str], None] = lambda _: None,
     ) -> Iterator[FeaturizedRow | Skipped]:
         """Turn rows into samples, in order; see `featurize`."""
-        if spec.kind not in KINDS:
-            raise UsageError(
-                f"A cluster featurizes rows of kind {' and '.join(KINDS)}, and this model's are {spec.kind}.",
-                hint="Leave --scheduler out.",
-            )
         checked, spec = match_columns(
             rows, spec, text_column=text_column, label_column=label_column, with_labels=with_labels, note=note
         )
