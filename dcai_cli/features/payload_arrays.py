@@ -128,11 +128,14 @@ def _write_block(
     for place, part in enumerate((labels[first:last], sizes[first:last] >> 8, sizes[first:last] & 0xFF)):
         block[starts + place] = part
     stretch = slice(int(indptr[first]), int(indptr[last]))
-    big_endian = indices[stretch].astype(">u4").view(np.uint8).reshape(-1, 4)
-    body = np.empty((len(big_endian), wire.index_bytes + wire.valued), dtype=np.uint8)
-    body[:, : wire.index_bytes] = big_endian[:, 4 - wire.index_bytes :]
+    # An index with the value behind it fits 32 bits.
+    numbers = indices[stretch].astype(np.uint32)
     if wire.valued:
-        body[:, -1] = values[stretch].astype(np.int8).view(np.uint8)
+        numbers = (numbers << np.uint32(8)) | (values[stretch] & 0xFF).astype(np.uint32)
+    stride = wire.index_bytes + wire.valued
+    body = numbers.astype(">u2" if stride == 2 else ">u4").view(np.uint8)
+    if stride == 3:
+        body = body.reshape(-1, 4)[:, 1:]
     if (sizes[first:last] == sizes[first]).all():  # as with tables: the samples lie in a grid
         block.reshape(last - first, -1)[:, HEADER_BYTES:] = body.reshape(last - first, -1)
         return
@@ -155,7 +158,7 @@ def _check(
     used = slice(int(indptr[0]), int(indptr[-1]))
     wrong = (indices[used] < 0) | (indices[used] >= wire.n_features)
     if wire.valued:
-        wrong |= (values[used] == 0) | (np.abs(values[used].astype(np.int64)) > 127)
+        wrong |= (values[used] == 0) | (values[used] > 127) | (values[used] < -127)
     else:
         wrong |= values[used] != 1
     falls = indices[used][1:] <= indices[used][:-1]
