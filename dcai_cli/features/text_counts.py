@@ -34,7 +34,7 @@ def count_in_sizes(
     Raises:
         RuntimeError: there is no kernel on this machine; see `kernel.is_available`.
 
-    >>> spec = FeatureSpec.text(labels=["a", "b"], n_features=512)
+    >>> spec = FeatureSpec.text(labels=["a", "b"], n_features=512, max_features=256)
     >>> (rows,) = count_in_sizes(spec, ["So, so good!", " "], [256], use_kernel=False)
     >>> rows.indptr.tolist(), rows.indices.tolist(), rows.counts.tolist()
     ([0, 2, 2], [65, 121], [1, 2])
