@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
     from dcai_cli.services.deploy import Deployment
 
+_TEXTS, _TABLES, _VECTORS = "Texts", "Tables", "Vectors"
+_LEARNING, _TERMS = "Learning", "Money, points and time"
+"""Groups of options in the help text."""
+
 
 def register(models: typer.Typer) -> None:
     """Add the command to the group of models."""
@@ -41,10 +45,18 @@ def deploy(
         str | None, typer.Option(help="The labels, 2 to 16, the class 0 first, as in csv: ham,spam.")
     ] = None,
     schema: Annotated[
-        Path | None, typer.Option(help="TOML file with the columns of a tabular model.", readable=False)
+        Path | None,
+        typer.Option(
+            help="TOML file with the columns of a tabular model.", readable=False, rich_help_panel=_TABLES
+        ),
     ] = None,
     quantiles_from: Annotated[
-        Path | None, typer.Option(help="Rows that quantiles of the schema are learned from.", readable=False)
+        Path | None,
+        typer.Option(
+            help="Rows that quantiles of the schema are learned from.",
+            readable=False,
+            rich_help_panel=_TABLES,
+        ),
     ] = None,
     n_features: Annotated[
         int | None,
@@ -62,47 +74,79 @@ def deploy(
             help="Features of one sample at most, up to 4096; 1024, or all of a vector, if left out.",
         ),
     ] = None,
-    text_column: Annotated[str | None, typer.Option(help="Column of the text; text if left out.")] = None,
+    text_column: Annotated[
+        str | None, typer.Option(help="Column of the text; text if left out.", rich_help_panel=_TEXTS)
+    ] = None,
     label_column: Annotated[str | None, typer.Option(help="Column of the label; label if left out.")] = None,
     analyzer: Annotated[
         str | None,
         typer.Option(
-            help="What features are made of: word, char, or char_wb (within words); word if left out."
+            help="What features are made of: word, char, or char_wb (within words); word if left out.",
+            rich_help_panel=_TEXTS,
         ),
     ] = None,
     ngrams: Annotated[
-        str | None, typer.Option(help="Words or characters in a feature, up to 8: 1, or 1-2; 1 if left out.")
+        str | None,
+        typer.Option(
+            help="Words or characters in a feature, up to 8: 1, or 1-2; 1 if left out.",
+            rich_help_panel=_TEXTS,
+        ),
     ] = None,
     lowercase: Annotated[
         bool | None,
-        typer.Option("--lowercase/--no-lowercase", help="Lower-case texts first; so if left out."),
+        typer.Option(
+            "--lowercase/--no-lowercase",
+            help="Lower-case texts first; so if left out.",
+            rich_help_panel=_TEXTS,
+        ),
     ] = None,
     alternate_sign: Annotated[
-        bool, typer.Option("--alternate-sign", help="Half of the features, by their hash, count downwards.")
+        bool,
+        typer.Option(
+            "--alternate-sign",
+            help="Half of the features, by their hash, count downwards.",
+            rich_help_panel=_TEXTS,
+        ),
     ] = False,
     vocabulary: Annotated[
         Path | None,
-        typer.Option(help="File of the features that count, one a line; nothing is hashed.", readable=False),
+        typer.Option(
+            help="File of the features that count, one a line; nothing is hashed.",
+            readable=False,
+            rich_help_panel=_TEXTS,
+        ),
     ] = None,
     vocabulary_from: Annotated[
-        Path | None, typer.Option(help="Labelled rows whose most frequent features count.", readable=False)
+        Path | None,
+        typer.Option(
+            help="Labelled rows whose most frequent features count.", readable=False, rich_help_panel=_TEXTS
+        ),
     ] = None,
     vocabulary_size: Annotated[
         int | None,
-        typer.Option(min=2, help="How many of them, with --vocabulary-from; 1000 if left out."),
+        typer.Option(
+            min=2, help="How many of them, with --vocabulary-from; 1000 if left out.", rich_help_panel=_TEXTS
+        ),
     ] = None,
     counts: Annotated[
         bool, typer.Option("--counts", help="Send counts (int8), not only which features are there.")
     ] = False,
     vector_column: Annotated[
-        str | None, typer.Option(help="Column of the vectors; vector if left out.")
+        str | None, typer.Option(help="Column of the vectors; vector if left out.", rich_help_panel=_VECTORS)
     ] = None,
     vectors_from: Annotated[
         Path | None,
-        typer.Option(help="Vectors, or texts for the encoder, to learn the scale from.", readable=False),
+        typer.Option(
+            help="Vectors, or texts for the encoder, to learn the scale from.",
+            readable=False,
+            rich_help_panel=_VECTORS,
+        ),
     ] = None,
     scale: Annotated[
-        str | None, typer.Option(help="What vectors are multiplied by before they are rounded to int8.")
+        str | None,
+        typer.Option(
+            help="What vectors are multiplied by before they are rounded to int8.", rich_help_panel=_VECTORS
+        ),
     ] = None,
     constant: Annotated[
         int | None,
@@ -110,58 +154,107 @@ def deploy(
             min=0,
             max=127,
             help="Value of one more feature of each vector; if left out, 127 for a perceptron, else none.",
+            rich_help_panel=_VECTORS,
         ),
     ] = None,
     encoder: Annotated[
-        str | None, typer.Option(help="Plug-in that makes vectors of texts, such as sentences.")
+        str | None,
+        typer.Option(
+            help="Plug-in that makes vectors of texts, such as sentences.", rich_help_panel=_VECTORS
+        ),
     ] = None,
     model_type: Annotated[
-        str, typer.Option(help="perceptron, naive-bayes or nearest-centroid.")
+        str, typer.Option(help="perceptron, naive-bayes or nearest-centroid.", rich_help_panel=_LEARNING)
     ] = "perceptron",
     margin: Annotated[
         int | None,
-        typer.Option(min=0, max=65_535, help="Perceptron: margin per active feature; 2 if left out."),
+        typer.Option(
+            min=0,
+            max=65_535,
+            help="Perceptron: margin per active feature; 2 if left out.",
+            rich_help_panel=_LEARNING,
+        ),
     ] = None,
     weight_bits: Annotated[
         int | None,
-        typer.Option(help="Perceptron of two labels: 16, or 8 for half the storage; 16 if left out."),
+        typer.Option(
+            help="Perceptron of two labels: 16, or 8 for half the storage; 16 if left out.",
+            rich_help_panel=_LEARNING,
+        ),
     ] = None,
     smoothing: Annotated[
         float | None,
-        typer.Option(help="Naive Bayes: added to every count, in steps of 1/256; 1 if left out."),
+        typer.Option(
+            help="Naive Bayes: added to every count, in steps of 1/256; 1 if left out.",
+            rich_help_panel=_LEARNING,
+        ),
     ] = None,
     bernoulli: Annotated[
-        bool, typer.Option("--bernoulli", help="Naive Bayes: presence and absence of features, not counts.")
+        bool,
+        typer.Option(
+            "--bernoulli",
+            help="Naive Bayes: presence and absence of features, not counts.",
+            rich_help_panel=_LEARNING,
+        ),
     ] = False,
-    incentive: Annotated[str, typer.Option(help="stake (deposits), or points (no money).")] = "stake",
+    incentive: Annotated[
+        str, typer.Option(help="stake (deposits), or points (no money).", rich_help_panel=_TERMS)
+    ] = "stake",
     refund_wait: Annotated[
-        str, typer.Option(help="From here contributors take deposits back, or earn points.")
+        str,
+        typer.Option(
+            help="From here contributors take deposits back, or earn points.", rich_help_panel=_TERMS
+        ),
     ] = "1d",
     report_wait: Annotated[
-        str | None, typer.Option(help="From here others report rejected samples; 2d if left out.")
+        str | None,
+        typer.Option(
+            help="From here others report rejected samples; 2d if left out.", rich_help_panel=_TERMS
+        ),
     ] = None,
     owner_wait: Annotated[
-        str | None, typer.Option(help="From here the owner sweeps what is left; 7d if left out.")
+        str | None,
+        typer.Option(help="From here the owner sweeps what is left; 7d if left out.", rich_help_panel=_TERMS),
     ] = None,
-    public_wait: Annotated[str | None, typer.Option(help="From here anybody does; 9d if left out.")] = None,
+    public_wait: Annotated[
+        str | None, typer.Option(help="From here anybody does; 9d if left out.", rich_help_panel=_TERMS)
+    ] = None,
     min_gap: Annotated[
         str | None,
-        typer.Option(help="Least distance between refund, report and owner wait; 1d if left out."),
+        typer.Option(
+            help="Least distance between refund, report and owner wait; 1d if left out.",
+            rich_help_panel=_TERMS,
+        ),
     ] = None,
     max_idle: Annotated[
-        str | None, typer.Option(help="Idle time counts up to here in the price; 1h if left out.")
+        str | None,
+        typer.Option(
+            help="Idle time counts up to here in the price; 1h if left out.", rich_help_panel=_TERMS
+        ),
     ] = None,
     cost_weight: Annotated[
         int | None,
-        typer.Option(min=1, help="Price of a sample; in wei, times 3600 a unit; 100 gwei if left out."),
+        typer.Option(
+            min=1,
+            help="Price of a sample; in wei, times 3600 a unit; 100 gwei if left out.",
+            rich_help_panel=_TERMS,
+        ),
     ] = None,
     pretrain: Annotated[
         Path | None,
-        typer.Option(help="Weights (.npz), or labelled rows to train on before sealing.", readable=False),
+        typer.Option(
+            help="Weights (.npz), or labelled rows to train on before sealing.",
+            readable=False,
+            rich_help_panel=_LEARNING,
+        ),
     ] = None,
     suggest: Annotated[
         Path | None,
-        typer.Option(help="Labelled texts to try settings on, as dcai model suggest does.", readable=False),
+        typer.Option(
+            help="Labelled texts to try settings on, as dcai model suggest does.",
+            readable=False,
+            rich_help_panel=_TEXTS,
+        ),
     ] = None,
     format: options.Format = None,
     encoding: options.Encoding = None,
@@ -219,7 +312,7 @@ def deploy(
     columns = {"text_column": text_column, "label_column": label_column}
     if suggest is not None:
         others = {
-            "--kind tabular": kind if kind != "text" else None,
+            f"--kind {kind}": kind if kind != "text" else None,
             "--schema": schema,
             "--quantiles-from": quantiles_from,
             "--model-type": model_type if model_type != PERCEPTRON else None,
