@@ -14,6 +14,7 @@ from typing import Any
 
 import typer
 
+from dcai_cli.cli import options
 from dcai_cli.cli.app import app
 from dcai_cli.errors import DcaiError
 
@@ -71,7 +72,7 @@ def _exit_codes() -> str:
 
 
 def _shared_options() -> dict[str, Any]:
-    """Options that stand in a help panel of their own: they mean the same wherever they are.
+    """Options of the help panels that several commands have: they mean the same wherever they are.
 
     Raises:
         ValueError: they do not.
@@ -79,7 +80,7 @@ def _shared_options() -> dict[str, Any]:
     shared: dict[str, Any] = {}
     for words, command in commands():
         for option in command.params:
-            if not getattr(option, "rich_help_panel", None):
+            if getattr(option, "rich_help_panel", None) not in options.SHARED_PANELS:
                 continue
             if shared.setdefault(option.opts[0], option).help != option.help:
                 raise ValueError(f"{option.opts[0]} of {words} has a help text of its own")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _NETWORK = "Network and account"
 _OUTPUT = "Output"
+SHARED_PANELS = (_NETWORK, _OUTPUT)
+"""Groups of options that mean the same wherever they are."""
 
 RpcUrl = Annotated[
     str | None,
