@@ -10,7 +10,7 @@ from typing import Any
 
 from dcai_cli.errors import BadInput
 from dcai_cli.features.checks import as_tuple, check_fields, check_string, check_unique, refuse
-from dcai_cli.features.numbers import ASCII_SPACE, is_step, parse_number
+from dcai_cli.features.numbers import ASCII_SPACE, is_step, parse_bare_number
 
 CATEGORICAL, NUMERIC, BOOLEAN, DATE = COLUMN_TYPES = ("categorical", "numeric", "boolean", "date")
 """Types of columns."""
@@ -52,7 +52,7 @@ def is_blank(cell: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _edges(bins: tuple[str, ...]) -> tuple[float, ...]:
-    return tuple(parse_number(edge) for edge in bins)
+    return tuple(parse_bare_number(edge) for edge in bins)
 
 
 def write_column(column: Column) -> dict[str, Any]:

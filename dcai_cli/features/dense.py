@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dcai_cli.errors import BadInput
 from dcai_cli.features.checks import check_fields, check_int, check_string, refuse
-from dcai_cli.features.numbers import parse_number
+from dcai_cli.features.numbers import parse_bare_number
 
 if TYPE_CHECKING:
     from dcai_cli.features.spec import FeatureSpec
@@ -78,7 +78,7 @@ def check_dense(spec: FeatureSpec) -> None:
     check_int("constant", spec.constant, 0, MAX_CONSTANT)
     check_string("scale", spec.scale)
     try:
-        scale = parse_number(spec.scale)
+        scale = parse_bare_number(spec.scale)
     except ValueError as error:
         raise BadInput(f"Feature spec: scale: {error}.") from error
     if scale <= 0:

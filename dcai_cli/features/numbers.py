@@ -38,6 +38,17 @@ def parse_number(text: str) -> float:
     return number
 
 
+def parse_bare_number(text: str) -> float:
+    """Read a number of a spec: as `parse_number` does, but with nothing around it.
+
+    Raises:
+        ValueError: the text is not a finite number, or has white space at an end.
+    """
+    if text != text.strip(ASCII_SPACE):
+        raise ValueError(f"{text!r} has white space around the number")
+    return parse_number(text)
+
+
 def is_step(text: str) -> bool:
     """Whether a text can be the step of a rounded column: a plain decimal above 0, 15 digits a side at most.
 

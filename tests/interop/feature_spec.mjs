@@ -39,6 +39,9 @@ const isInteger = (value) => typeof value === "bigint";
 const isString = (value) => typeof value === "string";
 const isUnicode = (text) => !/\p{Surrogate}/u.test(text);
 
+/** Lists and objects within one another: those of a cell, and the row itself. */
+const MOST_LEVELS = 101;
+
 /** Reads one JSON document: objects are Maps, whole numbers BigInts, others Floats. */
 function parseJson(text) {
   let at = 0;
@@ -67,12 +70,13 @@ function parseJson(text) {
     need(found !== null && isUnicode(JSON.parse(found)), "JSON");
     return JSON.parse(found);
   };
-  const value = () => {
+  const value = (level) => {
     space();
+    need(level < MOST_LEVELS || !/[[{]/.test(text[at]), "nested too deeply");
     if (text[at] === '"') return string();
     if (take("[")) {
       const items = [];
-      list("]", () => items.push(value()));
+      list("]", () => items.push(value(level + 1)));
       return items;
     }
     if (take("{")) {
@@ -80,7 +84,7 @@ function parseJson(text) {
       list("}", () => {
         const key = string();
         need(!fields.has(key) && take(":"), "JSON");
-        fields.set(key, value());
+        fields.set(key, value(level + 1));
       });
       return fields;
     }
@@ -92,7 +96,7 @@ function parseJson(text) {
     need(word !== null, "JSON");
     return JSON.parse(word);
   };
-  const document = value();
+  const document = value(0);
   space();
   need(at === text.length, "JSON");
   return document;
@@ -132,6 +136,8 @@ function writeDouble(number) {
 const FIELDS = "version kind labels label_column n_features max_features valued".split(" ");
 const HASHED = ["hash", "seed"];
 const TEXT = "text_column unicode lowercase analyzer ngram_range".split(" ");
+const DENSE = ["vector_column", "scale", "constant"];
+const ENCODER = ["name", "version", "text_column"];
 const COLUMN_FIELDS = { categorical: [], numeric: ["bins"], boolean: [], date: ["parts"] };
 const PARTS = ["year", "quarter", "month", "day", "weekday", "hour", "minute"];
 
@@ -146,56 +152,80 @@ function needFields(fields, names) {
   need(fields.size === names.length && names.every((name) => fields.has(name)), "fields");
 }
 
+/** The fields that a spec has beside those of all, by its kind and by what it has of those that may be absent. */
+function ownFields(fields) {
+  const kind = fields.get("kind");
+  if (kind === "tabular") return [...HASHED, "columns"];
+  if (kind === "dense") return fields.has("encoder") ? [...DENSE, "encoder"] : DENSE;
+  need(kind === "text", "kind");
+  return fields.has("vocabulary") ? [...TEXT, "vocabulary"] : [...HASHED, ...TEXT, "alternate_sign"];
+}
+
 /** Reads and checks a spec; its fields as a plain object, with small whole numbers as numbers. */
 function readSpec(text) {
   const fields = parseJson(text);
   need(fields instanceof Map, "not an object");
-  const isTabular = fields.get("kind") === "tabular";
-  const isListed = !isTabular && fields.has("vocabulary");
-  const hashed = isTabular ? [...HASHED, "columns"] : [...HASHED, ...TEXT, "alternate_sign"];
-  needFields(fields, [...FIELDS, ...(isListed ? [...TEXT, "vocabulary"] : hashed)]);
+  needFields(fields, [...FIELDS, ...ownFields(fields)]);
   const spec = Object.fromEntries(fields);
-  need(spec.version === 1n && (isTabular || spec.kind === "text"), "version or kind");
+  need(spec.version === 1n, "version");
   need(areDifferent(spec.labels, 2) && spec.labels.length <= 16, "labels");
   need(isText(spec.label_column) && isBoolean(spec.valued), "label_column or valued");
-  if (isListed) {
-    need(areDifferent(spec.vocabulary, 2) && spec.n_features === BigInt(spec.vocabulary.length), "vocabulary");
-  } else {
+  need(isInteger(spec.n_features), "n_features");
+  need(isWithin(spec.max_features, 1, 4096) && spec.max_features <= spec.n_features, "max_features");
+  if (fields.has("hash")) {
     need(spec.hash === "murmur3_x86_32" && spec.seed === 0n, "hash or seed");
     need(isWithin(spec.n_features, 256, 16_777_216), "n_features");
   }
-  need(isWithin(spec.max_features, 1, 4096) && spec.max_features <= spec.n_features, "max_features");
-  if (isTabular) checkColumns(spec.columns, spec.label_column);
-  else checkText(spec, isListed);
+  CHECKS[spec.kind](spec);
   spec.canonical = canonical(fields);
   spec.n_features = Number(spec.n_features);
   spec.max_features = Number(spec.max_features);
-  if (isListed) spec.position = new Map(spec.vocabulary.map((feature, index) => [feature, index]));
-  if (isTabular) spec.columns = spec.columns.map((column) => Object.fromEntries(column));
   return spec;
 }
 
-function checkText(spec, isListed) {
+const CHECKS = { text: checkText, tabular: checkColumns, dense: checkVectors };
+
+function checkText(spec) {
   need(isText(spec.text_column) && spec.text_column !== spec.label_column, "text_column");
   need(spec.unicode === "14.0" && isBoolean(spec.lowercase), "unicode or lowercase");
   need(["word", "char", "char_wb"].includes(spec.analyzer), "analyzer");
-  need(isListed || isBoolean(spec.alternate_sign), "alternate_sign");
   const range = spec.ngram_range;
   need(Array.isArray(range) && range.length === 2 && range.every((size) => isWithin(size, 1, 8)), "ngram_range");
   need(range[0] <= range[1], "ngram_range");
   spec.ngram_range = range.map(Number);
+  if (spec.vocabulary === undefined) {
+    need(isBoolean(spec.alternate_sign), "alternate_sign");
+  } else {
+    need(areDifferent(spec.vocabulary, 2) && spec.n_features === BigInt(spec.vocabulary.length), "vocabulary");
+    spec.position = new Map(spec.vocabulary.map((feature, index) => [feature, index]));
+  }
 }
 
-function checkColumns(columns, labelColumn) {
-  need(Array.isArray(columns) && columns.length >= 1, "columns");
+function checkVectors(spec) {
+  need(isText(spec.vector_column) && spec.vector_column !== spec.label_column, "vector_column");
+  need(spec.valued && isWithin(spec.constant, 0, 127), "valued or constant");
+  spec.constant = Number(spec.constant);
+  const extra = spec.constant ? 1 : 0;
+  need(isWithin(spec.n_features, 2 + extra, 4096), "n_features");
+  need(isString(spec.scale) && readNumber(spec.scale) > 0, "scale");
+  if (spec.encoder !== undefined) {
+    needFields(spec.encoder, ENCODER);
+    need([...spec.encoder.values()].every(isText), "encoder");
+    const column = spec.encoder.get("text_column");
+    need(column !== spec.label_column && column !== spec.vector_column, "text_column of the encoder");
+  }
+}
+
+function checkColumns(spec) {
+  need(Array.isArray(spec.columns) && spec.columns.length >= 1, "columns");
   const names = new Set();
-  for (const column of columns) {
+  for (const column of spec.columns) {
     need(column instanceof Map && isString(column.get("type")), "column");
     const [name, type] = [column.get("name"), column.get("type")];
     need(Object.hasOwn(COLUMN_FIELDS, type), "type");
     const own = type === "numeric" && column.has("step") ? ["step"] : COLUMN_FIELDS[type];
     needFields(column, ["name", "type", ...own, ...(column.has("missing") ? ["missing"] : [])]);
-    need(isText(name) && !name.includes("=") && name !== labelColumn && !names.has(name), "name");
+    need(isText(name) && !name.includes("=") && name !== spec.label_column && !names.has(name), "name");
     names.add(name);
     if (own[0] === "bins") checkBins(column.get("bins"));
     if (own[0] === "step") checkStep(column.get("step"));
@@ -207,6 +237,7 @@ function checkColumns(columns, labelColumn) {
       need(areDifferent(missing, 1) && missing.every((text) => text === bare(text)), "missing");
     }
   }
+  spec.columns = spec.columns.map((column) => Object.fromEntries(column));
 }
 
 function checkBins(bins) {
@@ -278,6 +309,7 @@ function lowercase(points) {
 
 // --- features of a text --------------------------------------------------------------------------------------
 
+const cellOf = (cells, name) => (Object.hasOwn(cells, name) ? cells[name] : "");
 const bare = (text) => text.replace(/^[ \t\n\v\f\r]+/, "").replace(/[ \t\n\v\f\r]+$/, "");
 
 function* runs(items, size, joiner) {
@@ -305,7 +337,9 @@ function collapseSpaces(points) {
   return kept;
 }
 
-function* textFeatures(spec, text) {
+function* textFeatures(spec, cells) {
+  const text = cellOf(cells, spec.text_column);
+  need(isUnicode(text) && bare(text) !== "", "text");
   const [least, greatest] = spec.ngram_range;
   let points = pointsIn(text);
   if (spec.lowercase) points = lowercase(points);
@@ -405,8 +439,6 @@ function* columnFeatures(column, cell) {
   }
 }
 
-const cellOf = (cells, name) => (Object.hasOwn(cells, name) ? cells[name] : "");
-
 function* tableFeatures(spec, cells) {
   const columns = spec.columns.map((column) => [column, cellOf(cells, column.name)]);
   need(columns.every(([, cell]) => isUnicode(cell)), "half of a pair");
@@ -453,8 +485,8 @@ function countFeatures(spec, features) {
 }
 
 /** Indices in rising order, and their values. */
-function vectorize(spec, features) {
-  const all = [...countFeatures(spec, features)].filter(([, count]) => !spec.valued || count !== 0);
+function vectorize(spec, counts) {
+  const all = [...counts].filter(([, count]) => !spec.valued || count !== 0);
   need(all.length > 0, "nothing left");
   all.sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]) || a[0] - b[0]);
   const kept = all.slice(0, spec.max_features).sort((a, b) => a[0] - b[0]);
@@ -462,19 +494,41 @@ function vectorize(spec, features) {
   return { indices: kept.map(([index]) => index), values: kept.map(([, count]) => value(count)) };
 }
 
+function roundToEven(number) {
+  const below = Math.floor(number);
+  const up = number - below > 0.5 || (number - below === 0.5 && below % 2 !== 0);
+  return up ? below + 1 : below;
+}
+
+/** Index to value of the vector that a cell holds. */
+function readVector(spec, cell) {
+  const numbers = parseJson(cell);
+  const extra = spec.constant ? 1 : 0;
+  need(Array.isArray(numbers) && numbers.length === spec.n_features - extra, "length");
+  const scale = Number(spec.scale);
+  const values = numbers.map((number) => {
+    need(isInteger(number) || number instanceof Float, "not a number");
+    const double = isInteger(number) ? Number(number) : number.value;
+    need(Number.isFinite(double), "not a finite number");
+    return roundToEven(Math.max(-127, Math.min(127, double * scale)));
+  });
+  need(values.some((value) => value !== 0), "all 0");
+  return (extra ? [...values, spec.constant] : values).entries();
+}
+
 function featurize(spec, cells) {
   const label = spec.labels.indexOf(cellOf(cells, spec.label_column));
   need(label >= 0, "label");
-  let features;
-  if (spec.kind === "tabular") {
-    features = [...tableFeatures(spec, cells)];
+  const answer = {};
+  let counts;
+  if (spec.kind === "dense") {
+    counts = readVector(spec, cellOf(cells, spec.vector_column));
   } else {
-    const text = cellOf(cells, spec.text_column);
-    need(isUnicode(text) && bare(text) !== "", "text");
-    features = [...textFeatures(spec, text)];
+    answer.features = [...(spec.kind === "text" ? textFeatures : tableFeatures)(spec, cells)];
+    counts = countFeatures(spec, answer.features);
   }
-  const { indices, values } = vectorize(spec, features);
-  return { features, indices, values, sample: encode(spec, label, indices, values).toString("hex") };
+  const { indices, values } = vectorize(spec, counts);
+  return { ...answer, indices, values, sample: encode(spec, label, indices, values).toString("hex") };
 }
 
 // --- bytes ---------------------------------------------------------------------------------------------------
@@ -531,12 +585,9 @@ function cellText(value) {
 /** The cells of a line of jsonl, as pairs of name and cell. */
 function readLine(line) {
   const fields = parseJson(line);
-  need(fields instanceof Map && depth(fields) <= 101, "not an object");
+  need(fields instanceof Map, "not an object");
   return [...fields].map(([name, value]) => [name, cellText(value)]);
 }
-
-const depth = (value) =>
-  value instanceof Map || Array.isArray(value) ? 1 + Math.max(0, ...[...value.values()].map(depth)) : 0;
 
 /** The bins of a column whose rows have these cells. */
 function quantileBins(column, cells, quantiles) {
