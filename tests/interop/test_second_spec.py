@@ -24,7 +24,7 @@ from dcai_cli.features.vectors import Unusable, make_samples
 from tests.conftest import PROJECT
 from tests.interop import made_up_questions
 
-SECOND = Path(__file__).with_name("feature_spec.mjs")
+SECOND = Path(__file__).parent / "feature_spec" / "main.mjs"
 SEED = 4
 GOLDEN = PROJECT / "tests" / "golden"
 
