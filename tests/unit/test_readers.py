@@ -7,7 +7,8 @@ import json
 import os
 import subprocess
 import sys
-from datetime import date
+from datetime import date, timedelta
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
@@ -166,6 +167,31 @@ def test_parquet_values_become_cells(tmp_path: Path) -> None:
         },
         {"text": "", "label": "", "float": "NaN", "flag": "false", "day": "", "raw": "", "list": ""},
     ]  # fmt: skip
+
+
+def test_decimals_and_durations_become_plain_decimals(tmp_path: Path) -> None:
+    """Without an exponent, whatever the size, and alike for all units of time."""
+    table = pa.table(
+        {
+            "price": pa.array([Decimal("0.0000001"), Decimal("-12.5")], pa.decimal128(20, 10)),
+            "coarse": pa.array([-1, 86_400], pa.duration("s")),
+            "fine": pa.array([1, -(10**9) - 1], pa.duration("us")),
+            "finest": pa.array([1, -10_000_000_001], pa.duration("ns")),
+            "within": [[timedelta(milliseconds=1500)], []],
+        }
+    )
+    pq.write_table(table.drop_columns(["finest", "within"]), tmp_path / "rows.parquet")
+    with pa.ipc.new_file(tmp_path / "rows.arrow", table.schema) as file:
+        file.write_table(table)
+    rows = [row.cells for row in read_rows(tmp_path / "rows.arrow")]
+    assert [list(cells.values()) for cells in rows] == [
+        ["0.0000001000", "-1", "0.000001", "0.000000001", '["1.5"]'],
+        ["-12.5000000000", "86400", "-1000.000001", "-10.000000001", "[]"],
+    ]
+    assert [row.cells["price"] for row in read_rows(tmp_path / "rows.parquet")] == [
+        "0.0000001000",
+        "-12.5000000000",
+    ]
 
 
 def test_bad_parquet_is_refused(tmp_path: Path) -> None:

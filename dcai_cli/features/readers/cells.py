@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from dcai_cli.errors import BadInput
@@ -54,8 +56,6 @@ def cell_text(value: object) -> str:
     """
     if isinstance(value, str):
         return value
-    if isinstance(value, bytes):
-        return value.hex()
     if value is None:
         return ""
     if type(value) is int:
@@ -64,7 +64,26 @@ def cell_text(value: object) -> str:
         check_nesting(value)
     if isinstance(value, bool | int | float | list | dict):
         return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=cell_text)
+    return _text_of_table_value(value)
+
+
+def _text_of_table_value(value: object) -> str:
+    """Write a value of a type that JSON has not as a cell."""
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, dt.timedelta):
+        return _seconds(value)
     return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)
+
+
+def _seconds(value: dt.timedelta) -> str:
+    """A duration in seconds, a plain decimal; pyarrow gives one of pandas where there are nanoseconds."""
+    whole = (value.days * 86_400 + value.seconds) * 10**9
+    nanoseconds = whole + value.microseconds * 1000 + getattr(value, "nanoseconds", 0)
+    sign, digits = "-" if nanoseconds < 0 else "", str(abs(nanoseconds)).rjust(10, "0")
+    return f"{sign}{digits[:-9]}.{digits[-9:]}".rstrip("0").rstrip(".")
 
 
 def json_cells(where: str, content: str) -> Cells:
