@@ -54,7 +54,7 @@ def text(rng: random.Random, longest: int = 25) -> str:
 def cell(rng: random.Random, column: Fields) -> str:
     """A cell of a column of a table."""
     if rng.random() < 0.1:
-        return rng.choice(["", " ", "\t\n", "\u00a0", "\x1c", *column.get("missing", [])])
+        return str(rng.choice(["", " ", "\t\n", "\u00a0", "\x1c", *column.get("missing", [])]))
     if column["type"] == "categorical":
         return text(rng, 3)
     if column["type"] == "boolean":

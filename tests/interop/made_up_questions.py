@@ -12,8 +12,8 @@ from tests.interop.made_up_specs import Fields, damaged, document, good_spec, wr
 
 KINDS = ["text", "text", "text", "tabular", "tabular", "dense"]
 FLOATS = [-0.0, 1e16, 1e15, 0.0001, 0.00001, float("nan"), float("inf"), float("-inf")]
-BOUNDARIES = (unicode14_data.WORD, unicode14_data.CASED, unicode14_data.CASE_IGNORABLE)
-BOUNDARIES += (unicode14_data.UNASSIGNED, unicode14_data.LOWER)
+BOUNDARIES = [unicode14_data.WORD, unicode14_data.CASED, unicode14_data.CASE_IGNORABLE]
+BOUNDARIES += [unicode14_data.UNASSIGNED, unicode14_data.LOWER]
 
 
 def make(rng: random.Random) -> dict[str, list[Any]]:
