@@ -25,6 +25,8 @@ from tests.conftest import PROJECT
 from tests.interop import made_up_questions
 
 SECOND = Path(__file__).parent / "feature_spec" / "main.mjs"
+pytestmark = pytest.mark.xdist_group("second-spec")  # one worker asks node once
+
 SEED = 4
 GOLDEN = PROJECT / "tests" / "golden"
 
