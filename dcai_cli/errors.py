@@ -134,3 +134,16 @@ class Interrupted(DcaiError):
 
     exit_code = 130
     code = "interrupted"
+
+
+SHOWN_CHARACTERS = 80
+"""Of what stands in a file, so much is shown in a message."""
+
+
+def shown(text: str) -> str:
+    """A text as messages show it: in quotes, and cut if it is long.
+
+    >>> shown("a" * 200)[-8:], shown("it")
+    ("aaaa'...", "'it'")
+    """
+    return repr(text) if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]!r}..."

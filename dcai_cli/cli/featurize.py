@@ -65,6 +65,7 @@ def featurize(
             f"--no-labels reads no labels, and --label-column {label_column} names their column.",
             hint="Leave out one of them.",
         )
+    options.check_output(output_file, file)
     output = Output("featurize", json=json, quiet=quiet)
     found = find_spec(spec, lambda: options.open_workspace(rpc_url=rpc_url, chain_id=chain_id))
     with featurized_samples(

@@ -13,6 +13,7 @@ from dcai_cli.errors import DcaiError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
     from dcai_cli.config import Settings
     from dcai_cli.keystore import StoredAccount
@@ -31,22 +32,37 @@ def is_asked() -> bool:
     return sys.stdin is not None and sys.stdin.isatty()
 
 
-def stdout() -> Console:
-    """The console for data: what is no terminal gets whole lines, and every text as it is.
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}
 
-    Nothing is read as markup: names, labels and paths are anybody's.
+
+def printable(text: str) -> str:
+    r"""A text without what would move a terminal's cursor, or colour it: names and labels are anybody's.
+
+    >>> printable("a\tb\x1b[2J")
+    'a\tb\\x1b[2J'
     """
-    from rich.console import Console
+    return text.translate(_CONTROLS)
 
-    width = None if sys.stdout.isatty() else WIDE
-    return Console(markup=False, highlight=False, emoji=False, soft_wrap=True, width=width)
+
+def stdout() -> Console:
+    """The console for data: what is no terminal gets whole lines, and every text as it is."""
+    return _console(stderr=False, width=None if sys.stdout.isatty() else WIDE)
 
 
 def stderr() -> Console:
     """The console for talk."""
+    return _console(stderr=True, width=None)
+
+
+def _console(*, stderr: bool, width: int | None) -> Console:
+    """A console that reads nothing as markup, and shows control characters instead of sending them."""
     from rich.console import Console
 
-    return Console(stderr=True, markup=False, highlight=False, emoji=False, soft_wrap=True)
+    class Printable(Console):
+        def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401 - rich's own
+            return super().render_str(printable(text), **options)
+
+    return Printable(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=True, width=width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +138,6 @@ class Output:
             TimeRemainingColumn,
         )
         from rich.progress import Progress as Bar
-        from rich.text import Text
 
         class Rate(ProgressColumn):
             def render(self, task: Task) -> Text:
@@ -224,6 +239,6 @@ def print_error(error: DcaiError, *, command: str, as_json: bool) -> None:
     from rich.text import Text
 
     console = stderr()
-    console.print(Text.assemble(("error:", "bold red"), " ", error.message))
+    console.print(Text.assemble(("error:", "bold red"), " ", printable(error.message)))
     if error.hint:
-        console.print(Text.assemble(("hint:", "dim"), " ", error.hint))
+        console.print(Text.assemble(("hint:", "dim"), " ", printable(error.hint)))

@@ -56,12 +56,20 @@ def predict(
         raise UsageError(
             "Predict a text or a file.", hint='dcai predict "some text", or dcai predict --file F'
         )
-    if output_file is not None and file is None:
-        raise UsageError("--output goes with --file.", hint="Leave it out, or add --file F.")
+    of_files = {
+        "--output": output_file,
+        "--text-column": text_column,
+        "--format": format,
+        "--encoding": encoding,
+    }
+    for option, value in of_files.items():
+        if value is not None and file is None:
+            raise UsageError(f"{option} goes with --file.", hint="Leave it out, or add --file F.")
+    options.check_output(output_file, file)
     output = Output("predict", json=json, quiet=quiet)
     with options.open_workspace(rpc_url=rpc_url, chain_id=chain_id) as workspace:
         if text is not None:
-            hosted, prediction = predict_text(workspace, text, model=model)
+            hosted, prediction = predict_text(workspace, text, model=model, note=output.note)
             predictions = [prediction]
         else:
             assert file is not None

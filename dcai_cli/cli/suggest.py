@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -130,8 +130,8 @@ def find_suggestion(
         return try_settings(
             source,
             labels=None if labels is None else typed_labels(labels),
-            text_column=text_column or "text",
-            label_column=label_column or "label",
+            text_column="text" if text_column is None else text_column,
+            label_column="label" if label_column is None else label_column,
             make_params=make_params or model_params,
             note=output.note,
             progress=progress,
@@ -143,14 +143,21 @@ def deploy_command(found: Suggestion) -> str:
     spec = found.spec
     row = io.StringIO()
     csv.writer(row, lineterminator="").writerow(spec.labels)
-    least, greatest = spec.ngram_range
-    words = ["dcai", "model", "deploy", "--name", "NAME", "--labels", row.getvalue()]
-    words += ["--analyzer", spec.analyzer]
-    words += ["--ngrams", str(least) if least == greatest else f"{least}-{greatest}"]
-    words += ["--n-features", str(spec.n_features)]
+    words = ["dcai", "model", "deploy", "--name", "NAME"]
+    if _can_type(row.getvalue(), spec.labels):
+        least, greatest = spec.ngram_range
+        words += ["--labels", row.getvalue(), "--analyzer", spec.analyzer]
+        words += ["--ngrams", str(least) if least == greatest else f"{least}-{greatest}"]
+        words += ["--n-features", str(spec.n_features)]
+    else:  # labels with white space at their ends, for instance
+        words += ["--suggest", found.name]
     usual = type(spec).text(labels=spec.labels, n_features=spec.n_features)
     for option, value, default in (
-        ("--max-features", spec.max_features, usual.max_features),
+        (
+            "--max-features",
+            spec.max_features,
+            spec.max_features if "--suggest" in words else usual.max_features,
+        ),
         ("--text-column", spec.text_column, usual.text_column),
         ("--label-column", spec.label_column, usual.label_column),
     ):
@@ -158,7 +165,18 @@ def deploy_command(found: Suggestion) -> str:
     return shlex.join(words)
 
 
+def _can_type(row: str, labels: Sequence[str]) -> bool:
+    """Whether `--labels` gives these labels again."""
+    try:
+        return typed_labels(row) == list(labels)
+    except UsageError:
+        return False
+
+
 def _warn(found: Suggestion, output: Output) -> None:
+    for label, rows in zip(found.sample.labels, found.sample.label_rows, strict=True):
+        if not rows:
+            output.note(f"warning: no row that was tried has the label {label!r}.")
     if found.sample.is_sorted:
         output.note(
             "warning: the rows stand sorted by label. A model learns them in their order, and would say the "

@@ -76,7 +76,8 @@ def dense_spec(
 
     _check_typed(labels, text_column, vectors, foreign)
     encoder = None if vectors.encoder is None else load_encoder(vectors.encoder)
-    vector_column, texts = vectors.vector_column or VECTOR_COLUMN, text_column or "text"
+    vector_column = VECTOR_COLUMN if vectors.vector_column is None else vectors.vector_column
+    texts = "text" if text_column is None else text_column
     constant = vectors.constant if vectors.model_type == PERCEPTRON else vectors.constant or 0
     length, scale = None if encoder is None else encoder.dimension, vectors.scale
     if vectors.vectors_from is not None:
@@ -96,7 +97,7 @@ def dense_spec(
             max_features=max_features,
             scale=scale or "",
             vector_column=vector_column,
-            label_column=label_column or "label",
+            label_column="label" if label_column is None else label_column,
             encoder=None if encoder is None else encoder.named(texts),
         )
     except BadInput as error:  # all of it was typed

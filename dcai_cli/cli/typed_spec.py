@@ -111,14 +111,15 @@ def typed_spec(
     _refuse_tabular({"--schema": schema, "--quantiles-from": quantiles_from})
     if names is None:
         raise UsageError("A text model needs its labels.", hint="Add for instance --labels ham,spam.")
-    column = text_column or "text"
-    analyzer, ngram_range = reading.analyzer or "word", _ngram_range(reading.ngrams or "1")
+    column = "text" if text_column is None else text_column
+    analyzer = "word" if reading.analyzer is None else reading.analyzer
+    ngram_range = (1, 1) if reading.ngrams is None else _ngram_range(reading.ngrams)
     common: dict[str, Any] = {
         "labels": names,
         "max_features": max_features,
         "valued": counts,
         "text_column": column,
-        "label_column": label_column or "label",
+        "label_column": "label" if label_column is None else label_column,
         "analyzer": analyzer,
         "ngram_range": ngram_range,
         "lowercase": reading.lowercase is not False,

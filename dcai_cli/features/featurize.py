@@ -10,7 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Literal, TypeGuard, TypeVar
 
 from dcai_cli.domain import Row
-from dcai_cli.errors import BadInput, UsageError
+from dcai_cli.errors import BadInput, UsageError, shown
 from dcai_cli.features.dense import DENSE
 from dcai_cli.features.hashing import is_cut, is_empty, vectorize
 from dcai_cli.features.payload import Sample, encode_sample, sample_units
@@ -335,7 +335,7 @@ class _Featurizer:
 
     def _unknown(self, row: Row) -> Skipped:
         cell = row.cells[self.spec.label_column]
-        reason = f"unknown label {cell!r}; the model knows {', '.join(self.spec.labels)}"
+        reason = f"unknown label {shown(cell)}; the model knows {', '.join(self.spec.labels)}"
         return Skipped(row.number, reason, "unknown-label")
 
     def _written(self, row: Row) -> bytes:

@@ -6,6 +6,8 @@ import decimal
 import math
 import re
 
+from dcai_cli.errors import shown
+
 ASCII_SPACE = " \t\n\v\f\r"
 """White space that does not count around a cell."""
 
@@ -31,10 +33,10 @@ def parse_number(text: str) -> float:
     """
     stripped = text.strip(ASCII_SPACE)
     if NUMBER.fullmatch(stripped) is None:
-        raise ValueError(f"{text!r} is not a number")
+        raise ValueError(f"{shown(text)} is not a number")
     number = float(stripped)
     if not math.isfinite(number):
-        raise ValueError(f"{text!r} is out of range")
+        raise ValueError(f"{shown(text)} is out of range")
     return number
 
 

@@ -6,11 +6,12 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from dcai_cli.errors import BadInput, UsageError
 from dcai_cli.features.checks import as_tuple, refuse
 from dcai_cli.features.columns import NUMERIC, Column, read_column
+from dcai_cli.features.nesting import TOO_DEEP, check_nesting
 from dcai_cli.features.quantiles import MAX_QUANTILES, MIN_QUANTILES, learn_bins
 from dcai_cli.features.readers import Source, open_rows
 from dcai_cli.features.spec import FeatureSpec
@@ -122,9 +123,9 @@ def _schema_column(fields: object) -> object:
         return fields
     made = dict(fields)
     if isinstance(made.get("bins"), list):
-        made["bins"] = [str(edge) if type(edge) is int else edge for edge in made["bins"]]
-    if type(made.get("step")) is int:
-        made["step"] = str(made["step"])
+        made["bins"] = [_as_text(edge) for edge in made["bins"]]
+    if "step" in made:
+        made["step"] = _as_text(made["step"])
     if "quantiles" in made:
         del made["quantiles"]
         for other in ("bins", "step"):
@@ -135,11 +136,33 @@ def _schema_column(fields: object) -> object:
     return made
 
 
+class _Float(float):
+    """A number as it was written: a double might be written otherwise."""
+
+    def __new__(cls, text: str) -> Self:
+        number = super().__new__(cls, text)
+        number.text = text.replace("_", "")
+        return number
+
+    text: str
+
+
+def _as_text(value: object) -> object:
+    """A number as its text; what is no number stays what it is."""
+    if isinstance(value, _Float):
+        return value.text
+    return str(value) if type(value) is int else value
+
+
 def _read_toml(path: Path) -> dict[str, Any]:
     hint = "A schema is a TOML file; docs/feature-spec.md has an example."
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=lambda text: text.replace("_", ""))
+        schema = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=_Float)
+        check_nesting(schema)
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}.", hint=hint) from error
+    except RecursionError as error:
+        raise BadInput(f"{path} is not TOML: {TOO_DEEP}.", hint=hint) from error
     except ValueError as error:
         raise BadInput(f"{path} is not TOML: {error}.", hint=hint) from error
+    return schema

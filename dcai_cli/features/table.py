@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from bisect import bisect_right
 
-from dcai_cli.errors import BadInput
+from dcai_cli.errors import BadInput, shown
 from dcai_cli.features.columns import BOOLEAN, CATEGORICAL, NUMERIC, Column
 from dcai_cli.features.numbers import ASCII_SPACE, parse_number, round_number
 
@@ -84,7 +84,7 @@ def _parse_boolean(text: str) -> bool:
     # Only ASCII has cases here: other letters turn into these when they are lower-cased.
     word = bare.lower() if bare.isascii() else bare
     if word not in _TRUE | _FALSE:
-        raise ValueError(f"{text!r} is not a boolean, such as true or false, yes or no, 1 or 0")
+        raise ValueError(f"{shown(text)} is not a boolean, such as true or false, yes or no, 1 or 0")
     return word in _TRUE
 
 
@@ -92,12 +92,12 @@ def _parse_date(text: str) -> dict[str, str]:
     """The parts of a date as it stands, whatever its offset from UTC; without a time they are blank."""
     match = _DATE.fullmatch(text.strip(ASCII_SPACE))
     if match is None:
-        raise ValueError(f"{text!r} is not a date, such as 2024-02-29 or 2024-02-29T23:05:00Z")
+        raise ValueError(f"{shown(text)} is not a date, such as 2024-02-29 or 2024-02-29T23:05:00Z")
     year, month, day = int(match[1]), int(match[2]), int(match[3])
     try:
         weekday = dt.date(year, month, day).isoweekday()
     except ValueError:
-        raise ValueError(f"{text!r} is not a day of the calendar") from None
+        raise ValueError(f"{shown(text)} is not a day of the calendar") from None
     return {
         "year": str(year),
         "quarter": str((month + 2) // 3),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcai_cli.domain import Row
-from dcai_cli.errors import BadInput, UsageError
+from dcai_cli.errors import BadInput, UsageError, shown
 from dcai_cli.features.dense import DENSE
 from dcai_cli.features.featurize import FeaturizedRow, Skipped, featurize
 from dcai_cli.features.readers import Source, json_cells, open_rows
@@ -88,7 +88,11 @@ class Evaluation:
 
 
 def predict_text(
-    workspace: Workspace, text: str, *, model: str | None = None
+    workspace: Workspace,
+    text: str,
+    *,
+    model: str | None = None,
+    note: Callable[[str], None] = lambda _: None,
 ) -> tuple[HostedModel, Prediction]:
     """Ask the contract for one prediction.
 
@@ -97,6 +101,7 @@ def predict_text(
         text: the text; for a tabular model a JSON object of column to cell, for one of vectors without an
             encoder a JSON array of numbers.
         model: name or address, or None.
+        note: is told of columns that the model does not use.
 
     Raises:
         BadInput: the text has no features, or is not the JSON object that a tabular model needs.
@@ -111,9 +116,9 @@ def predict_text(
         hint = f"Write {hosted.spec.length} numbers as JSON, such as '[0.1, -0.2, ...]', or use --file."
     else:
         cells, hint = _cells(text, hosted.spec)
-    (row,) = featurize([Row(1, cells)], hosted.spec, with_labels=False)
+    (row,) = featurize([Row(1, cells)], hosted.spec, with_labels=False, note=note)
     if isinstance(row, Skipped):
-        raise BadInput(f"{text!r} cannot be predicted: {row.reason}.", hint=hint)
+        raise BadInput(f"{shown(text)} cannot be predicted: {row.reason}.", hint=hint)
     labels = workspace.chain.view("CollaborativeTrainer", hosted.address, "predict", row.sample)
     return hosted, Prediction(1, hosted.spec.labels[labels[0]])
 
@@ -126,7 +131,7 @@ def _cells(text: str, spec: FeatureSpec) -> tuple[dict[str, str], str]:
         cells = json_cells(repr(text), text)
     except BadInput as error:
         raise UsageError(f"This model reads tables. {error.message}", hint=hint) from None
-    return {column.name: cells.get(column.name, "") for column in spec.columns}, hint
+    return dict.fromkeys((column.name for column in spec.columns), "") | cells, hint
 
 
 def predict_file(
@@ -261,7 +266,11 @@ def evaluate_file(
             else:
                 pairs[row.label, predicted] += 1
     if not pairs:
-        first = f"; row {skipped[0].row}: {skipped[0].reason}" if skipped else ""
+        if not skipped:
+            raise BadInput(
+                f"{file} has no rows behind the first {skip}.", hint="Leave out --skip, or lower it."
+            )
+        first = f"; row {skipped[0].row}: {skipped[0].reason}"
         raise BadInput(f"No row of {file} can be predicted{first}.", hint="Check the columns and the labels.")
     return Evaluation(
         model=hosted,

@@ -115,7 +115,13 @@ def suggest(
             trials.append(trial)
             progress(len(trials), len(analyses) * len(SIZES))
     trials.sort(key=lambda trial: (analyses.index((trial.analyzer, trial.ngram_range)), trial.n_features))
-    best = max((trial for trial in trials if trial.is_choice), key=worth)
+    choices = [trial for trial in trials if trial.is_choice]
+    if not choices:
+        raise BadInput(
+            f"{rows.name}: no text has a feature; the texts are read from column {text_column!r}.",
+            hint="Name the column of the texts with --text-column.",
+        )
+    best = max(choices, key=worth)
     spec = replace(
         widest,
         analyzer=best.analyzer,

@@ -221,6 +221,44 @@ def test_a_fault_far_down_a_file_comes_when_its_row_is_reached(dcai: Dcai) -> No
     assert (error["exit_code"], (dcai.folder / "out.csv").exists()) == (15, False)
 
 
+@pytest.mark.parametrize("option", ["--text-column", "--format", "--encoding", "--output"])
+def test_options_of_files_are_not_for_a_typed_text(dcai: Dcai, option: str) -> None:
+    """They would count for nothing."""
+    error = dcai.error("predict", "a film", option, "utf-8")
+    assert (error["exit_code"], error["message"]) == (2, f"{option} goes with --file.")
+
+
+def test_a_typed_column_that_the_model_does_not_know_is_said(titanic: Dcai) -> None:
+    """As of a file; the label may stand there."""
+    result = titanic("predict", '{"class": "first", "agee": 8, "survived": "yes"}')
+    assert "columns that the model does not use: agee" in result.err
+    assert "survived" not in result.err
+
+
+def test_the_file_that_is_read_is_not_written_over(dcai: Dcai, films: Path) -> None:
+    """Neither by its name nor by another."""
+    (dcai.folder / "link.csv").symlink_to(films)
+    before = films.read_bytes()
+    for other in (films, "link.csv"):
+        error = dcai.error("predict", "--file", films, "--output", other)
+        assert (error["exit_code"], "is the file that is read" in error["message"]) == (2, True)
+    assert films.read_bytes() == before
+
+
+def test_what_stands_in_a_file_does_not_reach_the_terminal_as_commands(dcai: Dcai) -> None:
+    """Control characters are shown, and long cells are cut."""
+    dcai.write("rows.csv", [("a film", "\x1b[2J" + "x" * 5000)])
+    result = dcai("contribute", "rows.csv", "--dry-run")
+    assert "\x1b" not in result.out + result.err
+    assert len(result.err) < 600
+
+
+def test_rows_that_are_all_left_out_are_said(dcai: Dcai, films: Path) -> None:
+    """The columns and labels are not at fault."""
+    error = dcai.error("model", "evaluate", films, "--skip", "10000")
+    assert "no rows behind the first 10000" in error["message"]
+
+
 def test_one_text_and_a_file_get_the_same_answer(dcai: Dcai, films: Path) -> None:
     """The contract's answer to each text is the replica's answer to the file."""
     dcai.data("contribute", films, "--limit", "4", "--yes")

@@ -161,3 +161,18 @@ def test_what_is_suggested_cannot_be_typed_beside_it(empty: Dcai, reviews: Path,
     name = "--lowercase" if option == ["--no-lowercase"] else option[0]
     assert (error["exit_code"], error["message"].startswith(f"{name}")) == (2, True), error
     assert "--suggest" in error["message"]
+
+
+def test_labels_that_cannot_be_typed_are_taken_from_the_file(empty: Dcai, reviews: Path) -> None:
+    """`--labels` drops blanks around a label: another label would be deployed."""
+    rows = reviews.read_text(encoding="utf-8")
+    path = empty.folder / "blanks.csv"
+    path.write_text(rows.replace(",positive", ",positive ").replace(",negative", ",negative "))
+    command = empty.data("model", "suggest", "blanks.csv")["command"]
+    assert command == "dcai model deploy --name NAME --suggest blanks.csv"
+
+
+def test_a_label_without_rows_is_warned_of(empty: Dcai, reviews: Path) -> None:
+    """It may be mistyped."""
+    result = empty("model", "suggest", reviews, "--labels", "negative,positive,mixed")
+    assert "no row that was tried has the label 'mixed'" in result.err

@@ -161,3 +161,10 @@ def test_bytes_that_are_no_text_are_refused(dcai: Dcai) -> None:
     spec_of(dcai, "--n-features", "256")
     error = dcai.error("predict", "good \udcff film", "--model", "texts")
     assert "not valid Unicode: half of a surrogate pair at character 6" in error["message"]
+
+
+@pytest.mark.parametrize("option", ["--text-column", "--label-column", "--analyzer", "--ngrams"])
+def test_nothing_typed_is_not_the_usual(dcai: Dcai, option: str) -> None:
+    """A shell's empty variable is a mistake, not a wish for the default."""
+    error = dcai.error("model", "deploy", "--name", "x", "--labels", "a,b", option, "", "--yes")
+    assert error["exit_code"] == 2

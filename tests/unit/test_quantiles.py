@@ -125,7 +125,7 @@ def test_quantiles_and_rows_go_together(tmp_path: Path) -> None:
     [
         ("quantiles = 1", "quantiles of column 'age' is 1; it must be a whole number from 2 to 256"),
         ("quantiles = 257", "is 257"),
-        ("quantiles = 4.0", "is '4.0'"),
+        ("quantiles = 4.0", "is 4.0"),
         ("quantiles = true", "is True"),
         ("quantiles = 4, bins = [1]", "column 'age' has quantiles and bins"),
         ("quantiles = 4, step = 1", "column 'age' has quantiles and step"),
@@ -146,4 +146,24 @@ def test_quantiles_are_for_numbers(tmp_path: Path) -> None:
     schema = tmp_path / "schema.toml"
     schema.write_text(SCHEMA.replace('"boolean"', '"boolean", quantiles = 4'))
     with pytest.raises(BadInput, match="column 'alone' is boolean and has quantiles"):
+        tabular_spec_from_schema(schema, n_features=256)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("labels = [1.0, 2.5]", "label is 1.0; it must be a string"),
+        ("label_column = 1.5", "label_column is 1.5; it must be a string"),
+        ("labels = " + "[" * 3000 + "]" * 3000, "is not TOML: .*deep"),
+        ("labels" + ".a" * 3000 + " = 1", "is not TOML: .*deep"),
+    ],
+    ids=["labels", "label column", "lists", "tables"],
+)
+def test_what_no_schema_can_say_is_refused(tmp_path: Path, text: str, problem: str) -> None:
+    """A number is no text, however it is written, and no nesting ends the program."""
+    schema = tmp_path / "schema.toml"
+    field = re.split(r"\W", text)[0]
+    rest = "\n".join(line for line in SCHEMA.splitlines() if not line.startswith(f"{field} "))
+    schema.write_text(f"{text}\n{rest}")
+    with pytest.raises(BadInput, match=problem):
         tabular_spec_from_schema(schema, n_features=256)

@@ -209,3 +209,13 @@ def test_labels_that_no_spec_takes_are_refused(tmp_path: Path) -> None:
     source = write(tmp_path / "rows.csv", [(text, label * 10_000) for text, label in texts(40)])
     with pytest.raises(UsageError, match="24,575"):
         suggest(source)
+
+
+def test_texts_without_features_are_refused(tmp_path: Path) -> None:
+    """Spaces that are not ASCII's are no blank text, and make no feature either."""
+    path = tmp_path / "rows.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = [("\u00a0" * at, "ab"[at % 2]) for at in range(1, 25)]
+        csv.writer(file).writerows([("text", "label"), *rows])
+    with pytest.raises(BadInput, match="no text has a feature; the texts are read from column 'text'"):
+        suggest(Source(str(path)))
