@@ -24,6 +24,9 @@ from safetensors.numpy import load_file
 OPSET = 20
 """The first with Gelu."""
 
+_KNOWN = {"model_type": "bert", "hidden_act": "gelu", "position_embedding_type": "absolute"}
+_MEAN = "pooling_mode_mean_tokens"
+
 _MASKED = -1e4
 """Added to the scores of tokens that were filled up: the exponential of it is 0."""
 
@@ -145,9 +148,12 @@ def convert(folder: Path, output: Path) -> Path:
         ValueError: the model is not of BERT's kind.
     """
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    kind, act = config.get("model_type"), config.get("hidden_act")
-    if (kind, act) != ("bert", "gelu"):
-        raise ValueError(f"{folder} holds a model of type {kind!r} with {act!r}; it must be bert with gelu.")
+    for field, known in _KNOWN.items():
+        if config.get(field, known) != known:
+            raise ValueError(f"{folder}: {field} is {config[field]!r}; this program knows {known!r}.")
+    pooling = folder / "1_Pooling" / "config.json"
+    if pooling.exists() and not json.loads(pooling.read_text(encoding="utf-8")).get(_MEAN):
+        raise ValueError(f"{pooling} does not say {_MEAN}; the encoder takes the mean of all tokens.")
     model = BertGraph(config, load_file(folder / "model.safetensors")).build()
     output.mkdir(parents=True, exist_ok=True)
     (output / "model.onnx").write_bytes(model.SerializeToString())

@@ -121,7 +121,9 @@ def row_sources(
     sources = {
         option: data_source(path, format, encoding) for option, path in named.items() if path is not None
     }
-    rows = [option for option, source in sources.items() if not holds_weights(source)]
+    rows = [
+        option for option, source in sources.items() if option != "--pretrain" or not holds_weights(source)
+    ]
     for option, value in (("--format", format), ("--encoding", encoding)):
         if value is not None and not rows:
             raise UsageError(

@@ -71,7 +71,7 @@ def dense_spec(
         DcaiError: the encoder cannot be used.
     """
     from dcai_cli.features.dense import VECTOR_COLUMN
-    from dcai_cli.features.encoders import load_encoder
+    from dcai_cli.features.encoders import MAX_LENGTH, load_encoder
     from dcai_cli.features.spec import FeatureSpec
 
     _check_typed(labels, text_column, vectors, foreign)
@@ -89,6 +89,11 @@ def dense_spec(
     length = length or n_features
     if length is None:
         raise UsageError("The length of the vectors is not known.", hint="Add for instance --n-features 384.")
+    if length == MAX_LENGTH and constant is None:
+        raise UsageError(
+            f"Vectors of {length:,} numbers leave no room for the constant of a perceptron.",
+            hint="Add --constant 0, or choose --model-type nearest-centroid.",
+        )
     try:
         return FeatureSpec.dense(
             labels=labels or (),
@@ -148,9 +153,17 @@ def _learned(
     note: Callable[[str], None],
 ) -> tuple[int, str]:
     """The length of the vectors of a file, or of those that the encoder makes of its texts, and a scale."""
+    from dcai_cli.features.dense import MIN_LENGTH
+    from dcai_cli.features.encoders import MAX_LENGTH
     from dcai_cli.features.readers import open_rows
     from dcai_cli.features.vectors import column_of_vectors, learn_scale
 
     with open_rows(source, note=note, vector_column="" if encoder else vector_column) as rows:
         found = column_of_vectors(rows, text_column if encoder else vector_column, encoder)
-    return len(found[0]), learn_scale(found)
+    length = len(found[0])
+    if not MIN_LENGTH <= length <= MAX_LENGTH:
+        raise BadInput(
+            f"The vectors of {source} have {length:,} numbers; a model takes {MIN_LENGTH} to {MAX_LENGTH:,}.",
+            hint=f"Name their column with --vector-column; here it is {vector_column!r}.",
+        )
+    return length, learn_scale(found)

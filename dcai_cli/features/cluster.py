@@ -21,7 +21,15 @@ from dcai_cli.domain import Row
 from dcai_cli.errors import DcaiError, RpcUnreachable, UsageError
 from dcai_cli.features.cluster_work import Job, Packed, columns_sent, featurize_chunk, identify, write_rows
 from dcai_cli.features.dense import DENSE
-from dcai_cli.features.featurize import FeaturizedRow, Skipped, cut, featurize, match_columns, used_columns
+from dcai_cli.features.featurize import (
+    TEXT_SIZE,
+    FeaturizedRow,
+    Skipped,
+    cut,
+    featurize,
+    match_columns,
+    used_columns,
+)
 from dcai_cli.features.spec import FeatureSpec
 
 CONNECT_S = 5.0
@@ -180,6 +188,8 @@ class _Cluster:
         columns, used = columns_sent(spec, job), used_columns(spec)
 
         def measure(row: Row) -> int:
+            if spec.encoder is not None:  # the same texts together as on one machine
+                return TEXT_SIZE
             return sum(len(row.cells[name]) for name in used)
 
         chunks = cut(rows, measure)
@@ -236,6 +246,8 @@ class _Cluster:
                 f"The cluster gave up on {chunk}: {error.allowed_failures + 1} workers ended with them.",
                 hint="They may need more memory: see the workers' logs, or leave --scheduler out.",
             )
+        if isinstance(error, DcaiError):
+            raise type(error)(f"On the cluster, {chunk}: {error.message}", hint=error.hint)
         if error is not None:
             problem = " ".join(f"{type(error).__name__}: {error}".split())
             raise DcaiError(

@@ -13,6 +13,7 @@ from typing import Any
 from dcai_cli import __version__
 from dcai_cli.domain import Row
 from dcai_cli.errors import DcaiError
+from dcai_cli.features.encoders import load_named
 from dcai_cli.features.featurize import FeaturizedRow, Skipped, featurize, kernel_pays, used_columns
 from dcai_cli.features.spec import FeatureSpec
 
@@ -65,8 +66,13 @@ def featurize_chunk(job: Job, written: bytes, seen: int) -> tuple[str, dict[str,
     spec = FeatureSpec.from_json(job.spec)
     rows = read_rows(written, columns_sent(spec, job))
     use_kernel = True if kernel_pays(spec, seen) else None
-    results = featurize(rows, spec, with_labels=job.with_labels, use_kernel=use_kernel)
+    encoder = None if spec.encoder is None else _encoder(spec.encoder, spec.length)
+    results = featurize(rows, spec, with_labels=job.with_labels, use_kernel=use_kernel, encoder=encoder)
     return address, identity, [_pack(result) for result in results]
+
+
+_encoder = lru_cache(maxsize=1)(load_named)
+"""Loading takes a second, and a worker gets chunk after chunk of the same model."""
 
 
 @lru_cache(maxsize=16)

@@ -121,7 +121,7 @@ class _Watched:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, DcaiError):
+        if error is not None and not isinstance(error, DcaiError | KeyboardInterrupt | GeneratorExit):
             self.refuse(f"{type(error).__name__}: {' '.join(str(error).split()).rstrip('.')}")
 
 
@@ -174,8 +174,8 @@ def load_named(named: NamedEncoder, dimension: int) -> LoadedEncoder:
     ):
         if here != wanted:
             raise BadInput(
-                f"The model takes vectors of encoder {named.name!r} of {what} {wanted}; the one that is "
-                f"installed has {here}.",
+                f"The model takes vectors of encoder {named.name!r} of {what} {wanted!r}; the one that is "
+                f"installed has {here!r}.",
                 hint="Install what the model's owner used, weights included; or give vectors made by it.",
             )
     return encoder

@@ -40,6 +40,8 @@ CHUNK_ROWS = 4096
 
 CHUNK_TEXTS = 256
 """An encoder gets so many texts at once."""
+TEXT_SIZE = CHUNK_CHARACTERS // CHUNK_TEXTS
+"""What a text counts in a chunk, therefore."""
 
 NAMES_SHOWN = 10
 """Columns that are named in a note."""
@@ -94,6 +96,7 @@ def featurize(
     with_labels: bool = True,
     use_kernel: bool | None = None,
     in_blocks: bool | None = None,
+    encoder: LoadedEncoder | None = None,
     note: Callable[[str], None] = lambda _: None,
 ) -> Iterator[FeaturizedRow | Skipped]:
     """Turn rows into samples, one by one and in order.
@@ -111,6 +114,7 @@ def featurize(
         with_labels: whether to read labels; predictions need none.
         use_kernel: whether the kernel hashes texts, from the first row on; None for as soon as it pays.
         in_blocks: whether a table is read in blocks; None for where it is large.
+        encoder: the one that the spec names, where it is loaded already.
         note: is told of columns that a tabular model does not use.
 
     Returns:
@@ -136,6 +140,7 @@ def featurize(
         with_labels=with_labels,
         use_kernel=use_kernel,
         in_blocks=in_blocks,
+        encoder=encoder,
         note=note,
     )
     return chain.from_iterable(
@@ -152,6 +157,7 @@ def featurize_parts(
     with_labels: bool = True,
     use_kernel: bool | None = None,
     in_blocks: bool | None = None,
+    encoder: LoadedEncoder | None = None,
     note: Callable[[str], None] = lambda _: None,
 ) -> Iterator[TableSamples | FeaturizedRow | Skipped]:
     """Turn rows into samples as `featurize` does; blocks of a large table come first, and stay together."""
@@ -160,7 +166,7 @@ def featurize_parts(
     )
     plain = _Featurizer(spec, used_columns(spec), with_labels)
     if spec.kind == DENSE:
-        return _featurize_vectors(checked, plain)
+        return _featurize_vectors(checked, plain, encoder)
     if _is_in_blocks(rows, spec, wish=in_blocks):
         from dcai_cli.features.table_samples import featurize_blocks
 
@@ -384,16 +390,17 @@ def _featurize_texts(
         yield from featurizer.many(chunk)
 
 
-def _featurize_vectors(rows: Iterator[Row], featurizer: _Featurizer) -> Iterator[FeaturizedRow | Skipped]:
+def _featurize_vectors(
+    rows: Iterator[Row], featurizer: _Featurizer, encoder: LoadedEncoder | None
+) -> Iterator[FeaturizedRow | Skipped]:
     """Turn vectors into samples, or texts by the encoder that the spec names; in chunks."""
     spec = featurizer.spec
-    encoder: LoadedEncoder | None = None
     size = spec.n_features
     if spec.encoder is not None:
         from dcai_cli.features.encoders import load_named
 
-        encoder = load_named(spec.encoder, spec.length)
-        size = CHUNK_CHARACTERS // CHUNK_TEXTS
+        encoder = encoder or load_named(spec.encoder, spec.length)
+        size = TEXT_SIZE
     return chain.from_iterable(featurizer.vectors(chunk, encoder) for chunk in cut(rows, lambda _: size))
 
 

@@ -276,7 +276,7 @@ def _write_weights(
 
 def holds_weights(source: Source) -> bool:
     """Whether a source to pre-train with is a file of arrays, and not of rows."""
-    return source.place.endswith(".npz")
+    return source.place.lower().endswith(".npz")
 
 
 def pretrained_words(

@@ -208,7 +208,7 @@ def write_predictions(path: Path, predictions: Iterable[tuple[Row, Prediction]])
     Raises:
         BadInput: the file has a column called `prediction` already.
     """
-    count = 0
+    count, columns = 0, list[str]()
     with tempfile.TemporaryFile() as file:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="")
         writer = csv.writer(text)
@@ -216,8 +216,9 @@ def write_predictions(path: Path, predictions: Iterable[tuple[Row, Prediction]])
             if count == 1:
                 if "prediction" in row.cells:
                     raise BadInput("The file has a column 'prediction' already.", hint="Rename it.")
-                writer.writerow([*row.cells, "prediction"])
-            writer.writerow([*row.cells.values(), prediction.label or ""])
+                columns = list(row.cells)
+                writer.writerow([*columns, "prediction"])
+            writer.writerow([*(row.cells.get(name, "") for name in columns), prediction.label or ""])
         text.flush()
         file.seek(0)
         write_atomically(path, file, mode=0o644)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,6 +90,22 @@ def test_predictions_of_vectors_are_written_beside_the_other_columns(
     assert "16 numbers as JSON" in error["hint"]
 
 
+def test_predictions_of_a_folder_stand_under_their_columns(dcai: Dcai, files: dict[str, Path]) -> None:
+    """A column may hold vectors in one file and nothing in another: cells do not move for it."""
+    spec_of(dcai, "--scale", "500", "--n-features", "16", "--pretrain", files["pair"])
+    shards = dcai.folder / "shards"
+    shards.mkdir()
+    whole = pq.read_table(files["rows.parquet"]).slice(0, 2)
+    pq.write_table(whole, shards / "a.parquet")
+    empty = pa.table({"vector": pa.nulls(1), "label": ["positive"]})
+    pq.write_table(empty, shards / "b.parquet")
+    out = dcai.folder / "out.csv"
+    dcai.data("predict", "--file", shards, "--model", "vectors", "--output", out)
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    assert [row["label"] for row in rows] == ["negative", "positive", "positive"]
+    assert (rows[2]["prediction"], {len(row) for row in rows}) == ("", {2})
+
+
 def test_featurize_shows_what_vectors_become(dcai: Dcai, files: dict[str, Path]) -> None:
     """Without a chain, each form gives the same payloads; a file without labels says what is missing."""
     spec = FeatureSpec.dense(labels=["negative", "positive"], length=LENGTH, scale="400")
@@ -142,7 +159,7 @@ def test_whoever_lacks_the_encoder_is_told(dcai: Dcai, tmp_path: Path) -> None:
     newer = plugins.LETTERS.replace('"1"', '"2"')
     with plugins.installed(tmp_path / "2", "lettersmith", {"letters": "Letters"}, newer), dcai.unchanged():
         error = dcai.error("contribute", file, "--model", "vectors", "--yes")
-    assert "of version 1; the one that is installed has 2" in error["message"]
+    assert "of version '1'; the one that is installed has '2'" in error["message"]
 
 
 def test_sentences_are_encoded_by_a_net(dcai: Dcai) -> None:
@@ -177,6 +194,7 @@ def test_sentences_are_encoded_by_a_net(dcai: Dcai) -> None:
         (["--scale", "1", "--n-features", "16", "--vocabulary", "w"], "--vocabulary is not for vectors"),
         (["--scale", "1", "--n-features", "16", "--schema", "s"], "--schema is not for vectors"),
         (["--vectors-from", "rows.npz", "--n-features", "15"], "the vectors have 16 numbers"),
+        (["--scale", "1", "--n-features", "4096"], "4,096 numbers leave no room for the constant"),
         (["--scale", "1", "--encoder", "nobody"], "There is no encoder 'nobody' here"),
         (["--scale", "1", "--encoder", "sentences"], "The encoder 'sentences' needs a model"),
         (["--scale", "1", "--n-features", "16", "--model-type", "naive-bayes"], "have negative numbers"),
@@ -195,6 +213,9 @@ def test_options_that_contradict_are_refused(dcai: Dcai, options: list[str], pro
 def test_files_to_learn_from_are_refused_by_name(dcai: Dcai) -> None:
     """A file that is missing, has no such column, or nothing but zeros has no scale."""
     np.savez(dcai.folder / "zeros.npz", vector=np.zeros((3, 4)), x=np.array(["a", "b", "c"]))
+    np.savez(dcai.folder / "one.npz", vector=np.ones((3, 1)))
+    error = dcai.error(*DEPLOY, "--vectors-from", "one.npz", "--format", "npz")
+    assert (error["exit_code"], "have 1 numbers; a model takes 2" in error["message"]) == (15, True)
     assert "no file none.npy" in dcai.error(*DEPLOY, "--vectors-from", "none.npy")["message"]
     assert "no number but 0" in dcai.error(*DEPLOY, "--vectors-from", "zeros.npz")["message"]
     error = dcai.error(*DEPLOY, "--vectors-from", "zeros.npz", "--vector-column", "embedding")

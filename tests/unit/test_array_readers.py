@@ -118,6 +118,19 @@ BROKEN: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "no magic": ("v.npy", lambda: b"PK\3\4" + npy(VECTORS), "is not a whole npy file"),
     "no header": ("v.npy", lambda: npy(VECTORS)[:20], "is not a whole npy file"),
     "a damaged header": ("v.npy", lambda: npy(VECTORS).replace(b"descr", b"desks"), "is not a whole npy"),
+    "a header that is no dict": ("v.npy", lambda: npy(VECTORS).replace(b"}", b" "), "is not a whole npy"),
+    "a header of numbers": ("v.npy", lambda: header("{1: 2, 3: 4, 5: 6}"), "is not a whole npy"),
+    "no type": (
+        "v.npy",
+        lambda: header("{'descr': (), 'fortran_order': False, 'shape': (4, 3)}"),
+        "not a whole",
+    ),
+    "a long header": ("v.npy", lambda: header(" " * 20_000), "its header has 20,001 bytes"),
+    "no characters": (
+        "v.npy",
+        lambda: npy(np.array(["a"])).replace(b"a\0\0\0", b"\0\0\xff\xff"),
+        "is not a whole npy file",
+    ),
     "cut off": ("v.npy", lambda: npy(VECTORS)[:-1], "not a whole npy file: it ends too early"),
     "followed": (
         "v.npy",
@@ -154,6 +167,12 @@ BROKEN: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "twice": ("v.npz", lambda: zipped({"a.npy": npy(VECTORS), "a": npy(VECTORS)}), "'a' stands twice"),
     "no name": ("v.npz", lambda: zipped({".npy": npy(VECTORS)}), "column 1 has no name"),
 }
+
+
+def header(text: str) -> bytes:
+    """An npy file of version 2 with this for a header, and no numbers."""
+    written = f"{text}\n".encode()
+    return b"\x93NUMPY\2\0" + len(written).to_bytes(4, "little") + written
 
 
 def npz(**arrays: NDArray[Any]) -> bytes:

@@ -46,7 +46,8 @@ FAULTY = {
     "one dimension": ("    dimension = 1", "its dimension is 1, and"),
     "no version": ("    version = 1", "its version is 1, and no string"),
     "raises at once": ("    def __init__(self):\n        raise OSError('no weights')", "OSError: no weights"),
-    "exits": ("    def encode(self, texts):\n        raise RuntimeError", "RuntimeError"),
+    "says nothing": ("    def encode(self, texts):\n        raise RuntimeError", "RuntimeError"),
+    "exits": ("    def encode(self, texts):\n        raise SystemExit(0)", "SystemExit: 0"),
 }
 
 
@@ -118,7 +119,9 @@ def test_many_texts_are_encoded_in_order() -> None:
 @pytest.mark.usefixtures("letters")
 def test_another_version_or_dimension_is_refused() -> None:
     """An encoder that makes other vectors than the model's owner had does not serve in its place."""
-    with pytest.raises(BadInput, match=r"'letters' of version 2; the one that is installed has 1") as caught:
+    with pytest.raises(
+        BadInput, match=r"'letters' of version '2'; the one that is installed has '1'"
+    ) as caught:
         load_named(NamedEncoder("letters", "2"), 4)
     assert "weights" in caught.value.hint
     with pytest.raises(BadInput, match="of dimension 5; the one that is installed has 4"):

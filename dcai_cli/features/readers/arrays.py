@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import lzma
 import math
 import struct
+import tokenize
 import warnings
 import zipfile
 import zlib
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _CHUNK_BYTES = 2**21
+_MAX_HEADER_BYTES = 10_000
+_MAX_PROBLEM = 200
+"""Characters of what numpy says of a broken file: it quotes whole headers."""
 _MAX_ROW_BYTES = 2**24
 _SUFFIX = ".npy"
 
@@ -164,11 +169,16 @@ def _told(name: str, kind: str) -> Iterator[None]:
         struct.error,
         EOFError,
         ValueError,
+        TypeError,  # numpy of headers that are no dict of strings
+        IndexError,
+        SyntaxError,
+        tokenize.TokenError,
+        SystemError,  # texts with numbers beyond Unicode
         OverflowError,
         RuntimeError,  # among them NotImplementedError: a compression that zipfile does not know
         MemoryError,
     ) as error:
-        problem = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        problem = " ".join(str(error).split()).rstrip(".")[:_MAX_PROBLEM] or type(error).__name__
         raise BadInput(
             f"{name} is not a whole {kind} file: {problem}.", hint="Make or download it again."
         ) from error
@@ -187,8 +197,11 @@ def _read_header(file: IO[bytes], name: str) -> _Header:
         version = npy.read_magic(file)
         if version not in {(1, 0), (2, 0)}:
             raise ValueError(f"its version is {version[0]}.{version[1]}")
+        size = file.read(2 if version == (1, 0) else 4)
+        if int.from_bytes(size, "little") > _MAX_HEADER_BYTES:  # numpy would read all of it
+            raise ValueError(f"its header has {int.from_bytes(size, 'little'):,} bytes")
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, is_fortran, dtype = read(file)
+        shape, is_fortran, dtype = read(io.BytesIO(size + file.read(int.from_bytes(size, "little"))))
     problem = _problem(shape, dtype)
     if problem:
         raise BadInput(
