@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 from dcai_cli.errors import BadInput
@@ -155,7 +156,7 @@ def _duration(count: int, unit: str) -> str:
 def _list_values(array: Any, depth: int) -> list[Any]:  # noqa: ANN401
     lengths = array.value_lengths().to_pylist()
     inner = iter(_values(array.flatten(), depth + 1))  # null lists are left out of it
-    return [None if length is None else [next(inner) for _ in range(length)] for length in lengths]
+    return [None if length is None else list(islice(inner, length)) for length in lengths]
 
 
 def _map_values(array: Any, depth: int) -> list[Any]:  # noqa: ANN401
