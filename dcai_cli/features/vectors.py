@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -72,15 +73,22 @@ def parse_vector(cell: str) -> NDArray[np.float64]:
     if cell.count("[") > 1 or "{" in cell:  # what is nested deeply could exhaust the stack
         raise ValueError("the vector is no list of numbers")
     try:
-        numbers = json.loads(cell, parse_constant=_refuse_constant)
+        numbers = json.loads(cell, parse_int=_parse_integer, parse_constant=_refuse_constant)
     except ValueError as error:
         raise ValueError(f"the vector is not JSON: {error}") from None
-    if not isinstance(numbers, list) or not set(map(type, numbers)) <= {int, float}:
-        raise ValueError("the vector is no list of numbers")
-    try:
-        return np.array(numbers, dtype=np.float64)
     except OverflowError:
         raise ValueError("a number of the vector is out of range") from None
+    if not isinstance(numbers, list) or not set(map(type, numbers)) <= {float}:
+        raise ValueError("the vector is no list of numbers")
+    return np.array(numbers, dtype=np.float64)
+
+
+def _parse_integer(text: str) -> float:
+    """The nearest double; how many digits an int of Python may have is a setting of each machine."""
+    number = float(text)
+    if math.isinf(number):
+        raise OverflowError
+    return number
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from dcai_cli.domain import Row
 from dcai_cli.errors import BadInput
-from dcai_cli.features.readers.cells import cell_text
+from dcai_cli.features.readers.arrow_cells import array_cells
 
 if TYPE_CHECKING:
     import numpy as np
@@ -194,17 +194,15 @@ def _code(column: Any) -> CodedColumn:  # noqa: ANN401 - pyarrow has no types
         # By their bits: the two zeros are different cells.
         bits = column.view({16: pa.int16(), 32: pa.int32(), 64: pa.int64()}[kind.bit_width])
         coded = bits.dictionary_encode()
-        values = coded.dictionary.view(kind).to_pylist()
+        cells = array_cells(coded.dictionary.view(kind))
     else:
         coded = column if pa.types.is_dictionary(kind) else column.dictionary_encode()
-        values = coded.dictionary.to_pylist()
+        cells = array_cells(coded.dictionary)
     codes = coded.indices.cast(pa.int32())
     if codes.null_count:
-        codes = codes.fill_null(len(values))
-        values.append(None)
-    if None in values or not pa.types.is_string(coded.dictionary.type):
-        values = [*map(cell_text, values)]
-    return CodedColumn(codes.to_numpy(), values)
+        codes = codes.fill_null(len(cells))
+        cells.append("")
+    return CodedColumn(codes.to_numpy(), cells)
 
 
 @contextmanager

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from dcai_cli.errors import BadInput
@@ -20,6 +19,10 @@ if TYPE_CHECKING:
     from dcai_cli.features.readers.blocks import Block
 
 _HINT_JSONL = 'Each line holds one JSON object, such as {"text": "hello", "label": "ham"}.'
+MAX_DIGITS = 4300
+"""Digits of an integer of JSON at most."""
+_NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+_quote = json.JSONEncoder(ensure_ascii=False).encode
 
 Cells = dict[str, str]
 """Column name to cell."""
@@ -45,45 +48,48 @@ class Table:
     size_bytes: int = 0
 
 
+class _Digits(str):
+    """An integer of JSON as it stands: how long a number Python reads is a setting of each machine."""
+
+    __slots__ = ()
+
+
 def cell_text(value: object) -> str:
-    """Write a typed value as a cell (docs/feature-spec.md, "Cells").
+    """Write a value that JSON has, or a float that it has not, as a cell (docs/feature-spec.md, "Cells").
 
     Raises:
         ValueError: lists and objects are nested too deeply.
 
-    >>> [cell_text(value) for value in (None, True, 1.50, b"a", [1, {"b": None}])]
-    ['', 'true', '1.5', '61', '[1,{"b":null}]']
+    >>> [cell_text(value) for value in (None, True, 1.50, float("-inf"), [1, {"b": None}])]
+    ['', 'true', '1.5', '-Infinity', '[1,{"b":null}]']
     """
-    if isinstance(value, str):
-        return value
+    if isinstance(value, float):
+        return float.__repr__(value) if math.isfinite(value) else _NOT_FINITE[float.__repr__(value)]
     if value is None:
         return ""
-    if type(value) is int:
+    if isinstance(value, str):
         return str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, list | dict):
         check_nesting(value)
-    if isinstance(value, bool | int | float | list | dict):
-        return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=cell_text)
-    return _text_of_table_value(value)
+        return _json_text(value)
+    return str(value)
 
 
-def _text_of_table_value(value: object) -> str:
-    """Write a value of a type that JSON has not as a cell."""
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    if isinstance(value, dt.timedelta):
-        return _seconds(value)
-    return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)
-
-
-def _seconds(value: dt.timedelta) -> str:
-    """A duration in seconds, a plain decimal; pyarrow gives one of pandas where there are nanoseconds."""
-    whole = (value.days * 86_400 + value.seconds) * 10**9
-    nanoseconds = whole + value.microseconds * 1000 + getattr(value, "nanoseconds", 0)
-    sign, digits = "-" if nanoseconds < 0 else "", str(abs(nanoseconds)).rjust(10, "0")
-    return f"{sign}{digits[:-9]}.{digits[-9:]}".rstrip("0").rstrip(".")
+def _json_text(value: object) -> str:
+    """Write a value as it stands in a list or an object; floats that JSON has not have their names."""
+    if isinstance(value, float):  # first: vectors have hundreds of them
+        return cell_text(value)
+    if isinstance(value, list):
+        return f"[{','.join(map(_json_text, value))}]"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_quote(name)}:{_json_text(value[name])}" for name in sorted(value)) + "}"
+    if value is None:
+        return "null"
+    if isinstance(value, str) and not isinstance(value, _Digits):
+        return _quote(value)
+    return cell_text(value)
 
 
 def json_cells(where: str, content: str) -> Cells:
@@ -98,7 +104,7 @@ def json_cells(where: str, content: str) -> Cells:
     """
     try:
         check_json_nesting(content, MAX_NESTING + 1)  # the row itself is one level
-        fields = json.loads(content, object_pairs_hook=_unique_keys)
+        fields = json.loads(content, object_pairs_hook=_unique_keys, parse_int=_digits)
         cells = (
             {name: cell_text(value) for name, value in fields.items()} if isinstance(fields, dict) else None
         )
@@ -129,6 +135,12 @@ def check_columns(where: str, names: Sequence[str]) -> None:
             raise BadInput(
                 f"{where}: column {name!r} stands twice in the header.", hint="Rename one of them."
             )
+
+
+def _digits(text: str) -> _Digits:
+    if len(text.removeprefix("-")) > MAX_DIGITS:
+        raise ValueError(f"an integer has more than {MAX_DIGITS:,} digits")
+    return _Digits("0" if text == "-0" else text)
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from dcai_cli.errors import BadInput, UsageError
+from dcai_cli.features.readers.arrow_cells import batch_cells
 from dcai_cli.features.readers.cells import Cells, Table, check_columns
-from dcai_cli.features.readers.tables import batch_cells
 
 PREFIX = "hf:"
 _NAME = re.compile(r"hf:([\w.-]+/[\w.-]+)(?::(\w[\w.-]*))?", re.ASCII)
@@ -61,18 +61,21 @@ def hub_rows(place: str, found: Any) -> Iterator[Cells]:  # noqa: ANN401 - `data
     """The rows of a data set that is streamed.
 
     Raises:
-        BadInput: the connection broke off, or the data cannot be read.
+        BadInput: the connection broke off, the data cannot be read, or a value has no cell.
     """
-    batches = iter(found.with_format("arrow").iter(batch_size=_BATCH_ROWS))
+    tables = iter(found.with_format("arrow").iter(batch_size=_BATCH_ROWS))
+    first = 1
     while True:
         try:
-            batch = next(batches, None)
-            rows = None if batch is None else list(batch_cells(batch))
+            table = next(tables, None)
+            batches = [] if table is None else table.to_batches()
         except Exception as error:
             raise _fault(place, error) from error
-        if rows is None:
+        if table is None:
             return
-        yield from rows
+        for batch in batches:
+            yield from batch_cells(batch, place, first)
+            first += batch.num_rows
 
 
 def _fault(place: str, error: Exception) -> BadInput:

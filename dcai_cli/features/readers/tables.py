@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from dcai_cli.errors import BadInput
+from dcai_cli.features.readers.arrow_cells import batch_cells
 from dcai_cli.features.readers.blocks import BLOCK_ROWS, arrow_blocks
-from dcai_cli.features.readers.cells import Cells, Table, Values, cell_text, check_columns
+from dcai_cli.features.readers.cells import Cells, Table, Values, check_columns
 from dcai_cli.features.readers.vectors import column_vectors
 
 _BATCH_ROWS = 1024
@@ -50,23 +51,17 @@ def open_arrow(path: Path, name: str, vector_column: str = "") -> Table:
     return _open(lambda rows: _arrow_batches(path, rows), name, "arrow", size_bytes, vector_column)
 
 
-def batch_values(batch: Any, vector_column: str) -> Iterator[Values]:  # noqa: ANN401 - pyarrow has no types
-    """The rows of a record batch of pyarrow, one column as vectors if it can be that."""
+def _batch_values(batch: Any, name: str, first: int, vector_column: str) -> Iterator[Values]:  # noqa: ANN401 - pyarrow has no types
+    """The rows of a record batch of pyarrow from a number on, one column as vectors if it can be that."""
     place = batch.schema.get_field_index(vector_column)
     vectors = None if place < 0 else column_vectors(batch.column(place))
     if vectors is None:
-        yield from batch_cells(batch)
+        yield from batch_cells(batch, name, first)
         return
     rest = batch.select([name for name in batch.schema.names if name != vector_column])
-    cells: Iterable[Cells] = batch_cells(rest) if rest.num_columns else ({} for _ in vectors)
+    cells: Iterable[Cells] = batch_cells(rest, name, first) if rest.num_columns else ({} for _ in vectors)
     for others, vector in zip(cells, vectors, strict=True):
         yield {**others, vector_column: vector}
-
-
-def batch_cells(batch: Any) -> Iterator[Cells]:  # noqa: ANN401 - pyarrow has no types
-    """The rows of a record batch or table of pyarrow."""
-    for row in batch.to_pylist():
-        yield {name: cell_text(value) for name, value in row.items()}
 
 
 def _open(batches: _Batches, name: str, kind: str, size_bytes: int, vector_column: str) -> Table:
@@ -78,8 +73,10 @@ def _open(batches: _Batches, name: str, kind: str, size_bytes: int, vector_colum
         with _told(name, kind), batches(_BATCH_ROWS) as (now, found):
             if tuple(now) != columns:
                 raise BadInput(f"{name} was changed while it was read.", hint="Try again.")
+            first = 1
             for batch in found:
-                yield from batch_values(batch, vector_column)
+                yield from _batch_values(batch, name, first, vector_column)
+                first += batch.num_rows
 
     return Table(
         columns, read, lambda names: arrow_blocks(lambda: batches(BLOCK_ROWS), columns, names), size_bytes
