@@ -187,6 +187,14 @@ def test_the_estimate_of_gas_meets_what_was_measured(key: str) -> None:
     assert touched.gas > estimate  # a new model has fresh words, too
 
 
+def test_words_count_once_in_a_batch_and_are_fresh_once() -> None:
+    """150 samples of a feature each, in two batches: words 0 and 1 in the first, 1 and 2 in the second."""
+    indices = np.array([0] * 50 + [16] * 50 + [31] * 25 + [32] * 25, dtype=np.int32)
+    params = ModelParams("perceptron", 256, 256)
+    touched = measure_touched(np.arange(151), indices, params)
+    assert (touched.features, touched.words, touched.fresh) == (1, 4 / 150, 3 / 150)
+
+
 def test_progress_ends_when_all_is_tried(tmp_path: Path) -> None:
     """Each trial counts."""
     steps: list[tuple[int, int]] = []
