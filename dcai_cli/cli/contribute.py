@@ -144,6 +144,8 @@ def _finding_lines(plan: ContributionPlan) -> list[str]:
         ]
         more = ", ..." if finding.count > len(rows) else ""
         lines.append(f"{finding.count} rows {KINDS[finding.kind]}: {', '.join(rows)}{more}")
+    if plan.sorted_by_label:
+        lines.append("rows stand sorted by label; a model learns in their order and forgets: shuffle them")
     return lines
 
 
@@ -181,6 +183,7 @@ def _data(done: Contribution, *, dry_run: bool) -> dict[str, Any]:
         "already_contributed": done.plan.already,
         "skipped": [{"row": skip.row, "reason": skip.reason} for skip in done.skipped],
         "findings": _findings_data(done.plan),
+        "sorted_by_label": done.plan.sorted_by_label,
         "plan": _plan_data(done.plan),
         "batches": [
             {

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from dcai_cli.features.featurize import FeaturizedRow, Skipped
 
+_SORTED = 0.25
 EXAMPLES = 5
 """Rows of each kind that are named."""
 
@@ -50,6 +52,35 @@ class Finding:
     examples: tuple[Example, ...]
 
 
+class LabelOrder:
+    """Counts how often the label changes from row to row.
+
+    >>> order = LabelOrder()
+    >>> for label in ["ham"] * 50 + ["spam"] * 50:
+    ...     order.add(label)
+    >>> order.is_sorted
+    True
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self._last = ""
+        self._changes = 0
+
+    def add(self, label: str) -> None:
+        """Look at the next label."""
+        self._changes += bool(self.counts) and label != self._last
+        self._last = label
+        self.counts[label] += 1
+
+    @property
+    def is_sorted(self) -> bool:
+        """Whether labels change less than a quarter as often as in shuffled rows: they stand in groups."""
+        total = self.counts.total()
+        shares = [count / total for count in self.counts.values()]
+        return self._changes < _SORTED * (total - 1) * (1 - sum(share**2 for share in shares))
+
+
 class DataChecks:
     """Collects findings row by row; of each row with other cells than all before it keeps 16 bytes.
 
@@ -66,6 +97,7 @@ class DataChecks:
         # The digest of the cells to the first row of each label, as row * 256 + label: small integers are all
         # that a million rows can afford.
         self._seen: dict[bytes, tuple[int, ...]] = {}
+        self._order = LabelOrder()
 
     def add(self, row: FeaturizedRow | Skipped) -> None:
         """Look at the next row."""
@@ -76,6 +108,7 @@ class DataChecks:
         if row.cut:
             self._find("cut", row.number)
         label = row.label or 0
+        self._order.add(str(label))
         before = self._seen.get(row.content, ())
         same = [code >> 8 for code in before if code & 0xFF == label]
         other = [code >> 8 for code in before if code & 0xFF != label]
@@ -85,6 +118,11 @@ class DataChecks:
             self._seen[row.content] = (*before, row.number << 8 | label)
         if other:
             self._find("conflicting_labels", row.number, other[0])
+
+    @property
+    def is_sorted(self) -> bool:
+        """Whether the rows stand sorted by label: a model learns in their order, and forgets the first."""
+        return self._order.is_sorted
 
     def findings(self) -> tuple[Finding, ...]:
         """All kinds in their order, those without rows, too."""

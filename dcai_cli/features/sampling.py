@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from dcai_cli.domain import Row
 from dcai_cli.errors import BadInput
 from dcai_cli.features.columns import is_blank
+from dcai_cli.features.findings import LabelOrder
 from dcai_cli.features.spec import MAX_CLASSES
 
 SAMPLE_ROWS = 5_000
@@ -21,7 +21,6 @@ READ_CHARACTERS = 2**28
 """How much text of a file is read at most: it takes some seconds."""
 
 LEAST_ROWS = 20
-_SORTED = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +81,10 @@ def draw_sample(
     """
     draw = random.Random(0).random  # noqa: S311 - no secret; python promises these numbers for ever
     pool = _Pool(most_rows, most_characters)
-    counts: Counter[str] = Counter()
-    read = characters = changes = 0
-    last, is_whole = None, True
+    order = LabelOrder()
+    counts = order.counts
+    read = characters = 0
+    is_whole = True
     for row in rows:
         if characters >= read_characters:
             is_whole = False
@@ -95,9 +95,7 @@ def draw_sample(
         characters += len(text)
         if not label or (labels is not None and label not in labels) or not _is_usable(text):
             continue
-        changes += last is not None and label != last
-        last = label
-        counts[label] += 1
+        order.add(label)
         if len(counts) > MAX_CLASSES:
             raise BadInput(
                 f"{name} has more than {MAX_CLASSES} labels in the column {label_column!r}, such as "
@@ -121,14 +119,8 @@ def draw_sample(
         label_rows=tuple(counts[label] for label in names),
         rows_read=read,
         is_whole=is_whole,
-        is_sorted=changes < _SORTED * _expected_changes(counts),
+        is_sorted=order.is_sorted,
     )
-
-
-def _expected_changes(counts: Counter[str]) -> float:
-    """How often the label differs from that of the row before, in rows that were shuffled."""
-    total = sum(counts.values())
-    return (total - 1) * (1 - sum((count / total) ** 2 for count in counts.values()))
 
 
 def _is_usable(text: str) -> bool:

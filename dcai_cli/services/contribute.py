@@ -81,6 +81,7 @@ class ContributionPlan:
         already: rows that this account contributed before.
         skipped: rows that cannot be sent, with the reason.
         findings: what is doubtful in the rows, sent or not.
+        sorted_by_label: whether the rows stand in groups of one label: a model forgets the first of them.
         batches: batches, if none has to shrink.
         deposit_at_most_wei: deposits of all batches, sent back to back.
         fee_estimate_wei: transaction fees, from an estimate of the first batch.
@@ -99,6 +100,7 @@ class ContributionPlan:
     already: int
     skipped: tuple[Skipped, ...]
     findings: tuple[Finding, ...]
+    sorted_by_label: bool
     batches: int
     deposit_at_most_wei: int
     fee_estimate_wei: int
@@ -306,6 +308,7 @@ def _plan(
         already=already,
         skipped=skipped,
         findings=checks.findings(),
+        sorted_by_label=checks.is_sorted,
         batches=-(-len(candidates) // request.batch_size),
         deposit_at_most_wei=deposit_at_most_wei,
         fee_estimate_wei=fee_estimate_wei,

@@ -253,6 +253,16 @@ def test_what_stands_in_a_file_does_not_reach_the_terminal_as_commands(dcai: Dca
     assert len(result.err) < 600
 
 
+def test_rows_that_stand_by_label_are_said_before_money_is_spent(dcai: Dcai) -> None:
+    """A model that learned them in order would say the last label to almost everything."""
+    rows = [(f"film {at}", "negative" if at < 20 else "positive") for at in range(40)]
+    dcai.write("sorted.csv", rows)
+    assert dcai.data("contribute", "sorted.csv", "--dry-run")["sorted_by_label"]
+    assert "rows stand sorted by label" in dcai("contribute", "sorted.csv", "--dry-run").out
+    dcai.write("mixed.csv", [row for pair in zip(rows[:20], rows[20:], strict=True) for row in pair])
+    assert not dcai.data("contribute", "mixed.csv", "--dry-run")["sorted_by_label"]
+
+
 def test_rows_that_are_all_left_out_are_said(dcai: Dcai, films: Path) -> None:
     """The columns and labels are not at fault."""
     error = dcai.error("model", "evaluate", films, "--skip", "10000")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 from dcai_cli.domain import Row
 from dcai_cli.features.featurize import featurize
 from dcai_cli.features.findings import EXAMPLES, DataChecks, Example, Finding
@@ -57,3 +59,22 @@ def test_only_the_first_rows_are_named() -> None:
     """Every row counts, some are named."""
     found = findings(*[("", "a")] * 99)["empty"]
     assert (found.count, len(found.examples)) == (99, EXAMPLES)
+
+
+def test_rows_that_stand_by_label_are_told_from_shuffled_ones() -> None:
+    """Also with three labels, unequal shares, and where one label stands alone."""
+    rng = random.Random(4)  # noqa: S311 (no secret)
+    for labels in (["a"] * 20 + ["b"] * 20, ["a"] * 90 + ["b"] * 10, ["a"] * 20 + ["b"] * 9 + ["c"] * 30):
+        assert is_sorted(labels)
+        assert not is_sorted(rng.sample(labels, len(labels)))
+    for labels in ([], ["a"], ["a", "b"], ["a"] * 50, ["a", "b"] * 20):
+        assert not is_sorted(labels)
+
+
+def is_sorted(labels: list[str]) -> bool:
+    """What is said of rows with these labels."""
+    checks = DataChecks()
+    rows = [Row(at, {"text": f"text {at}", "label": label}) for at, label in enumerate(labels, start=1)]
+    for row in featurize(rows, SPEC):
+        checks.add(row)
+    return checks.is_sorted
