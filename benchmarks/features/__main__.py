@@ -1,7 +1,7 @@
 """Measures featurizing against scikit-learn: `python -m benchmarks.features`.
 
-Prints the figures, and writes benchmarks/features.json and benchmarks/features.svg. The exit status is 1 if a
-goal is missed.
+Prints the figures, and writes benchmarks/features.json, benchmarks/features.svg and the table of docs/speed.md.
+The exit status is 1 if a goal is missed.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from benchmarks.features.measure import (
 from benchmarks.features.tables import measure_categories, measure_types
 
 FOLDER = Path(__file__).resolve().parent.parent
+PAGE = FOLDER.parent / "docs" / "speed.md"
 
 
 def measure() -> list[Figure]:
@@ -68,6 +69,22 @@ def plot(figures: Sequence[Figure], path: Path) -> None:
     image.savefig(path, metadata={"Date": None})
 
 
+def table(figures: Sequence[Figure]) -> list[str]:
+    """The figures as rows of a table in Markdown."""
+    return [
+        f"| {one.name} | {one.value:g} {one.unit} | {'at most' if one.at_most else 'at least'} {one.goal:g} |"
+        for one in figures
+    ]
+
+
+def write_page(figures: Sequence[Figure], page: Path) -> None:
+    """Put the figures into the table of the page."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    head = lines.index("|---|---|---|") + 1
+    rest = next(at for at in range(head, len(lines)) if not lines[at].startswith("|"))
+    page.write_text("\n".join([*lines[:head], *table(figures), *lines[rest:]]) + "\n", encoding="utf-8")
+
+
 def main() -> int:
     """Measure, print, write."""
     load = os.getloadavg()[0]
@@ -87,6 +104,7 @@ def main() -> int:
     }
     (FOLDER / "features.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     plot(figures, FOLDER / "features.svg")
+    write_page(figures, PAGE)
     return 0 if all(figure.is_met for figure in figures) else 1
 
 
