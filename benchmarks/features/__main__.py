@@ -1,7 +1,7 @@
 """Measures featurizing against scikit-learn: `python -m benchmarks.features`.
 
-Prints the figures, and writes benchmarks/features.json, benchmarks/features.svg and the table of docs/speed.md.
-The exit status is 1 if a goal is missed.
+Prints the figures, and writes benchmarks/features.json, benchmarks/features.svg and the table of
+docs/speed.md. The exit status is 1 if a goal is missed.
 """
 
 from __future__ import annotations
