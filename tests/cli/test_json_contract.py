@@ -136,6 +136,7 @@ CONTRIBUTION = {
     "contributed": count,
     "already_contributed": count,
     "findings": [{"kind": WORDS, "count": count, "first": [{"row": count, "earlier_row": optional(count)}]}],
+    "sorted_by_label": flag,
     "skipped": SKIPPED,
     "plan": PLAN,
     "batches": [BATCH],
