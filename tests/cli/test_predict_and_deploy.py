@@ -245,11 +245,22 @@ def test_the_file_that_is_read_is_not_written_over(dcai: Dcai, films: Path) -> N
     assert films.read_bytes() == before
 
 
-def test_what_stands_in_a_file_does_not_reach_the_terminal_as_commands(dcai: Dcai) -> None:
-    """Control characters are shown, and long cells are cut."""
-    dcai.write("rows.csv", [("a film", "\x1b[2J" + "x" * 5000)])
+def test_what_stands_in_a_file_does_not_reach_the_terminal_as_commands(titanic: Dcai) -> None:
+    """Control characters are shown: here in a note, and in an error."""
+    result = titanic("predict", '{"class": "first", "\\u001b[2Jx": 1}')
+    assert "columns that the model does not use: \\x1b[2Jx" in result.err
+    assert "\x1b" not in result.err
+    titanic.write("rows.csv", [("first",)], header=["\x1b[2Jclass"])
+    result = titanic("predict", "--file", "rows.csv")
+    assert "the columns are: \\x1b[2Jclass" in result.err
+    assert "\x1b[2J" not in result.err
+
+
+def test_a_long_cell_is_cut_in_messages(dcai: Dcai) -> None:
+    """A line of megabytes would push everything else off the screen."""
+    dcai.write("rows.csv", [("a film", "x" * 5000)])
     result = dcai("contribute", "rows.csv", "--dry-run")
-    assert "\x1b" not in result.out + result.err
+    assert "unknown label 'xxx" in result.err
     assert len(result.err) < 600
 
 
