@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import platformdirs
 
-from dcai_cli.domain import parse_amount
+from dcai_cli.domain import parse_amount, parse_duration
 from dcai_cli.errors import BadInput, UsageError
 
 EMBEDDED = "embedded"
@@ -32,6 +32,8 @@ class Settings:
         password_file: path of a file with the password, or None.
         gas_price_wei: a fixed gas price, or None.
         priority_fee_wei: a fixed priority fee, or None.
+        confirmations: blocks on top of a transaction's from which on it counts as final.
+        replace_after_s: how long a transaction may wait before it is replaced by one that offers more.
         rpc_headers: extra HTTP headers for the node; may hold secrets, so never printed.
     """
 
@@ -44,6 +46,8 @@ class Settings:
     password_file: Path | None = None
     gas_price_wei: int | None = None
     priority_fee_wei: int | None = None
+    confirmations: int = 12
+    replace_after_s: int = 45
     rpc_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
@@ -65,7 +69,16 @@ class Settings:
 CONFIG_NAME = "config.toml"
 """The settings file, in the config folder."""
 
-KEYS = ("rpc_url", "chain_id", "account", "password_file", "gas_price_wei", "priority_fee_wei")
+KEYS = (
+    "rpc_url",
+    "chain_id",
+    "account",
+    "password_file",
+    "gas_price_wei",
+    "priority_fee_wei",
+    "confirmations",
+    "replace_after",
+)
 """What config.toml may set."""
 
 
@@ -110,6 +123,8 @@ def load_settings(environ: Mapping[str, str] = os.environ, **flags: object) -> S
         password_file=None if password_file is None else Path(str(password_file)).expanduser(),
         gas_price_wei=_amount("gas_price_wei", values.get("gas_price_wei")),
         priority_fee_wei=_amount("priority_fee_wei", values.get("priority_fee_wei")),
+        confirmations=_number("confirmations", values.get("confirmations", 12)) or 0,
+        replace_after_s=max(1, parse_duration(str(values.get("replace_after", 45)))),
         rpc_headers=headers if isinstance(headers, dict) else {},
     )
 
@@ -134,6 +149,8 @@ def describe_settings(settings: Settings) -> dict[str, str | int | None]:
         "password_file": None if settings.password_file is None else str(settings.password_file),
         "gas_price_wei": settings.gas_price_wei,
         "priority_fee_wei": settings.priority_fee_wei,
+        "confirmations": settings.confirmations,
+        "replace_after_s": settings.replace_after_s,
         "config_file": str(settings.config_path),
         "data_folder": str(settings.data_dir),
         "keystore": str(settings.keystore_dir),
@@ -196,6 +213,8 @@ def _read_environment(environ: Mapping[str, str]) -> dict[str, object]:
         "ETH_GAS_PRICE": "gas_price_wei",
         "ETH_PRIORITY_GAS_PRICE": "priority_fee_wei",
         "DCAI_CHAIN_ID": "chain_id",
+        "DCAI_CONFIRMATIONS": "confirmations",
+        "DCAI_REPLACE_AFTER": "replace_after",
     }
     values: dict[str, object] = {key: environ[name] for name, key in names.items() if environ.get(name)}
     if environ.get("ETH_RPC_HEADERS"):

@@ -162,6 +162,11 @@ class Chain:
         """
         return to_number(self._block(number).get("timestamp"))
 
+    def block_hash(self, number: int) -> str | None:
+        """The hash of a block; None if the chain does not reach it."""
+        form = self._node.request("eth_getBlockByNumber", hex(number), False)
+        return None if form is None else f"0x{to_data(to_form(form).get('hash')).hex()}"
+
     def balance_wei(self, address: str) -> int:
         """The balance of an account."""
         return self._number("eth_getBalance", address, "latest")
@@ -238,8 +243,17 @@ class Chain:
         except RpcError as error:
             raise execution_error(error, self.url_label) from None
 
-    def estimate_gas(self, sender: str, to: str | None, data: bytes, value_wei: int = 0) -> int:
+    def estimate_gas(
+        self, sender: str, to: str | None, data: bytes, value_wei: int = 0, *, pending: bool = False
+    ) -> int:
         """The gas that a transaction needs, without any margin.
+
+        Args:
+            sender: whose transaction.
+            to: the contract, or None to create one.
+            data: the input.
+            value_wei: ether that goes along.
+            pending: reckon with the transactions that wait in the node's pool.
 
         Raises:
             Reverted: the contract would refuse it.
@@ -248,7 +262,7 @@ class Chain:
         """
         call = {**_call(sender, to, data, value_wei), "gas": hex(MAX_TRANSACTION_GAS)}
         try:
-            gas = self._number("eth_estimateGas", call)
+            gas = self._number("eth_estimateGas", call, *(("pending",) if pending else ()))
         except RpcError as error:
             # Our contracts name every refusal: a revert without data is an inner call that ran out of gas.
             if data and is_revert(error) and not error.data:
@@ -346,11 +360,26 @@ class Chain:
         Raises:
             NotMined: it was not mined in time; it may still be.
         """
+        return self.wait_for(lambda: self.receipt(transaction_hash), transaction_hash, timeout_s)
+
+    def wait_for(
+        self, look: Callable[[], Receipt | None], transaction_hash: str, timeout_s: float
+    ) -> Receipt:
+        """Wait until somebody finds a receipt.
+
+        Args:
+            look: looks for it.
+            transaction_hash: what the transaction is called if it is not mined in time.
+            timeout_s: how long to look; it is looked for once in any case.
+
+        Raises:
+            NotMined: it was not mined in time; it may still be.
+        """
         waited_s = 0.0
         polls = iter(_POLLS_S)
         poll_s = 0.0
         while True:
-            receipt = self.receipt(transaction_hash)
+            receipt = look()
             if receipt is not None:
                 return receipt
             if waited_s >= timeout_s:
