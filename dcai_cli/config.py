@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import platformdirs
 
@@ -32,6 +33,8 @@ class Settings:
         password_file: path of a file with the password, or None.
         gas_price_wei: a fixed gas price, or None.
         priority_fee_wei: a fixed priority fee, or None.
+        ledger_url: a PostgreSQL database that holds the ledger, or None for a file in the data folder; may
+            hold a password, so not in the repr.
         rpc_headers: extra HTTP headers for the node; may hold secrets, so never printed.
     """
 
@@ -44,11 +47,17 @@ class Settings:
     password_file: Path | None = None
     gas_price_wei: int | None = None
     priority_fee_wei: int | None = None
+    ledger_url: str | None = field(default=None, repr=False)
     rpc_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
+    def ledger(self) -> Path | str:
+        """Where the ledger is: a file, or the URL of a database, which is secret."""
+        return self.ledger_url or self.ledger_path
+
+    @property
     def ledger_path(self) -> Path:
-        """Where the ledger stands."""
+        """Where the ledger stands if it is a file."""
         return self.data_dir / "ledger.sqlite"
 
     @property
@@ -65,7 +74,7 @@ class Settings:
 CONFIG_NAME = "config.toml"
 """The settings file, in the config folder."""
 
-KEYS = ("rpc_url", "chain_id", "account", "password_file", "gas_price_wei", "priority_fee_wei")
+KEYS = ("rpc_url", "chain_id", "account", "password_file", "gas_price_wei", "priority_fee_wei", "ledger_url")
 """What config.toml may set."""
 
 
@@ -110,6 +119,7 @@ def load_settings(environ: Mapping[str, str] = os.environ, **flags: object) -> S
         password_file=None if password_file is None else Path(str(password_file)).expanduser(),
         gas_price_wei=_amount("gas_price_wei", values.get("gas_price_wei")),
         priority_fee_wei=_amount("priority_fee_wei", values.get("priority_fee_wei")),
+        ledger_url=_ledger_url(values.get("ledger_url")),
         rpc_headers=headers if isinstance(headers, dict) else {},
     )
 
@@ -134,6 +144,9 @@ def describe_settings(settings: Settings) -> dict[str, str | int | None]:
         "password_file": None if settings.password_file is None else str(settings.password_file),
         "gas_price_wei": settings.gas_price_wei,
         "priority_fee_wei": settings.priority_fee_wei,
+        "ledger": (
+            str(settings.ledger_path) if settings.ledger_url is None else ledger_server(settings.ledger_url)
+        ),
         "config_file": str(settings.config_path),
         "data_folder": str(settings.data_dir),
         "keystore": str(settings.keystore_dir),
@@ -166,6 +179,47 @@ def host_of(url: str) -> str:
     return f"{shown}:{port}" if port else shown
 
 
+def ledger_server(url: str) -> str:
+    """Host, port and database of a PostgreSQL URL, for people: without user, password and options.
+
+    Raises:
+        UsageError: it is no such URL.
+
+    >>> ledger_server("postgresql://user:secret@db.example:5433/team?sslmode=require")
+    'team on db.example:5433'
+    >>> ledger_server("postgresql:///team?host=/run/postgresql")
+    'team on this machine'
+    """
+    found = _POSTGRES.fullmatch(url)
+    if found is None:
+        raise UsageError(
+            "The ledger's URL is not one of a PostgreSQL database.",
+            hint="Set ledger_url or DCAI_LEDGER, for instance to postgresql://user@host/database; special "
+            "characters of a password are written %XX.",
+        )
+    hosts = (
+        [found["host"] + (found["port"] or "")]
+        if found["host"]
+        else parse_qs(found["query"] or "").get("host", [])
+    )
+    shown = ", ".join("this machine" if host.startswith("/") else host for host in hosts)
+    return f"{unquote(found['name'])} on {shown or 'this machine'}"
+
+
+_POSTGRES = re.compile(
+    r"postgres(?:ql)?://(?:[^/?#@]*@)?(?P<host>[\w.-]+|\[[\w:.%]+\])?(?P<port>:\d+)?/(?P<name>[^/?#@]+)"
+    r"(?:\?(?P<query>[^#]*))?"
+)
+"""Strict, so that no part of a password that should have been escaped is taken for the host."""
+
+
+def _ledger_url(value: object) -> str | None:
+    if value in {None, ""}:
+        return None
+    ledger_server(str(value))
+    return str(value)
+
+
 def _number(name: str, value: object) -> int | None:
     if value is None:
         return None
@@ -196,6 +250,7 @@ def _read_environment(environ: Mapping[str, str]) -> dict[str, object]:
         "ETH_GAS_PRICE": "gas_price_wei",
         "ETH_PRIORITY_GAS_PRICE": "priority_fee_wei",
         "DCAI_CHAIN_ID": "chain_id",
+        "DCAI_LEDGER": "ledger_url",
     }
     values: dict[str, object] = {key: environ[name] for name, key in names.items() if environ.get(name)}
     if environ.get("ETH_RPC_HEADERS"):

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Table, create_engine, delete, event, insert, select, update
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy import Connection, Row, Table, delete, insert, select, update
 
-from dcai_cli.errors import BadInput, DcaiError, Locked
-from dcai_cli.files import make_folder
+from dcai_cli.ledger.database import Database, upsert
 from dcai_cli.ledger.records import Claim, ModelRecord, PlannedSample, StoredBatch, StoredTransaction
-from dcai_cli.ledger.schema import batches, choices, claims, migrate, models, samples, transactions
+from dcai_cli.ledger.schema import batches, choices, claims, models, samples, transactions
 
 UNSETTLED = ("signed", "sent")
 """States of a transaction whose outcome is not known yet."""
-
-WAIT_S = 10
-"""How long to wait for another process that writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +44,8 @@ class Outcome:
     points: int = 0
 
 
-class Ledger:
-    """What this user did and is owed.
-
-    Args:
-        engine: a SQLAlchemy engine whose tables are migrated.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def close(self) -> None:
-        """Close the database."""
-        self._engine.dispose()
-
-    @contextmanager
-    def _begin(self) -> Iterator[Connection]:
-        with _mapped_errors(), self._engine.begin() as connection:
-            yield connection
+class Ledger(Database):
+    """What this user did and is owed."""
 
     # --- choices -------------------------------------------------------------------------------------
 
@@ -80,8 +58,7 @@ class Ledger:
     def choose(self, scope: str, name: str, value: str) -> None:
         """Remember a choice, over an earlier one."""
         with self._begin() as connection:
-            connection.execute(delete(choices).where(choices.c.scope == scope, choices.c.name == name))
-            connection.execute(insert(choices).values(scope=scope, name=name, value=value))
+            upsert(connection, choices, {"scope": scope, "name": name, "value": value})
 
     # --- models --------------------------------------------------------------------------------------
 
@@ -89,9 +66,7 @@ class Ledger:
         """Remember a model, or refresh what is known of it."""
         values = {name: getattr(model, name) for name in ModelRecord.__slots__}
         with self._begin() as connection:
-            known = models.c.chain == model.chain, models.c.address == model.address
-            connection.execute(delete(models).where(*known))
-            connection.execute(insert(models).values(**values))
+            upsert(connection, models, values)
 
     def models(self, chain: str) -> list[ModelRecord]:
         """The models known on a chain, oldest first."""
@@ -342,55 +317,18 @@ class Ledger:
             return [StoredTransaction(*row) for row in rows]
 
 
-def open_ledger(path: Path) -> Ledger:
+def open_ledger(place: Path | str) -> Ledger:
     """Open the ledger, making or migrating it as need be.
 
     Args:
-        path: the SQLite file.
+        place: the SQLite file, or the URL of a PostgreSQL database.
 
     Raises:
-        BadInput: the file is no ledger, or a newer one.
+        BadInput: it is no ledger, a damaged one, or a newer one.
+        Locked: another process keeps it from being opened.
+        DcaiError: it cannot be reached, read or written.
     """
-    make_folder(path.parent)
-    # An error shows the statement; its values are payloads and signed transactions.
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": WAIT_S}, hide_parameters=True)
-    event.listen(engine, "connect", _set_pragmas)
-    try:
-        with _mapped_errors(path):
-            with engine.begin() as connection:
-                migrate(connection)
-            path.chmod(0o600)
-    except BaseException:
-        engine.dispose()
-        raise
-    return Ledger(engine)
-
-
-def _set_pragmas(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own class
-    # FULL: a transaction that was committed before a send must survive a power cut, too.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}").close()
-
-
-@contextmanager
-def _mapped_errors(path: Path | None = None) -> Iterator[None]:
-    where = f"The ledger {path}" if path else "The ledger"
-    try:
-        yield
-    except OperationalError as error:
-        if "locked" in str(error.orig):
-            raise Locked(
-                f"{where} is in use by another dcai process.", hint="Run the same command again."
-            ) from error
-        raise DcaiError(
-            f"{where} cannot be written: {error.orig}.", hint="Check the disk and the folder's permissions."
-        ) from error
-    except DatabaseError as error:
-        if "not a database" in str(error.orig) or "malformed" in str(error.orig):
-            raise BadInput(
-                f"{where} is damaged: {error.orig}.", hint="Move the file away; the chain knows your batches."
-            ) from error
-        raise
+    return Ledger.open(place)
 
 
 def _reread(connection: Connection, table: Table, identity: int | None) -> Any:  # noqa: ANN401
