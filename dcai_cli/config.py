@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import platformdirs
 
@@ -34,6 +35,8 @@ class Settings:
         priority_fee_wei: a fixed priority fee, or None.
         confirmations: blocks on top of a transaction's from which on it counts as final.
         replace_after_s: how long a transaction may wait before it is replaced by one that offers more.
+        ledger_url: a PostgreSQL database that holds the ledger, or None for a file in the data folder; may
+            hold a password, so not in the repr.
         rpc_headers: extra HTTP headers for the node; may hold secrets, so never printed.
     """
 
@@ -48,11 +51,17 @@ class Settings:
     priority_fee_wei: int | None = None
     confirmations: int = 12
     replace_after_s: int = 45
+    ledger_url: str | None = field(default=None, repr=False)
     rpc_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
+    def ledger(self) -> Path | str:
+        """Where the ledger is: a file, or the URL of a database, which is secret."""
+        return self.ledger_url or self.ledger_path
+
+    @property
     def ledger_path(self) -> Path:
-        """Where the ledger stands."""
+        """Where the ledger stands if it is a file."""
         return self.data_dir / "ledger.sqlite"
 
     @property
@@ -78,6 +87,7 @@ KEYS = (
     "priority_fee_wei",
     "confirmations",
     "replace_after",
+    "ledger_url",
 )
 """What config.toml may set."""
 
@@ -125,6 +135,7 @@ def load_settings(environ: Mapping[str, str] = os.environ, **flags: object) -> S
         priority_fee_wei=_amount("priority_fee_wei", values.get("priority_fee_wei")),
         confirmations=_number("confirmations", values.get("confirmations", 12)) or 0,
         replace_after_s=max(1, parse_duration(str(values.get("replace_after", 45)))),
+        ledger_url=_ledger_url(values.get("ledger_url")),
         rpc_headers=headers if isinstance(headers, dict) else {},
     )
 
@@ -151,6 +162,9 @@ def describe_settings(settings: Settings) -> dict[str, str | int | None]:
         "priority_fee_wei": settings.priority_fee_wei,
         "confirmations": settings.confirmations,
         "replace_after_s": settings.replace_after_s,
+        "ledger": (
+            str(settings.ledger_path) if settings.ledger_url is None else ledger_server(settings.ledger_url)
+        ),
         "config_file": str(settings.config_path),
         "data_folder": str(settings.data_dir),
         "keystore": str(settings.keystore_dir),
@@ -181,6 +195,47 @@ def host_of(url: str) -> str:
         )
     shown = f"[{host}]" if ":" in host else host
     return f"{shown}:{port}" if port else shown
+
+
+def ledger_server(url: str) -> str:
+    """Host, port and database of a PostgreSQL URL, for people: without user, password and options.
+
+    Raises:
+        UsageError: it is no such URL.
+
+    >>> ledger_server("postgresql://user:secret@db.example:5433/team?sslmode=require")
+    'team on db.example:5433'
+    >>> ledger_server("postgresql:///team?host=/run/postgresql")
+    'team on this machine'
+    """
+    found = _POSTGRES.fullmatch(url)
+    if found is None:
+        raise UsageError(
+            "The ledger's URL is not one of a PostgreSQL database.",
+            hint="Set ledger_url or DCAI_LEDGER, for instance to postgresql://user@host/database; special "
+            "characters of a password are written %XX.",
+        )
+    hosts = (
+        [found["host"] + (found["port"] or "")]
+        if found["host"]
+        else parse_qs(found["query"] or "").get("host", [])
+    )
+    shown = ", ".join("this machine" if host.startswith("/") else host for host in hosts)
+    return f"{unquote(found['name'])} on {shown or 'this machine'}"
+
+
+_POSTGRES = re.compile(
+    r"postgres(?:ql)?://(?:[^/?#@]*@)?(?P<host>[\w.-]+|\[[\w:.%]+\])?(?P<port>:\d+)?/(?P<name>[^/?#@]+)"
+    r"(?:\?(?P<query>[^#]*))?"
+)
+"""Strict, so that no part of a password that should have been escaped is taken for the host."""
+
+
+def _ledger_url(value: object) -> str | None:
+    if value in {None, ""}:
+        return None
+    ledger_server(str(value))
+    return str(value)
 
 
 def _number(name: str, value: object) -> int | None:
@@ -215,6 +270,7 @@ def _read_environment(environ: Mapping[str, str]) -> dict[str, object]:
         "DCAI_CHAIN_ID": "chain_id",
         "DCAI_CONFIRMATIONS": "confirmations",
         "DCAI_REPLACE_AFTER": "replace_after",
+        "DCAI_LEDGER": "ledger_url",
     }
     values: dict[str, object] = {key: environ[name] for name, key in names.items() if environ.get(name)}
     if environ.get("ETH_RPC_HEADERS"):

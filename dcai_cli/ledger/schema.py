@@ -1,4 +1,4 @@
-"""The ledger's tables and the migrations that lead to them.
+"""The ledger's tables as they are now; `migrations` leads to them.
 
 Every table names its chain, because a reset devnet and a main network may share one ledger.
 """
@@ -10,25 +10,17 @@ from typing import Any
 from sqlalchemy import (
     Boolean,
     Column,
-    Connection,
     ForeignKey,
     Index,
-    Integer,
     LargeBinary,
     MetaData,
     String,
     Table,
     UniqueConstraint,
-    insert,
-    inspect,
-    select,
-    update,
 )
 from sqlalchemy.types import TypeDecorator
 
-from dcai_cli.errors import BadInput
-
-SCHEMA_VERSION = 1
+from dcai_cli.ledger.columns import Integer
 
 
 class BigInteger(TypeDecorator[int]):
@@ -192,23 +184,10 @@ claims = Table(
     UniqueConstraint("transaction_id", "batch_id"),
 )
 
-
-def migrate(connection: Connection) -> None:
-    """Bring a ledger to this version's tables; the record of it is part of the same transaction.
-
-    Raises:
-        BadInput: the ledger was written by a newer dcai.
-    """
-    if not inspect(connection).has_table("schema_version"):
-        metadata.create_all(connection)
-        connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
-        return
-    found = connection.execute(select(schema_version.c.version)).scalar_one()
-    if found > SCHEMA_VERSION:
-        raise BadInput(
-            f"The ledger has version {found}; this dcai knows versions up to {SCHEMA_VERSION}.",
-            hint="Upgrade dcai: pip install --upgrade dcai",
-        )
-    if found < SCHEMA_VERSION:
-        metadata.create_all(connection)
-        connection.execute(update(schema_version).values(version=SCHEMA_VERSION))
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("chain", String(80), primary_key=True),
+    Column("account", String(42), primary_key=True, comment="in small letters"),
+    comment="what `database.lock_account` locks",
+)

@@ -8,25 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import (
-    Connection,
-    Engine,
-    Select,
-    Table,
-    create_engine,
-    delete,
-    event,
-    func,
-    insert,
-    null,
-    select,
-    update,
-)
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy import Connection, Select, Table, delete, func, insert, null, select, update
 
-from dcai_cli.errors import BadInput, DcaiError, Locked
-from dcai_cli.files import make_folder
+from dcai_cli.errors import Locked
 from dcai_cli.ledger import fold
+from dcai_cli.ledger.database import Database, lock_account, skip_locked, upsert
 from dcai_cli.ledger.fold import DONE, UNSETTLED
 from dcai_cli.ledger.records import (
     Attempt,
@@ -45,7 +31,6 @@ from dcai_cli.ledger.schema import (
     checkpoints,
     choices,
     claims,
-    migrate,
     models,
     payouts,
     replaced,
@@ -67,49 +52,25 @@ if TYPE_CHECKING:
         def nonce(self) -> int: ...  # noqa: D102
 
 
-WAIT_S = 10
-"""How long to wait for another process that writes."""
-
 KEPT_CHECKPOINTS = 64
 """How many places a model's events can be read on from, after a reorganisation."""
 
 
-def lock_account(connection: Connection, chain: str, account: str) -> None:
-    """Placeholder."""
-
-
-class Ledger:
-    """What this user did and is owed.
-
-    Args:
-        engine: a SQLAlchemy engine whose tables are migrated.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def close(self) -> None:
-        """Close the database."""
-        self._engine.dispose()
-
-    @contextmanager
-    def _begin(self) -> Iterator[Connection]:
-        with _mapped_errors(), self._engine.begin() as connection:
-            yield connection
+class Ledger(Database):
+    """What this user did and is owed."""
 
     # --- choices -------------------------------------------------------------------------------------
 
     def choice(self, scope: str, name: str) -> str | None:
         """What was chosen, or None."""
-        with self._begin() as connection:
+        with self._begin(write=False) as connection:
             query = select(choices.c.value).where(choices.c.scope == scope, choices.c.name == name)
             return connection.execute(query).scalar_one_or_none()
 
     def choose(self, scope: str, name: str, value: str) -> None:
         """Remember a choice, over an earlier one."""
         with self._begin() as connection:
-            connection.execute(delete(choices).where(choices.c.scope == scope, choices.c.name == name))
-            connection.execute(insert(choices).values(scope=scope, name=name, value=value))
+            upsert(connection, choices, {"scope": scope, "name": name, "value": value})
 
     # --- models --------------------------------------------------------------------------------------
 
@@ -117,13 +78,11 @@ class Ledger:
         """Remember a model, or refresh what is known of it."""
         values = {name: getattr(model, name) for name in ModelRecord.__slots__}
         with self._begin() as connection:
-            known = models.c.chain == model.chain, models.c.address == model.address
-            connection.execute(delete(models).where(*known))
-            connection.execute(insert(models).values(**values))
+            upsert(connection, models, values)
 
     def models(self, chain: str) -> list[ModelRecord]:
         """The models known on a chain, oldest first."""
-        with self._begin() as connection:
+        with self._begin(write=False) as connection:
             query = select(models).where(models.c.chain == chain).order_by(models.c.from_block, models.c.name)
             return [ModelRecord(*row) for row in connection.execute(query)]
 
@@ -142,7 +101,7 @@ class Ledger:
                 batches.c.state != "planned",
             )
         )
-        with self._begin() as connection:
+        with self._begin(write=False) as connection:
             return {(bytes(key), occurrence) for key, occurrence in connection.execute(query)}
 
     def sample_keys(self, chain: str, account: str, model: str) -> Counter[bytes]:
@@ -153,13 +112,13 @@ class Ledger:
             samples.c.model == model,
             samples.c.row_number == 0,
         )
-        with self._begin() as connection:
+        with self._begin(write=False) as connection:
             return Counter(bytes(key) for key in connection.execute(query).scalars())
 
     def keys_of(self, batch: StoredBatch) -> set[tuple[bytes, int]]:
         """The rows of a batch: (identity, occurrence)."""
         query = select(samples.c.key, samples.c.occurrence).where(samples.c.batch == batch.id)
-        with self._begin() as connection:
+        with self._begin(write=False) as connection:
             return {(bytes(key), occurrence) for key, occurrence in connection.execute(query)}
 
     def plan_batch(
@@ -256,18 +215,18 @@ class Ledger:
             query = query.where(batches.c.model == model)
         if added_by is not None:
             query = query.where(batches.c.added_at <= added_by)
-        with self._begin() as connection:
+        with self._begin(write=False) as connection:
             return [StoredBatch(*row) for row in connection.execute(query.order_by(batches.c.id))]
 
     def batch(self, identity: int) -> StoredBatch | None:
         """One batch as it stands now; None if it is gone."""
-        with self._begin() as connection:
+        with self._begin(write=False) as connection:
             row = connection.execute(select(batches).where(batches.c.id == identity)).one_or_none()
             return None if row is None else StoredBatch(*row)
 
     def batch_of(self, transaction: StoredTransaction) -> StoredBatch | None:
         """The batch that a transaction contributed, if it did."""
-        with self._begin() as connection:
+        with self._begin(write=False) as connection:
             query = select(batches).where(batches.c.transaction_id == transaction.id)
             row = connection.execute(query).one_or_none()
             return None if row is None else StoredBatch(*row)
@@ -282,7 +241,7 @@ class Ledger:
             payouts.c.account == account,
         )
         reported = 0
-        with self._begin() as connection:
+        with self._begin(write=False) as connection:
             for bitmap in connection.execute(query).scalars():
                 reported |= bitmap
         return reported
@@ -309,7 +268,7 @@ class Ledger:
             .where(checkpoints.c.chain == chain, checkpoints.c.model == model)
             .order_by(checkpoints.c.block_number.desc())
         )
-        with self._begin() as connection:
+        with self._begin(write=False) as connection:
             return [Checkpoint(*row) for row in connection.execute(query)]
 
     def take_over(
@@ -498,7 +457,7 @@ class Ledger:
         query = select(replaced.c.hash, replaced.c.raw, replaced.c.cancels).where(
             replaced.c.transaction_id == transaction.id
         )
-        with self._begin() as connection:
+        with self._begin(write=False) as connection:
             earlier = [Attempt(hash, bytes(raw), cancels) for hash, raw, cancels in connection.execute(query)]
         return [Attempt(transaction.hash, transaction.raw, transaction.cancels), *earlier]
 
@@ -587,7 +546,7 @@ class Ledger:
             .join(claims, claims.c.transaction_id == transactions.c.id)
             .where(transactions.c.chain == chain, transactions.c.state.in_(UNSETTLED))
         )
-        with self._begin() as connection:
+        with self._begin(write=False) as connection:
             return {(model, batch_id) for model, batch_id in connection.execute(query)}
 
     @contextmanager
@@ -612,14 +571,14 @@ class Ledger:
             .exists()
         )
         query = select(batches.c.id).where(batches.c.id.in_(rows), batches.c.state == "open", ~claimed)
-        if self._engine.dialect.name == "sqlite":
+        if not self.is_server:
             # One process at a time: the account's lock. A transaction held open would keep writers waiting.
-            with self._begin() as connection:
+            with self._begin(write=False) as connection:
                 free = set(connection.execute(query).scalars())
             yield free
             return
         with self._begin() as connection:
-            yield set(connection.execute(query.with_for_update(skip_locked=True, of=batches)).scalars())
+            yield set(connection.execute(skip_locked(query)).scalars())
 
     def fees_wei(self, chain: str, account: str, *, kinds: Sequence[str], since: int) -> int:
         """What an account paid for transactions of some kinds that it signed since a time."""
@@ -630,12 +589,12 @@ class Ledger:
             transactions.c.created_at >= since,
             transactions.c.fee_wei.is_not(None),
         )
-        with self._begin() as connection:
+        with self._begin(write=False) as connection:
             return sum(connection.execute(query).scalars())
 
     def transaction(self, identity: int) -> StoredTransaction:
         """One transaction as it stands now."""
-        with self._begin() as connection:
+        with self._begin(write=False) as connection:
             return StoredTransaction(*_reread(connection, transactions, identity))
 
     def transactions(
@@ -657,60 +616,23 @@ class Ledger:
             query = query.where(transactions.c.kind == kind)
         if final is not None:
             query = query.where(transactions.c.final.is_(final))
-        with self._begin() as connection:
+        with self._begin(write=False) as connection:
             rows = connection.execute(query.order_by(transactions.c.nonce, transactions.c.id))
             return [StoredTransaction(*row) for row in rows]
 
 
-def open_ledger(path: Path) -> Ledger:
+def open_ledger(place: Path | str) -> Ledger:
     """Open the ledger, making or migrating it as need be.
 
     Args:
-        path: the SQLite file.
+        place: the SQLite file, or the URL of a PostgreSQL database.
 
     Raises:
-        BadInput: the file is no ledger, or a newer one.
+        BadInput: it is no ledger, a damaged one, or a newer one.
+        Locked: another process keeps it from being opened.
+        DcaiError: it cannot be reached, read or written.
     """
-    make_folder(path.parent)
-    # An error shows the statement; its values are payloads and signed transactions.
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": WAIT_S}, hide_parameters=True)
-    event.listen(engine, "connect", _set_pragmas)
-    try:
-        with _mapped_errors(path):
-            with engine.begin() as connection:
-                migrate(connection)
-            path.chmod(0o600)
-    except BaseException:
-        engine.dispose()
-        raise
-    return Ledger(engine)
-
-
-def _set_pragmas(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own class
-    # FULL: a transaction that was committed before a send must survive a power cut, too.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}").close()
-
-
-@contextmanager
-def _mapped_errors(path: Path | None = None) -> Iterator[None]:
-    where = f"The ledger {path}" if path else "The ledger"
-    try:
-        yield
-    except OperationalError as error:
-        if "locked" in str(error.orig):
-            raise Locked(
-                f"{where} is in use by another dcai process.", hint="Run the same command again."
-            ) from error
-        raise DcaiError(
-            f"{where} cannot be written: {error.orig}.", hint="Check the disk and the folder's permissions."
-        ) from error
-    except DatabaseError as error:
-        if "not a database" in str(error.orig) or "malformed" in str(error.orig):
-            raise BadInput(
-                f"{where} is damaged: {error.orig}.", hint="Move the file away; the chain knows your batches."
-            ) from error
-        raise
+    return Ledger.open(place)
 
 
 def _reread(connection: Connection, table: Table, identity: int | None) -> Any:  # noqa: ANN401

@@ -56,7 +56,7 @@ class Workspace:
     @cached_property
     def ledger(self) -> Ledger:
         """The ledger."""
-        ledger = open_ledger(self.settings.ledger_path)
+        ledger = open_ledger(self.settings.ledger)
         self._stack.callback(ledger.close)
         return ledger
 

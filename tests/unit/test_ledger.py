@@ -24,10 +24,12 @@ PRICE_WEI = 2**65 + 1
 """Of one unit: more than SQLite's integers hold."""
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    """An empty ledger."""
-    with closing(open_ledger(tmp_path / "ledger.sqlite")) as ledger:
+@pytest.fixture(params=["sqlite", "postgres"])
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+    """An empty ledger, in a file and again on a server."""
+    on_server = request.param == "postgres"
+    place = request.getfixturevalue("postgres_url") if on_server else tmp_path / "ledger.sqlite"
+    with closing(open_ledger(place)) as ledger:
         yield ledger
 
 
@@ -249,22 +251,22 @@ def test_a_newer_ledger_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     open_ledger(path).close()
     with closing(sqlite3.connect(path)) as database, database:
-        database.execute("UPDATE schema_version SET version = 99")
+        database.execute("UPDATE alembic_version SET version_num = '0099'")
     with pytest.raises(BadInput, match="version 99") as caught:
         open_ledger(path)
     assert "upgrade" in caught.value.hint
 
 
 def test_a_ledger_that_another_process_writes_is_locked(
-    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A writer elsewhere that does not end in time makes it Locked, and nothing is lost by trying again."""
-    monkeypatch.setattr("dcai_cli.ledger.store.WAIT_S", 0.05)
+    monkeypatch.setattr("dcai_cli.ledger.database.WAIT_S", 0.05)
     path = tmp_path / "ledger.sqlite"
-    with closing(sqlite3.connect(path, isolation_level=None)) as other, closing(open_ledger(path)) as mine:
+    with closing(open_ledger(path)) as mine, closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(Locked, match="in use by another dcai process"):
             mine.choose("", "account", "alice")
         other.execute("ROLLBACK")
         mine.choose("", "account", "alice")
-    assert ledger.choice("", "account") == "alice"
+        assert mine.choice("", "account") == "alice"
