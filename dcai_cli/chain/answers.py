@@ -64,6 +64,8 @@ def to_receipt(answer: Any) -> Receipt:  # noqa: ANN401
         effective_gas_price_wei=int(answer.get("effectiveGasPrice") or "0x0", 16),
         contract_address=None if created is None else to_checksum(created),
         logs=tuple(dict(log) for log in answer["logs"]),
+        # The OP stack's name for it.
+        data_fee_wei=int(answer.get("l1Fee") or "0x0", 16),
     )
 
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from dcai_cli.chain import abi
 from dcai_cli.chain.answers import to_data, to_event, to_form, to_list, to_number, to_receipt
 from dcai_cli.chain.artifacts import artifact
-from dcai_cli.chain.errors import NotMined, RpcError
+from dcai_cli.chain.errors import GasTooHigh, NotMined, RpcError
+from dcai_cli.chain.fees import Wishes, current_fees
 from dcai_cli.chain.records import Event, Fees, Receipt, SignedTransaction
 from dcai_cli.chain.refusals import execution_error, is_revert, refusal, too_much_gas
-from dcai_cli.chain.signing import sign
+from dcai_cli.chain.signing import PLAIN_GAS, sign, unsigned
 from dcai_cli.domain import MAX_TRANSACTION_GAS
 from dcai_cli.errors import DcaiError, Reverted, UsageError, WrongChain
 from dcai_cli.files import lock
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
     from dcai_cli.chain.embedded import EmbeddedNode
+    from dcai_cli.chain.layer2 import Layer2
     from dcai_cli.config import Settings
 
 _LOCK_WAIT_S = 10.0
-_DEFAULT_PRIORITY_FEE_WEI = 10**9
+_DATA_MARGIN_PERCENT = 50
 _POLLS_S = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -115,6 +117,7 @@ class Chain:
         self._settings = settings
         self._embedded = embedded
         self._sleep = sleep
+        self._layer2: list[Layer2 | None] = []  # empty until the node has said it
         self.chain_id = self._number("eth_chainId")
         if settings.chain_id not in (None, self.chain_id):
             raise WrongChain(
@@ -260,7 +263,19 @@ class Chain:
             GasTooHigh: it does not fit into one transaction.
             InsufficientFunds: the sender does not have the value.
         """
-        call = {**_call(sender, to, data, value_wei), "gas": hex(MAX_TRANSACTION_GAS)}
+        try:
+            return self._estimate(sender, to, data, value_wei, MAX_TRANSACTION_GAS)
+        except GasTooHigh:
+            from dcai_cli.chain.layer2 import Layer2, data_gas
+
+            if self.layer2 is not Layer2.ARBITRUM:
+                raise
+            # The limit is one of execution; there, what the data costs is added to it as gas.
+            most = min(MAX_TRANSACTION_GAS + data_gas(self, to, data), self.most_gas)
+            return self._estimate(sender, to, data, value_wei, most)
+
+    def _estimate(self, sender: str, to: str | None, data: bytes, value_wei: int, most_gas: int) -> int:
+        call = {**_call(sender, to, data, value_wei), "gas": hex(most_gas)}
         try:
             gas = self._number("eth_estimateGas", call, *(("pending",) if pending else ()))
         except RpcError as error:
@@ -268,29 +283,70 @@ class Chain:
             if data and is_revert(error) and not error.data:
                 raise too_much_gas() from None
             raise execution_error(error, self.url_label) from None
-        if gas > MAX_TRANSACTION_GAS:
+        if gas > most_gas:
             raise too_much_gas()
         return gas
 
     # Transactions
 
-    def fees(self) -> Fees:
-        """What to offer for gas: twice the base fee and a priority fee, or what the settings say."""
-        base_fee = self._block("latest").get("baseFeePerGas")
-        fixed = self._settings.gas_price_wei
-        if base_fee is None:
-            return Fees(self._number("eth_gasPrice") if fixed is None else fixed, None)
-        priority = self._settings.priority_fee_wei
-        if priority is None:
-            priority = self._suggested_priority_fee_wei()
-        most = 2 * int(base_fee, 16) + priority if fixed is None else fixed
-        return Fees(most, min(priority, most))
+    def fees(self, ceiling_wei: int | None = None) -> Fees:
+        """What to offer for gas: by the market, or what the settings say.
 
-    def _suggested_priority_fee_wei(self) -> int:
-        try:
-            return self._number("eth_maxPriorityFeePerGas")
-        except RpcError:
-            return _DEFAULT_PRIORITY_FEE_WEI
+        Args:
+            ceiling_wei: the most that a unit of gas may cost; never exceeded.
+
+        Raises:
+            FeesAboveCeiling: no block takes a transaction for as little.
+        """
+        return current_fees(
+            self._node.request,
+            Wishes(self._settings.gas_price_wei, self._settings.priority_fee_wei, ceiling_wei),
+        )
+
+    def data_fee_wei(self, raw_or_size: bytes | int, *, gas: int = 0) -> int:
+        """What a layer 2 charges for a transaction on top of its gas; 0 on other networks.
+
+        On Arbitrum it is 0, too: there an estimate of gas has the data in it.
+
+        Args:
+            raw_or_size: the transaction's bytes, for what they cost now; or how many they are, for the most
+                that so many cost while layer 1 grows dearer by a quarter.
+            gas: if given, what the operator of some networks takes for so much gas is added.
+
+        Raises:
+            RpcError: the network's oracle does not answer as it should.
+        """
+        from dcai_cli.chain import layer2
+
+        if self.layer2 is not layer2.Layer2.OP_STACK:
+            return 0
+        return layer2.data_fee_wei(self, raw_or_size, gas)
+
+    @property
+    def layer2(self) -> Layer2 | None:
+        """Which kind of layer 2 it is; None if it is none, or none that charges for data."""
+        if self._embedded is not None:
+            return None
+        if not self._layer2:
+            from dcai_cli.chain.layer2 import detect
+
+            try:
+                self._layer2.append(detect(self))
+            except RpcError:
+                return None  # The node may say more the next time.
+        return self._layer2[0]
+
+    def gas_limit(self, estimate: int, margin_percent: int) -> int:
+        """The gas to offer for a transaction that needs so much: with a margin, if it fits."""
+        offered = estimate * (100 + margin_percent) // 100
+        return offered if offered <= MAX_TRANSACTION_GAS else min(offered, self.most_gas)
+
+    @property
+    def most_gas(self) -> int:
+        """The most gas that a transaction may offer here: on Arbitrum the data's, too, counts as gas."""
+        from dcai_cli.chain.layer2 import ARBITRUM_MOST_GAS, Layer2
+
+        return ARBITRUM_MOST_GAS if self.layer2 is Layer2.ARBITRUM else MAX_TRANSACTION_GAS
 
     def sign(
         self,
@@ -303,7 +359,7 @@ class Chain:
         gas: int,
         fees: Fees,
     ) -> SignedTransaction:
-        """Sign a transaction for this chain; asks no node.
+        """Sign a transaction for this chain; asks no node, unless it offers more gas than most networks take.
 
         Raises:
             GasTooHigh: more gas or bytes than one transaction may have.
@@ -317,7 +373,25 @@ class Chain:
             nonce=nonce,
             gas=gas,
             fees=fees,
+            most_gas=MAX_TRANSACTION_GAS if gas <= MAX_TRANSACTION_GAS else self.most_gas,
         )
+
+    def unsigned(
+        self, *, to: str | None, data: bytes, value_wei: int, nonce: int, gas: int, fees: Fees
+    ) -> bytes:
+        """The bytes that a key would sign, for `data_fee_wei`."""
+        return unsigned(
+            chain_id=self.chain_id, to=to, data=data, value_wei=value_wei, nonce=nonce, gas=gas, fees=fees
+        )
+
+    def sign_cancel(self, key: LocalAccount, *, nonce: int, fees: Fees) -> SignedTransaction:
+        """Sign a transaction that does nothing but use up a nonce: nothing, sent to oneself."""
+        from dcai_cli.chain.layer2 import Layer2
+
+        gas = PLAIN_GAS
+        if self.layer2 is Layer2.ARBITRUM:
+            gas = self.gas_limit(self.estimate_gas(key.address, key.address, b""), _DATA_MARGIN_PERCENT)
+        return self.sign(key, to=key.address, data=b"", value_wei=0, nonce=nonce, gas=gas, fees=fees)
 
     def send(self, raw: bytes) -> str:
         """Send a signed transaction; sending the same one again is no error.

@@ -45,6 +45,7 @@ _FAUCET = PrivateKey(keccak(text="dcai: the faucet of the embedded chain"))
 
 _FAUCET_WEI = 10**30
 _PRIORITY_FEE_WEI = 10**9
+_MOST_HISTORY = 1024
 _REVERTED = 3
 _REFUSED = -32_000
 
@@ -71,6 +72,8 @@ class EmbeddedNode:
             "eth_chainId": lambda: hex(EMBEDDED_CHAIN_ID),
             "eth_blockNumber": lambda: hex(self._head.block_number),
             "eth_maxPriorityFeePerGas": lambda: hex(_PRIORITY_FEE_WEI),
+            "eth_gasPrice": lambda: hex(self._next_base_fee() + _PRIORITY_FEE_WEI),
+            "eth_feeHistory": self._fee_history,
             "eth_getBalance": lambda who, block: hex(self._state(block).get_balance(to_bytes(who))),
             "eth_getTransactionCount": lambda who, block: hex(self._state(block).get_nonce(to_bytes(who))),
             "eth_getCode": lambda who, block: to_hex(self._state(block).get_code(to_bytes(who))),
@@ -154,6 +157,29 @@ class EmbeddedNode:
 
     def _block(self, block: str, _with_transactions: object = None) -> Json:
         return block_form(self._header(block))
+
+    def _next_base_fee(self) -> int:
+        return int(self._chain.create_header_from_parent(self._head).base_fee_per_gas)
+
+    def _fee_history(self, count: str, newest: str, percentiles: Sequence[float] = ()) -> Json:
+        last = self._header(newest)
+        first = max(last.block_number + 1 - min(int(count, 16), _MOST_HISTORY), 0)
+        headers = [self._header(hex(number)) for number in range(first, last.block_number)] + [last]
+        following = self._chain.create_header_from_parent(last).base_fee_per_gas
+        return {
+            "oldestBlock": hex(first),
+            "baseFeePerGas": [hex(fee) for fee in (*(h.base_fee_per_gas for h in headers), following)],
+            "gasUsedRatio": [header.gas_used / header.gas_limit for header in headers],
+            # A block has one transaction at most, so all percentiles are what that paid.
+            "reward": [[hex(self._priority_fee(header))] * len(percentiles) for header in headers],
+        }
+
+    def _priority_fee(self, header: Any) -> int:  # noqa: ANN401
+        if not header.gas_used:
+            return 0
+        transaction = self._chain.get_canonical_transaction_by_index(header.block_number, 0)
+        room = transaction.max_fee_per_gas - header.base_fee_per_gas
+        return int(min(transaction.max_priority_fee_per_gas, room))
 
     def _find(self, transaction_hash: str) -> tuple[Any, Any] | None:
         try:
@@ -266,7 +292,7 @@ class EmbeddedNode:
         balance = state.get_balance(transaction.sender)
         cost = transaction.gas * transaction.max_fee_per_gas + transaction.value
         least = least_gas(transaction.data, transaction.intrinsic_gas)
-        base_fee = self._chain.create_header_from_parent(self._head).base_fee_per_gas
+        base_fee = self._next_base_fee()
         refusals = (
             (
                 f"oversized data: transaction size {size}, limit {MAX_TRANSACTION_BYTES}",

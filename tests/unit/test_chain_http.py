@@ -282,7 +282,9 @@ def test_nonsense_is_an_error_of_the_node_or_no_answer(chain: Chain, server: Ser
     methods += ["eth_estimateGas", "eth_getTransactionReceipt", "eth_getLogs", "eth_getTransactionByHash"]
     failed = 0
     for junk in JUNK:
-        server.answers |= dict.fromkeys([*methods, "eth_gasPrice", "eth_maxPriorityFeePerGas"], junk)
+        server.answers |= dict.fromkeys(
+            [*methods, "eth_gasPrice", "eth_maxPriorityFeePerGas", "eth_feeHistory"], junk
+        )
         try:
             READS[read](chain)
         except DcaiError:
@@ -302,7 +304,7 @@ def settings_with(folder: Path, **values: int) -> Settings:
     ("fixed", "answers", "expected"),
     [
         ({}, {"eth_maxPriorityFeePerGas": "0x5"}, Fees(205, 5)),
-        ({}, {}, Fees(10**9 + 200, 10**9)),
+        ({}, {}, Fees(300, 100)),
         ({"priority_fee_wei": 3}, {"eth_maxPriorityFeePerGas": "0x5"}, Fees(203, 3)),
         ({"gas_price_wei": 150}, {"eth_maxPriorityFeePerGas": "0x5"}, Fees(150, 5)),
         ({"gas_price_wei": 2, "priority_fee_wei": 3}, {}, Fees(2, 2)),
@@ -311,7 +313,7 @@ def settings_with(folder: Path, **values: int) -> Settings:
 def test_fees_cover_two_base_fees_unless_the_settings_fix_them(
     server: Server, tmp_path: Path, fixed: dict[str, int], answers: dict[str, str], expected: Fees
 ) -> None:
-    """Base fee 100: twice that and the suggested tip, or 1 gwei; the prices of the user win."""
+    """Base fee 100: twice that and the suggested tip, or as much again; the prices of the user win."""
     server.answers |= {"eth_getBlockByNumber": {"baseFeePerGas": "0x64"}, **answers}
     node = HttpNode(server.url, {})
     assert Chain(node, settings_with(tmp_path, **fixed)).fees() == expected
