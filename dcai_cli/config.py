@@ -27,7 +27,8 @@ class Settings:
         config_dir: folder of config.toml.
         data_dir: folder of ledger, keys and embedded chain.
         keystore_dir: folder of the key files.
-        rpc_url: the node, or None for the embedded chain; may hold a key, so not in the repr.
+        rpc_url: the node, or several separated by commas, or None for the embedded chain; may hold keys, so
+            not in the repr.
         chain_id: the chain id that the node must have, or None.
         account: name or address of the account to act with, or None.
         password_file: path of a file with the password, or None.
@@ -58,6 +59,11 @@ class Settings:
     def ledger(self) -> Path | str:
         """Where the ledger is: a file, or the URL of a database, which is secret."""
         return self.ledger_url or self.ledger_path
+
+    @property
+    def rpc_urls(self) -> tuple[str, ...]:
+        """The nodes in the order in which they are tried; none for the embedded chain."""
+        return split_urls(self.rpc_url or "")
 
     @property
     def ledger_path(self) -> Path:
@@ -127,7 +133,7 @@ def load_settings(environ: Mapping[str, str] = os.environ, **flags: object) -> S
         data_dir=data_dir,
         keystore_dir=keystore or data_dir / "keystore",
         # An explicit "embedded" goes back to the chain in the process, whatever the environment says.
-        rpc_url=None if values.get("rpc_url") in (None, "", EMBEDDED) else str(values["rpc_url"]),
+        rpc_url=_rpc_url(values.get("rpc_url")),
         chain_id=_number("chain_id", values.get("chain_id")),
         account=None if values.get("account") is None else str(values["account"]),
         password_file=None if password_file is None else Path(str(password_file)).expanduser(),
@@ -138,6 +144,26 @@ def load_settings(environ: Mapping[str, str] = os.environ, **flags: object) -> S
         ledger_url=_ledger_url(values.get("ledger_url")),
         rpc_headers=headers if isinstance(headers, dict) else {},
     )
+
+
+def _rpc_url(value: object) -> str | None:
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value or "")
+    urls = split_urls(text)
+    if EMBEDDED in urls and len(urls) > 1:
+        raise UsageError(
+            "The embedded chain cannot stand beside other nodes.",
+            hint=f"Give either {EMBEDDED} or URLs to --rpc-url, ETH_RPC_URL or rpc_url in {CONFIG_NAME}.",
+        )
+    return None if not urls or urls == (EMBEDDED,) else ",".join(urls)
+
+
+def split_urls(text: str) -> tuple[str, ...]:
+    """The URLs in a text, each once; a comma that is part of one is written %2C.
+
+    >>> split_urls("http://one.example, http://two.example,http://one.example")
+    ('http://one.example', 'http://two.example')
+    """
+    return tuple(dict.fromkeys(url for part in text.split(",") if (url := part.strip())))
 
 
 def _keystore(text: str | None, values: dict[str, object]) -> Path | None:
@@ -154,7 +180,7 @@ def _keystore(text: str | None, values: dict[str, object]) -> Path | None:
 def describe_settings(settings: Settings) -> dict[str, str | int | None]:
     """The settings as they may be shown: of the RPC URL only the host, of headers nothing."""
     return {
-        "network": EMBEDDED if settings.rpc_url is None else host_of(settings.rpc_url),
+        "network": ", ".join(map(host_of, settings.rpc_urls)) or EMBEDDED,
         "chain_id": settings.chain_id,
         "account": settings.account,
         "password_file": None if settings.password_file is None else str(settings.password_file),
@@ -171,26 +197,47 @@ def describe_settings(settings: Settings) -> dict[str, str | int | None]:
     }
 
 
+def is_http(url: str) -> bool:
+    """Whether a URL is one of http or https."""
+    return url.partition("://")[0].lower() in {"http", "https"}
+
+
+def ipc_path(url: str) -> str | None:
+    r"""The path of a node's IPC socket: after `ipc://`, or written as a path; None if it is something else.
+
+    >>> ipc_path("ipc:///run/geth.ipc"), ipc_path("/run/geth.ipc"), ipc_path("ws://node.example/geth.ipc")
+    ('/run/geth.ipc', '/run/geth.ipc', None)
+    """
+    scheme, separator, path = url.partition("://")
+    if separator:
+        return path if scheme.lower() == "ipc" and path else None
+    is_path = url.startswith(("/", "~/", "./", "../", r"\\.\pipe")) or url.endswith(".ipc")
+    return url if is_path else None
+
+
 def host_of(url: str) -> str:
-    """Host and port of a URL, without user, path and query.
+    """Host and port of a URL, without user, path and query; of a path the last part.
 
     Raises:
-        UsageError: it is not an http or https URL.
+        UsageError: it is neither a URL that nodes are reached by, nor a path.
 
     >>> host_of("https://user:secret@mainnet.example:8545/v3/key?token=1")
     'mainnet.example:8545'
     """
+    path = ipc_path(url)
+    if path is not None:
+        return path.replace("\\", "/").rstrip("/").rpartition("/")[2] or "ipc"
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port = None, None
     else:
-        if parts.scheme not in {"http", "https"}:
+        if parts.scheme not in {"http", "https", "ws", "wss"}:
             host = None
     if not host:
         raise UsageError(
-            "The RPC URL is not an http or https URL.",
+            "The RPC URL is not an http or https URL, nor one of ws, wss or ipc.",
             hint="Set ETH_RPC_URL or --rpc-url, for instance to http://127.0.0.1:8545.",
         )
     shown = f"[{host}]" if ":" in host else host

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from dcai_cli.chain.http import HttpNode
+from dcai_cli.chain.remote import RemoteNode
 from dcai_cli.config import load_settings
 from dcai_cli.keystore import Keystore
 from dcai_cli.services.workspace import Workspace
@@ -79,7 +79,7 @@ class Anvil:
 
     def rpc(self, method: str, *params: Any) -> Any:
         """Ask it something."""
-        with closing(HttpNode(self.url, {})) as node:
+        with closing(RemoteNode([self.url], {})) as node:
             return node.request(method, *params)
 
     def stop(self) -> None:

@@ -8,11 +8,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dcai_cli.chain import abi
-from dcai_cli.chain.answers import to_data, to_event, to_form, to_list, to_number, to_receipt
+from dcai_cli.chain.answers import to_block, to_data, to_event, to_form, to_number, to_receipt
 from dcai_cli.chain.artifacts import artifact
 from dcai_cli.chain.errors import GasTooHigh, NotMined, RpcError
 from dcai_cli.chain.fees import Wishes, current_fees
-from dcai_cli.chain.records import Event, Fees, Receipt, SignedTransaction
+from dcai_cli.chain.logs import LogReader, make_query
+from dcai_cli.chain.records import Block, Event, Fees, Receipt, SignedTransaction
 from dcai_cli.chain.refusals import execution_error, is_revert, refusal, too_much_gas
 from dcai_cli.chain.signing import PLAIN_GAS, sign, unsigned
 from dcai_cli.domain import MAX_TRANSACTION_GAS
@@ -20,7 +21,7 @@ from dcai_cli.errors import DcaiError, Reverted, UsageError, WrongChain
 from dcai_cli.files import lock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from eth_account.signers.local import LocalAccount
@@ -37,15 +38,20 @@ _POLLS_S = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 class Node(Protocol):
     """What answers JSON-RPC requests."""
 
-    label: str
+    @property
+    def label(self) -> str:
+        """Its host, or "embedded"."""
 
     def request(self, method: str, *params: Any) -> Any:  # noqa: ANN401 - JSON
         """Answer one request, or raise RpcError or RpcUnreachable."""
 
+    def request_many(self, requests: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+        """Answer many requests; what a node answers with an error is an RpcError in the list."""
+
 
 @contextmanager
 def open_chain(settings: Settings, *, clock: Callable[[], float] = time.time) -> Iterator[Chain]:
-    """Open the chain of the settings: the embedded one, or the node at `rpc_url`.
+    """Open the chain of the settings: the embedded one, or the nodes at `rpc_url`.
 
     The embedded chain is locked while it is open.
 
@@ -58,11 +64,11 @@ def open_chain(settings: Settings, *, clock: Callable[[], float] = time.time) ->
         RpcUnreachable: no node answers.
         Locked: another process uses the embedded chain.
     """
-    if settings.rpc_url is not None:
-        from dcai_cli.chain.http import HttpNode
+    if settings.rpc_urls:
+        from dcai_cli.chain.remote import RemoteNode
 
-        with closing(HttpNode(settings.rpc_url, settings.rpc_headers)) as http_node:
-            yield Chain(http_node, settings)
+        with closing(RemoteNode(settings.rpc_urls, settings.rpc_headers)) as remote:
+            yield Chain(remote, settings)
         return
     with _embedded_lock(settings.devnet_path):
         from dcai_cli.chain.embedded import EmbeddedNode
@@ -118,6 +124,7 @@ class Chain:
         self._embedded = embedded
         self._sleep = sleep
         self._layer2: list[Layer2 | None] = []  # empty until the node has said it
+        self._log_reader = LogReader(node)
         self.chain_id = self._number("eth_chainId")
         if settings.chain_id not in (None, self.chain_id):
             raise WrongChain(
@@ -168,7 +175,21 @@ class Chain:
     def block_hash(self, number: int) -> str | None:
         """The hash of a block; None if the chain does not reach it."""
         form = self._node.request("eth_getBlockByNumber", hex(number), False)
-        return None if form is None else f"0x{to_data(to_form(form).get('hash')).hex()}"
+        return None if form is None else to_block(form).hash
+
+    def block(self, number: int | str) -> Block:
+        """A block by its number, or the one that "latest" names.
+
+        Raises:
+            RpcError: the node does not have it, or answers with another.
+        """
+        found = to_block(self._block(number))
+        if isinstance(number, int) and found.number != number:
+            raise RpcError(
+                f"The node at {self.url_label} answers with block {found.number}, not with block {number}.",
+                hint="Give --rpc-url the URL of another node.",
+            )
+        return found
 
     def balance_wei(self, address: str) -> int:
         """The balance of an account."""
@@ -264,7 +285,7 @@ class Chain:
             InsufficientFunds: the sender does not have the value.
         """
         try:
-            return self._estimate(sender, to, data, value_wei, MAX_TRANSACTION_GAS)
+            return self._estimate(sender, to, data, value_wei, MAX_TRANSACTION_GAS, pending=pending)
         except GasTooHigh:
             from dcai_cli.chain.layer2 import Layer2, data_gas
 
@@ -272,9 +293,18 @@ class Chain:
                 raise
             # The limit is one of execution; there, what the data costs is added to it as gas.
             most = min(MAX_TRANSACTION_GAS + data_gas(self, to, data), self.most_gas)
-            return self._estimate(sender, to, data, value_wei, most)
+            return self._estimate(sender, to, data, value_wei, most, pending=pending)
 
-    def _estimate(self, sender: str, to: str | None, data: bytes, value_wei: int, most_gas: int) -> int:
+    def _estimate(
+        self,
+        sender: str,
+        to: str | None,
+        data: bytes,
+        value_wei: int,
+        most_gas: int,
+        *,
+        pending: bool,
+    ) -> int:
         call = {**_call(sender, to, data, value_wei), "gas": hex(most_gas)}
         try:
             gas = self._number("eth_estimateGas", call, *(("pending",) if pending else ()))
@@ -496,7 +526,7 @@ class Chain:
     def logs(
         self,
         contract_name: str,
-        address: str,
+        address: str | None,
         event: str,
         from_block: int,
         to_block: int | None = None,
@@ -504,43 +534,48 @@ class Chain:
     ) -> list[Event]:
         """All events of one kind that a contract emitted, in their order.
 
-        Providers limit ranges and answers; a range that is refused is asked for in halves.
-
         Args:
             contract_name: says what the event looks like.
-            address: the contract.
+            address: the contract; any if None.
             event: the event's name.
             from_block: the first block.
             to_block: the last block; the latest if None.
             indexed: values that indexed arguments must have.
-        """
-        entry = artifact(contract_name).events[event]
-        topics: list[str | None] = [f"0x{abi.topic(entry).hex()}"]
-        for parameter in entry["inputs"]:
-            if parameter["indexed"]:
-                wanted = indexed.pop(parameter["name"], None)
-                topics.append(None if wanted is None else f"0x{abi.encode([parameter], [wanted]).hex()}")
-        if indexed:
-            raise TypeError(f"{event} has no indexed argument {', '.join(indexed)}")
-        while topics[-1] is None:
-            topics.pop()
-        last = self.block_number() if to_block is None else to_block
-        found = self.events(
-            contract_name, self._logs({"address": address, "topics": topics}, from_block, last)
-        )
-        return sorted(found, key=lambda event: (event.block_number, event.log_index))
 
-    def _logs(self, query: dict[str, Any], first: int, last: int) -> list[dict[str, Any]]:
-        if first > last:
-            return []
-        try:
-            limits = {"fromBlock": hex(first), "toBlock": hex(last)}
-            return to_list(self._node.request("eth_getLogs", {**query, **limits}))
-        except RpcError as error:
-            if first == last:
-                raise refusal(error, self.url_label) from None
-            middle = (first + last) // 2
-            return self._logs(query, first, middle) + self._logs(query, middle + 1, last)
+        Raises:
+            PrunedLogs: the node does not have these blocks any more.
+        """
+        parts = self.logs_of(contract_name, address, [event], from_block, to_block, **indexed)
+        return [found for _, events in parts for found in events]
+
+    def logs_of(
+        self,
+        contract_name: str,
+        address: str | None,
+        events: Sequence[str],
+        from_block: int,
+        to_block: int | None = None,
+        **indexed: object,
+    ) -> Iterator[tuple[int, list[Event]]]:
+        """Events of several kinds, in ranges of blocks that grow and shrink with what the node accepts.
+
+        Args:
+            contract_name: says what the events look like.
+            address: the contract; any if None.
+            events: their names.
+            from_block: the first block.
+            to_block: the last block; the latest if None.
+            indexed: values that indexed arguments must have, which stand at the same place in all of them.
+
+        Returns:
+            For each range its last block and its events, both in their order. What came before is complete.
+
+        Raises:
+            PrunedLogs: while it is read: the node does not have these blocks any more.
+        """
+        query = make_query(artifact(contract_name).events, address, events, indexed)
+        last = self.block_number() if to_block is None else to_block
+        return self._log_reader.read(query, from_block, last)
 
     # Time, on chains for development
 

@@ -102,6 +102,16 @@ class EmbeddedNode:
         except (ValueError, ValidationError) as error:
             raise RpcError(f"invalid argument: {error}", rpc_code=-32_602) from None
 
+    def request_many(self, requests: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+        """Answer requests one by one; errors stand in the list."""
+        return [self._answer(method, *params) for method, params in requests]
+
+    def _answer(self, method: str, *params: Any) -> Any:  # noqa: ANN401 - JSON
+        try:
+            return self.request(method, *params)
+        except RpcError as error:
+            return error
+
     def next_timestamp(self) -> int:
         """The time of a block mined now: the clock plus what was advanced, but later than the last block."""
         return max(int(self._head.timestamp) + 1, int(self._clock()) + self._store.fact("offset_s"))
@@ -197,14 +207,16 @@ class EmbeddedNode:
         return found and receipt_form(*found, self._chain.get_transaction_receipt(found[1].hash))
 
     def _logs(self, query: Mapping[str, Any]) -> list[Json]:
-        address = to_bytes(query["address"])
-        wanted = [None if topic is None else int(topic, 16) for topic in query["topics"]]
+        addresses = [to_bytes(address) for address in _choices(query.get("address"))]
+        topics = [[int(topic, 16) for topic in _choices(wanted)] for wanted in query["topics"]]
+        blooms = [[_bloom(address) for address in addresses]]
+        blooms += [[_bloom(topic.to_bytes(32, "big")) for topic in wanted] for wanted in topics]
         last = self._header(query["toBlock"]).block_number
         found: list[Json] = []
         for number in range(int(query["fromBlock"], 16), last + 1):
             header = self._header(hex(number))
             # The header's Bloom filter rules most blocks out without reading their receipts.
-            if address not in BloomFilter(header.bloom):
+            if not header.bloom or not all(_may_hold(header.bloom, choices) for choices in blooms):
                 continue
             transaction = self._chain.get_canonical_transaction_by_index(number, 0)
             receipt = self._chain.get_transaction_receipt(transaction.hash)
@@ -212,7 +224,7 @@ class EmbeddedNode:
             found += [
                 form
                 for form, log in zip(forms, receipt.logs, strict=True)
-                if log.address == address and _matches(wanted, log.topics)
+                if (not addresses or log.address in addresses) and _matches(topics, log.topics)
             ]
         return found
 
@@ -356,7 +368,22 @@ def _refusal(words: str) -> str:
     return f"insufficient funds for gas * price + value: {words}" if poor else words
 
 
-def _matches(wanted: Sequence[int | None], topics: Sequence[int]) -> bool:
+def _choices(wanted: str | list[str] | None) -> list[str]:
+    """What a member of a query of logs accepts; empty if it accepts anything."""
+    if wanted is None:
+        return []
+    return wanted if isinstance(wanted, list) else [wanted]
+
+
+def _bloom(value: bytes) -> int:
+    return int(BloomFilter.from_iterable([value]))
+
+
+def _may_hold(bloom: int, choices: Sequence[int]) -> bool:
+    return not choices or any(bloom & choice == choice for choice in choices)
+
+
+def _matches(wanted: Sequence[Sequence[int]], topics: Sequence[int]) -> bool:
     if len(wanted) > len(topics):
         return False
-    return all(want is None or want == have for want, have in zip(wanted, topics, strict=False))
+    return all(not want or have in want for want, have in zip(wanted, topics, strict=False))

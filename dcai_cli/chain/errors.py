@@ -5,7 +5,8 @@
     DcaiError
     ├── RpcError         the node answered with an error
     │   ├── FeeTooLow    too low a fee for the pool, or to replace what is in it
-    │   └── NonceTaken   another transaction with this nonce is mined
+    │   ├── NonceTaken   another transaction with this nonce is mined
+    │   └── PrunedLogs   the node does not have that part of the past
     ├── FeesAboveCeiling no block takes a transaction for as little as may be offered (a LimitExceeded)
     ├── GasTooHigh       it does not fit into one transaction
     └── NotMined         no receipt within the time given
@@ -38,6 +39,10 @@ class FeeTooLow(RpcError):
 
 class NonceTaken(RpcError):
     """Another transaction of this account with this nonce is mined already."""
+
+
+class PrunedLogs(RpcError):
+    """The node does not have the logs that were asked for (any more)."""
 
 
 class GasTooHigh(DcaiError):

@@ -111,6 +111,7 @@ class Event:
         address: the contract that emitted it.
         args: its arguments by name.
         block_number: where it was mined.
+        block_hash: tells whether it was reorganised into another block.
         transaction_hash: what caused it.
         log_index: its place in the block.
     """
@@ -119,5 +120,23 @@ class Event:
     address: str
     args: dict[str, Any]
     block_number: int
+    block_hash: str
     transaction_hash: str
     log_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What tells a block from all others.
+
+    Args:
+        number: its place in the chain.
+        hash: changes with anything in it.
+        parent_hash: the block before it.
+        timestamp: the chain's time.
+    """
+
+    number: int
+    hash: str
+    parent_hash: str
+    timestamp: int

@@ -358,7 +358,7 @@ class ClaimSender:
         except FeesAboveCeiling as error:
             self.leave(request.items, "fee-ceiling", error.message)
             return
-        fee_wei = gas * fees.likely_price_wei + chain.data_fee_wei(request.data)
+        fee_wei = gas * fees.likely_price_wei + chain.data_fee_wei(request.data, gas=gas)
         has_points = request.items[0].model.has_points
         if not has_points and pays_wei - fee_wei < policy.min_profit_wei:
             self.leave(

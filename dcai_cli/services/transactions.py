@@ -50,6 +50,9 @@ USABLE_GAS = MAX_TRANSACTION_GAS * 100 // (100 + GAS_MARGIN_PERCENT)
 IN_FLIGHT = 8
 """Transactions on their way at once: nodes keep 16 of an account for sure, and each can be reorganised away."""
 
+ENVELOPE_BYTES = 200
+"""What a transaction has besides its input, at most: receiver, value, fees, signature."""
+
 PATIENCE_S = 180.0
 """How long to wait for a transaction; what is not mined by then stays on its way."""
 
@@ -148,9 +151,9 @@ class Outbox:
         chain, ledger = workspace.chain, workspace.ledger
         if gas_estimate is None:
             gas_estimate = chain.estimate_gas(key.address, to, data, value_wei)
-        gas = min(gas_estimate * (100 + GAS_MARGIN_PERCENT) // 100, MAX_TRANSACTION_GAS)
+        gas = chain.gas_limit(gas_estimate, GAS_MARGIN_PERCENT)
         fees = chain.fees(self.ceiling_wei)
-        fee_wei = gas * fees.max_fee_per_gas_wei + chain.data_fee_wei(data)
+        fee_wei = gas * fees.max_fee_per_gas_wei + chain.data_fee_wei(len(data) + ENVELOPE_BYTES, gas=gas)
         self._check_budget(fee_wei)
         self._check_balance(f"{kind} {detail}".rstrip(), value_wei + fee_wei)
 
@@ -360,10 +363,7 @@ def cancel(
         Locked: it is not on its way any more.
     """
     fees: Fees = bumped(decode_signed(stored.raw).fees, workspace.chain.fees(), ceiling_wei)
-    gas = workspace.chain.estimate_gas(key.address, key.address, b"")
-    signed = workspace.chain.sign(
-        key, to=key.address, data=b"", value_wei=0, nonce=stored.nonce, gas=gas, fees=fees
-    )
+    signed = workspace.chain.sign_cancel(key, nonce=stored.nonce, fees=fees)
     return _send_replacement(workspace, stored, signed, cancels=True)
 
 
