@@ -306,6 +306,7 @@ def test_a_replacement_offers_what_the_market_asks() -> None:
     """Where prices rose more than an eighth, the new ones are offered."""
     assert bumped(Fees(1000, 100), Fees(5000, 300, 2350)) == Fees(5000, 300)
     assert bumped(Fees(1000, 100), Fees(5000, 300, 2350), 3000) == Fees(3000, 300)
+    assert bumped(Fees(1000, 100), Fees(5000, 3000), 2000) == Fees(2000, 2000)
     assert bumped(Fees(1000, None), Fees(5000, None)) == Fees(5000, None)
 
 
