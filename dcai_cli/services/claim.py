@@ -14,6 +14,7 @@ from dcai_cli.ledger import Claim
 from dcai_cli.services.accounts import Password, acting_account, unlock
 from dcai_cli.services.index import follow
 from dcai_cli.services.models import HostedModel, find_model, known_models
+from dcai_cli.services.settling import recheck
 from dcai_cli.services.transactions import USABLE_GAS, Outbox, Recovered, Sent, recover
 
 if TYPE_CHECKING:
@@ -213,6 +214,7 @@ def claim_due(
             for done in send(sender, chosen):
                 progress(done, len(chosen))
             sender.finish()
+            recheck(workspace, stored.address)
         except DcaiError as error:
             with suppress(DcaiError):
                 sender.finish()

@@ -25,6 +25,7 @@ from dcai_cli.services.batches import (
 )
 from dcai_cli.services.index import sample_key
 from dcai_cli.services.models import HostedModel, find_model, known_models, snapshot
+from dcai_cli.services.settling import recheck
 from dcai_cli.services.transactions import Outbox, finish, settle_mined
 
 if TYPE_CHECKING:
@@ -202,6 +203,7 @@ def contribute(
                 )
                 pace = _Pace(workspace, request.spread_s, len(candidates))
                 sender.send_all(outbox, candidates, progress, pace.wait)
+                recheck(workspace, account.address)
     return Contribution(plan, (*before.batches, *sender.batches), (*plan.skipped, *sender.skipped))
 
 
