@@ -16,9 +16,6 @@ from dcai_cli.chain.errors import RpcError
 from dcai_cli.chain.providers import TOO_LARGE, is_busy
 from dcai_cli.chain.reverts import revert_data
 
-BODY_LIMIT = 256 * 2**20
-"""No answer has more bytes: what is larger is no answer to any question of ours."""
-
 MANY = 6
 FEW = 3
 TWICE = 2
@@ -84,9 +81,9 @@ def silent(timeout_s: float) -> Trouble:
     return Trouble(f"no answer within {timeout_s:g} seconds", TWICE)
 
 
-def too_large() -> RpcError:
-    """The node sent more than anybody asks for."""
-    return RpcError(f"the answer is larger than {BODY_LIMIT:,} bytes", rpc_code=TOO_LARGE)
+def too_large(most: int) -> RpcError:
+    """The node sent more bytes than any question of ours asks for."""
+    return RpcError(f"the answer is larger than {most:,} bytes", rpc_code=TOO_LARGE)
 
 
 def encode(calls: Sequence[Call]) -> bytes:
@@ -103,11 +100,11 @@ def encode(calls: Sequence[Call]) -> bytes:
 
 
 def decode(body: bytes | str) -> Any:  # noqa: ANN401 - JSON
-    """The JSON value in a body, or `NOT_JSON`."""
+    """The JSON value in a body; `NOT_JSON` for a page, `CUT` for what begins as JSON."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        return NOT_JSON
+        return CUT if body.lstrip()[:1] in {b"{", "{"} else NOT_JSON
 
 
 def outcomes(calls: Sequence[Call], answer: object, hide: Callable[[str], str]) -> list[Outcome]:
@@ -131,9 +128,13 @@ def outcomes(calls: Sequence[Call], answer: object, hide: Callable[[str], str]) 
     return [found] * len(calls)
 
 
-def refused_as_a_whole(calls: Sequence[Call], answer: object) -> bool:
-    """Whether a node does not take several requests in one message."""
-    return len(calls) > 1 and isinstance(answer, Mapping)
+def refusal_of_batch(calls: Sequence[Call], answer: object, hide: Callable[[str], str]) -> RpcError | None:
+    """Why a node does not take so many requests in one message; None if it took them, or is busy."""
+    if len(calls) == 1 or not isinstance(answer, Mapping) or answer.get("error") is None:
+        return None
+    said = as_rpc_error(answer["error"], hide)
+    # "Too many requests in a batch" is no matter of time.
+    return None if is_busy(said, "") and "batch" not in said.message.lower() else said
 
 
 def _one_of(call: Call, members: list[Mapping[str, Any]], hide: Callable[[str], str]) -> Outcome:
