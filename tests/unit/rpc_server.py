@@ -19,7 +19,7 @@ class Server(ThreadingHTTPServer):
     `answers` maps a method to a result, to an error object under "error", to (status, headers, body), or to a
     function of the parameters that returns any of these; status 0 cuts the connection. `batches` answers a
     message of several requests; if None, each of them is answered. `meddle` changes what goes out, as a proxy
-    might.
+    might. `greeting` is the status for who wants a WebSocket.
     `requests` are the methods that were asked for, `messages` how many requests each message had.
     """
 
@@ -31,6 +31,7 @@ class Server(ThreadingHTTPServer):
         self.answers: dict[str, Any] = {"eth_chainId": "0x7"}
         self.batches: Callable[[list[dict[str, Any]]], Any] | None = None
         self.meddle: Callable[[bytes], bytes] = bytes
+        self.greeting = 404
         self.requests: list[str] = []
         self.messages: list[int] = []
         self.headers: list[dict[str, str]] = []
@@ -85,6 +86,13 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
         if "Content-Length" in headers:
             self.close_connection = True
+
+    def do_GET(self) -> None:
+        """Refuse a WebSocket."""
+        self.server.headers.append(dict(self.headers))
+        self.send_response(self.server.greeting)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def _answer(self, call: dict[str, Any]) -> Any:
         answer = self.server.answers.get(call["method"], NO_METHOD)
