@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 Topic: TypeAlias = str | list[str] | None
 """What one topic of a log must be: this, one of these, or anything."""
 
-FIRST_BLOCKS = 10_000
-"""What is asked for first; providers with a cap on ranges mostly allow that many blocks."""
+FIRST_BLOCKS = 2_000
+"""What is asked for first: most providers with a cap allow it, and it fits into memory if each has an event."""
 
 _MOST_BLOCKS = 1 << 40
 _FEW_EVENTS = 250
@@ -90,9 +90,11 @@ class Span:
     """How many blocks to ask for at once: what worked is remembered, and more is tried carefully.
 
     >>> span = Span()
-    >>> for _ in range(7): _ = span.capped(span.blocks) if span.blocks > 800 else span.worked(span.blocks, 0)
+    >>> span.capped(2_000)
+    >>> span.worked(1_000, 0)
+    >>> span.worked(1_000, 0)
     >>> span.blocks
-    625
+    1500
     """
 
     def __init__(self) -> None:
