@@ -20,7 +20,7 @@ Topic: TypeAlias = str | list[str] | None
 """What one topic of a log must be: this, one of these, or anything."""
 
 FIRST_BLOCKS = 2_000
-"""What is asked for first: most providers with a cap allow it, and it fits into memory if each has an event."""
+"""What is asked for first: most providers allow it, and it fits into memory if each has an event."""
 
 _MOST_BLOCKS = 1 << 40
 _FEW_EVENTS = 250

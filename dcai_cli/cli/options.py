@@ -23,7 +23,7 @@ RpcUrl = Annotated[
     str | None,
     typer.Option(
         "--rpc-url",
-        help="Node to talk to, or several separated by commas, tried in order; 'embedded' is the chain in this "
+        help="Node to talk to, or several in order, separated by commas; 'embedded' is the chain in this "
         "process. (env: ETH_RPC_URL)",
         rich_help_panel=_NETWORK,
     ),
