@@ -215,8 +215,7 @@ def _fits(query: Query, log: Mapping[str, Any], event: Event) -> bool:
     if query.address is not None and event.address.lower() != query.address.lower():
         return False
     topics = [str(topic).lower() for topic in log["topics"]]
-    if len(topics) < len(query.topics):
-        return False
+    # Decoding it has counted the topics.
     return all(
         wanted is None or (topic in wanted if isinstance(wanted, list) else topic == wanted)
         for wanted, topic in zip(query.topics, topics, strict=False)

@@ -369,6 +369,15 @@ def test_a_node_that_forgot_has_its_own_error(chain: Chain, server: Server, answ
     assert len(provider.asked) == 1
 
 
+def test_what_is_gone_is_not_asked_for_in_parts(chain: Chain, server: Server) -> None:
+    """Even if the node speaks of ranges in the same breath."""
+    words = "history pruned: the block range is limited to the last 128 blocks"
+    provider = use(server, Provider(lambda *_: refusal(words)))
+    with pytest.raises(PrunedLogs, match="limited to the last 128 blocks"):
+        times(chain)
+    assert len(provider.asked) == 1
+
+
 def test_the_words_for_each_trouble_are_told_apart() -> None:
     """No wording stands for two things."""
     caps = [

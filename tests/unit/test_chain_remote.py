@@ -486,6 +486,8 @@ def test_what_is_missing_in_a_batch_is_asked_for_again(
             {"id": three["id"], **refusal("rate limit", 429)},
             {"id": one["id"] - 1, "result": "0x3"},
             "junk",
+            {"id": [one["id"]], "result": "0x4"},
+            {"id": float(one["id"]), "result": "0x5"},
             *answers,
         ]
 
