@@ -8,6 +8,7 @@ exception, which may hold a URL, is being handled, and no traceback can show one
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -22,6 +23,8 @@ TWICE = 2
 ONCE = 1
 
 _SHOWN = 300
+_DEEPEST = 100
+_TOKENS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +103,33 @@ def encode(calls: Sequence[Call]) -> bytes:
 
 
 def decode(body: bytes | str) -> Any:  # noqa: ANN401 - JSON
-    """The JSON value in a body; `NOT_JSON` for a page, `CUT` for what begins as JSON."""
+    """The JSON value in a body; `NOT_JSON` for a page or a maze, `CUT` for what begins as JSON."""
+    data = body.encode(errors="replace") if isinstance(body, str) else body
+    if _too_deep(data):
+        return NOT_JSON
     try:
-        return json.loads(body)
+        return json.loads(data)
     except (ValueError, RecursionError):
-        return CUT if body.lstrip()[:1] in {b"{", "{"} else NOT_JSON
+        return CUT if data.lstrip()[:1] == b"{" else NOT_JSON
+
+
+def _too_deep(data: bytes) -> bool:
+    """Whether brackets stand in each other deeper than in any answer.
+
+    json would find out by recursion, and end the process where py-evm has raised the limit of that.
+
+    >>> _too_deep(b"[" * 101), _too_deep(b'["' + b"[" * 101 + b'"]'), _too_deep(b"[]" * 101)
+    (True, False, False)
+    """
+    if data.count(b"[") + data.count(b"{") <= _DEEPEST:
+        return False
+    depth = 0
+    for token in _TOKENS.finditer(data):
+        kind = data[token.start()]
+        depth += (kind in b"[{") - (kind in b"]}")
+        if depth > _DEEPEST:
+            return True
+    return False
 
 
 def outcomes(calls: Sequence[Call], answer: object, hide: Callable[[str], str]) -> list[Outcome]:

@@ -27,6 +27,7 @@ from dcai_cli.chain.jsonrpc import (
     Call,
     Outcome,
     Trouble,
+    decode,
     encode,
     outcomes,
     silent,
@@ -41,6 +42,22 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _TOO_BIG = 1_009  # WebSocket's code for too large a message
 _BUSY = frozenset({429, 500, 502, 503, 504})
+
+
+class _Web(WebSocketProvider):
+    """Reads answers as we read all others."""
+
+    async def socket_recv(self) -> Any:  # noqa: ANN401 - JSON or Trouble
+        assert self._ws is not None
+        return decode(await self._ws.recv())
+
+
+class _Ipc(AsyncIPCProvider):
+    """Reads answers as we read all others."""
+
+    @staticmethod
+    def decode_rpc_response(raw_response: bytes) -> Any:  # noqa: ANN401 - JSON or Trouble
+        return decode(raw_response)
 
 
 class SocketTransport:
@@ -117,7 +134,7 @@ class SocketTransport:
         provider: PersistentConnectionProvider
         path = ipc_path(self._url)
         if path is not None:
-            provider = AsyncIPCProvider(path, read_buffer_limit=self._limits.body_bytes)
+            provider = _Ipc(path, read_buffer_limit=self._limits.body_bytes)
         else:
             # No keep-alive of its own: between two requests nobody runs the loop that would answer for it.
             options: dict[str, Any] = {
@@ -126,7 +143,7 @@ class SocketTransport:
                 "ping_timeout": None,
             }
             options["additional_headers"] = self._headers
-            provider = WebSocketProvider(self._url, websocket_kwargs=options, use_text_frames=True)
+            provider = _Web(self._url, websocket_kwargs=options, use_text_frames=True)
         # Its `connect` would start a task that reads, and a loop that looks for answers without rest.
         await provider._provider_specific_connect()  # noqa: SLF001
         self._provider = provider

@@ -7,6 +7,8 @@ import gzip
 import json
 import logging
 import random
+import subprocess
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -21,6 +23,7 @@ from dcai_cli.chain.jsonrpc import Call, Trouble, decode, outcomes
 from dcai_cli.chain.remote import RemoteNode
 from dcai_cli.config import Settings
 from dcai_cli.errors import DcaiError, RpcUnreachable, WrongChain
+from tests.conftest import PROJECT
 from tests.unit.rpc_server import SECRET, Server, in_turn, refusal, serving
 
 GENESIS = {"hash": "0x" + "11" * 32}
@@ -658,6 +661,32 @@ def test_ten_thousand_malformed_answers_are_trouble_or_answers() -> None:
         found = [outcomes(calls, decode(malformed(rng)), str) for _ in range(5_000)]
         assert all(len(outcome) == len(calls) for outcome in found)
         assert sum(isinstance(outcome[0], Trouble) for outcome in found) > 2_000
+
+
+MAZES = [
+    b"[" * 1_000_000,
+    b'{"a":' * 200_000,
+    b'[{"]]": [], "b\\"]": ' * 100_000,
+    b'"' * 999_999 + b"[" * 200,
+]
+
+
+@pytest.mark.parametrize("maze", MAZES, ids=["lists", "objects", "decoys", "quotes"])
+def test_a_maze_of_brackets_does_not_end_the_process(maze: bytes) -> None:
+    """py-evm lets Python recurse so deep that json would overflow the stack: the process would be gone."""
+    code = (
+        "import sys; sys.setrecursionlimit(10**6)\n"
+        "from dcai_cli.chain.jsonrpc import NOT_JSON, CUT, decode\n"
+        "sys.exit(decode(sys.stdin.buffer.read()) not in (NOT_JSON, CUT))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], input=maze, cwd=PROJECT, check=False, timeout=60)
+    assert done.returncode == 0
+
+
+def test_many_brackets_side_by_side_are_no_maze() -> None:
+    """Thousands of logs stand beside each other, and texts may hold what they like."""
+    value = [{"topics": ["[[[{{{"] * 3, "data": ['\\"']}] * 5_000
+    assert decode(json.dumps(value).encode()) == value
 
 
 def test_malformed_answers_never_end_in_a_traceback(servers: Servers, connect: Connect) -> None:
