@@ -8,6 +8,7 @@ exception, which may hold a URL, is being handled, and no traceback can show one
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -16,15 +17,14 @@ from dcai_cli.chain.errors import RpcError
 from dcai_cli.chain.providers import TOO_LARGE, is_busy
 from dcai_cli.chain.reverts import revert_data
 
-BODY_LIMIT = 256 * 2**20
-"""No answer has more bytes: what is larger is no answer to any question of ours."""
-
 MANY = 6
 FEW = 3
 TWICE = 2
 ONCE = 1
 
 _SHOWN = 300
+_DEEPEST = 100
+_TOKENS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,9 @@ def silent(timeout_s: float) -> Trouble:
     return Trouble(f"no answer within {timeout_s:g} seconds", TWICE)
 
 
-def too_large() -> RpcError:
-    """The node sent more than anybody asks for."""
-    return RpcError(f"the answer is larger than {BODY_LIMIT:,} bytes", rpc_code=TOO_LARGE)
+def too_large(most: int) -> RpcError:
+    """The node sent more bytes than any question of ours asks for."""
+    return RpcError(f"the answer is larger than {most:,} bytes", rpc_code=TOO_LARGE)
 
 
 def encode(calls: Sequence[Call]) -> bytes:
@@ -103,11 +103,33 @@ def encode(calls: Sequence[Call]) -> bytes:
 
 
 def decode(body: bytes | str) -> Any:  # noqa: ANN401 - JSON
-    """The JSON value in a body, or `NOT_JSON`."""
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
+    """The JSON value in a body; `NOT_JSON` for a page or a maze, `CUT` for what begins as JSON."""
+    data = body.encode(errors="replace") if isinstance(body, str) else body
+    if _too_deep(data):
         return NOT_JSON
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        return CUT if data.lstrip()[:1] == b"{" else NOT_JSON
+
+
+def _too_deep(data: bytes) -> bool:
+    """Whether brackets stand in each other deeper than in any answer.
+
+    json would find out by recursion, and end the process where py-evm has raised the limit of that.
+
+    >>> _too_deep(b"[" * 101), _too_deep(b'["' + b"[" * 101 + b'"]'), _too_deep(b"[]" * 101)
+    (True, False, False)
+    """
+    if data.count(b"[") + data.count(b"{") <= _DEEPEST:
+        return False
+    depth = 0
+    for token in _TOKENS.finditer(data):
+        kind = data[token.start()]
+        depth += (kind in b"[{") - (kind in b"]}")
+        if depth > _DEEPEST:
+            return True
+    return False
 
 
 def outcomes(calls: Sequence[Call], answer: object, hide: Callable[[str], str]) -> list[Outcome]:
@@ -131,9 +153,13 @@ def outcomes(calls: Sequence[Call], answer: object, hide: Callable[[str], str]) 
     return [found] * len(calls)
 
 
-def refused_as_a_whole(calls: Sequence[Call], answer: object) -> bool:
-    """Whether a node does not take several requests in one message."""
-    return len(calls) > 1 and isinstance(answer, Mapping)
+def refusal_of_batch(calls: Sequence[Call], answer: object, hide: Callable[[str], str]) -> RpcError | None:
+    """Why a node does not take so many requests in one message; None if it took them, or is busy."""
+    if len(calls) == 1 or not isinstance(answer, Mapping) or answer.get("error") is None:
+        return None
+    said = as_rpc_error(answer["error"], hide)
+    # "Too many requests in a batch" is no matter of time.
+    return None if is_busy(said, "") and "batch" not in said.message.lower() else said
 
 
 def _one_of(call: Call, members: list[Mapping[str, Any]], hide: Callable[[str], str]) -> Outcome:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dcai_cli.config import KEYS, Settings, describe_settings, host_of, load_settings
+from dcai_cli.config import KEYS, Settings, describe_settings, host_of, ipc_path, load_settings
 from dcai_cli.errors import BadInput, UsageError
 
 SECRET = "s3cr3t"
@@ -130,3 +130,45 @@ def test_settings_cannot_be_changed(tmp_path: Path) -> None:
     settings = Settings(tmp_path, tmp_path, tmp_path)
     with pytest.raises(AttributeError):
         settings.chain_id = 5  # type: ignore[misc]
+
+
+def test_several_urls_are_kept_in_their_order(tmp_path: Path) -> None:
+    """Commas separate them in flag and environment, in the file a list does, too; each counts once."""
+    home = {"DCAI_HOME": str(tmp_path)}
+    (tmp_path / "config.toml").write_text('rpc_url = ["http://a.example", "ws://b.example/key"]\n')
+    assert load_settings(home).rpc_urls == ("http://a.example", "ws://b.example/key")
+    text = " http://c.example , /run/geth.ipc,http://c.example,"
+    assert load_settings({**home, "ETH_RPC_URL": text}).rpc_urls == ("http://c.example", "/run/geth.ipc")
+    assert load_settings(home, rpc_url=text).rpc_url == "http://c.example,/run/geth.ipc"
+    (tmp_path / "config.toml").write_text('rpc_url = ["embedded"]\n')
+    assert load_settings(home).rpc_urls == ()
+    with pytest.raises(UsageError, match="cannot stand beside other nodes"):
+        load_settings(home, rpc_url="embedded,http://c.example")
+
+
+def test_of_several_urls_only_hosts_and_file_names_are_shown(tmp_path: Path) -> None:
+    """Keys in paths, and the folders of sockets, are nobody's business."""
+    urls = f"https://u:{SECRET}@a.example/{SECRET},wss://b.example:1/{SECRET},ipc:///{SECRET}/geth.ipc"
+    settings = load_settings({"DCAI_HOME": str(tmp_path), "ETH_RPC_URL": urls})
+    assert describe_settings(settings)["network"] == "a.example, b.example:1, geth.ipc"
+    assert SECRET not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("/run/geth.ipc", "/run/geth.ipc"),
+        ("~/.ethereum/geth.ipc", "~/.ethereum/geth.ipc"),
+        ("geth.ipc", "geth.ipc"),
+        (r"\\.\pipe\geth.ipc", r"\\.\pipe\geth.ipc"),
+        ("IPC:///run/geth.ipc", "/run/geth.ipc"),
+        ("ipc://", None),
+        ("http://node.example/geth.ipc", None),
+        ("node.example", None),
+    ],
+)
+def test_sockets_are_told_from_urls(url: str, path: str | None) -> None:
+    """A path is one by its beginning or its ending; a URL never is."""
+    assert ipc_path(url) == path
+    if path:
+        assert host_of(url) == "geth.ipc"
