@@ -40,14 +40,14 @@ class ClaimPolicy:
     Args:
         max_fee_per_gas_wei: what a unit of gas may cost at most, in quiet times; None for no limit.
         deadline_margin_s: so near to the time when others can take a deposit, gas may cost up to what is at
-            stake.
+            stake, and the budget does not count; None if nothing is to be exempt.
         min_profit_wei: what a claim must pay above its fee; may be negative.
         budget_wei: what the fees of all claims may cost at most; what is near its deadline is exempt. None
             for no limit.
     """
 
     max_fee_per_gas_wei: int | None = None
-    deadline_margin_s: int = 6 * 3600
+    deadline_margin_s: int | None = None
     min_profit_wei: int = 0
     budget_wei: int | None = None
 
@@ -395,7 +395,10 @@ class ClaimSender:
         self._spent_wei += fee_wei
 
     def _is_urgent(self, item: ClaimItem) -> bool:
-        return item.expires_at is not None and self._now >= item.expires_at - self._policy.deadline_margin_s
+        margin_s = self._policy.deadline_margin_s
+        if margin_s is None or item.expires_at is None:
+            return False
+        return self._now >= item.expires_at - margin_s
 
     def _ready(self) -> Outbox:
         if self._outbox is None:

@@ -157,7 +157,7 @@ def test_a_transaction_that_the_node_forgot_is_sent_again_as_it_was_signed(
     file = write_texts(20)
     with rival.workspace() as workspace:
         node.rpc("evm_setAutomine", False)
-        once(monkeypatch, "wait", die)
+        once(monkeypatch, "wait_for", die)
         with pytest.raises(Died):
             send(workspace, file)
         ((forgotten,),) = rival.query("SELECT hash FROM transactions WHERE state = 'sent'")
