@@ -27,7 +27,7 @@ MinProfit = Annotated[
     str,
     typer.Option(
         "--min-profit",
-        help="What a claim must pay above its fee: 0.01ether, 0; -1ether claims at a loss. Points are exempt.",
+        help="What a claim must pay above its fee; -1ether claims at a loss. Points are exempt.",
     ),
 ]
 MaxFee = Annotated[
