@@ -200,7 +200,7 @@ def _reading(engine: Engine) -> dict[str, Any]:
 def _open_file(path: Path) -> tuple[Engine, str]:
     where = f"The ledger {path}"
     files.make_folder(path.parent)
-    with mapped_errors(where):
+    with mapped_errors(where), files.told(path, "opened"):
         if not path.exists():
             _create_file(path, where)
         if path.stat().st_size == 0:
@@ -358,23 +358,24 @@ def _lock_key(name: str) -> int:
 def _advisory_lock(engine: Engine, where: str, name: str, what: str, wait_s: float) -> Iterator[Connection]:
     """Hold a lock of the server's on a connection of its own, which frees it however it ends."""
     key = _lock_key(name)
-    with mapped_errors(where), engine.connect() as connection:
-        connection.detach()
-        connection.execution_options(isolation_level="AUTOCOMMIT")
-        deadline = time.monotonic() + wait_s
-        while not connection.exec_driver_sql("SELECT pg_try_advisory_lock(%s)", (key,)).scalar_one():
-            if time.monotonic() >= deadline:
-                raise Locked(
-                    f"{what} is in use by another dcai process ({_holder(connection, key)}).",
-                    hint="Wait until it ends, or stop it, and run the same command again.",
-                )
-            time.sleep(min(0.05, max(0.0, deadline - time.monotonic())))
-    # What is raised while the lock is held is not about this connection.
+    with mapped_errors(where):
+        connection = engine.connect()
     try:
+        with mapped_errors(where):
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+            deadline = time.monotonic() + wait_s
+            while not connection.exec_driver_sql("SELECT pg_try_advisory_lock(%s)", (key,)).scalar_one():
+                if time.monotonic() >= deadline:
+                    raise Locked(
+                        f"{what} is in use by another dcai process ({_holder(connection, key)}).",
+                        hint="Wait until it ends, or stop it, and run the same command again.",
+                    )
+                time.sleep(min(0.05, max(0.0, deadline - time.monotonic())))
         yield connection
     finally:
         with contextlib.suppress(SQLAlchemyError):
-            connection.close()
+            connection.invalidate()  # not back to the pool: the lock lasts as long as its connection
+        connection.close()
 
 
 def _holder(connection: Connection, key: int) -> str:
@@ -424,11 +425,6 @@ def mapped_errors(where: str) -> Iterator[None]:
             raise
         # The chain of exceptions would show the statement, and what the server says of the user.
         raise mapped from None
-    except OSError as error:
-        raise DcaiError(
-            f"{where} cannot be opened: {error.strerror or error}.",
-            hint="Check the disk and the folder's permissions.",
-        ) from error
 
 
 _FULL = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
@@ -479,6 +475,7 @@ _BY_WORDS = {
     r"authentication failed|no password supplied|role .* does not exist|no pg_hba\.conf entry": "password",
     r"database .* does not exist": "database",
     r"too many connections|remaining connection slots": "crowded",
+    r"invalid connection option|invalid .* value|SSL": "options",
     r"starting up|shutting down|in recovery mode": "starting",
 }
 """The same where a connection was refused: the driver then has no code."""
@@ -511,6 +508,11 @@ _SERVER_ERRORS: dict[str, tuple[type[DcaiError], str, str]] = {
         "lacks tables that it should have",
         "Name the database that dcai made, or restore a backup into an empty one: dcai ledger restore FILE",
     ),
+    "options": (
+        DcaiError,
+        "cannot be reached with the options of its URL",
+        "Check what follows the question mark in ledger_url or DCAI_LEDGER; its names are those of libpq.",
+    ),
     "unreachable": (
         DcaiError,
         "cannot be reached",
@@ -520,10 +522,12 @@ _SERVER_ERRORS: dict[str, tuple[type[DcaiError], str, str]] = {
 
 
 def _server_error(where: str, error: DBAPIError) -> DcaiError | None:
-    from psycopg import InterfaceError, OperationalError
+    from psycopg import InterfaceError, OperationalError, ProgrammingError
 
-    kind = _BY_STATE.get(getattr(error.orig, "sqlstate", None) or "")
-    if kind is None and isinstance(error.orig, OperationalError | InterfaceError):
+    state = getattr(error.orig, "sqlstate", None) or ""
+    kind = _BY_STATE.get(state)
+    refused = isinstance(error.orig, ProgrammingError) and not state
+    if kind is None and (refused or isinstance(error.orig, OperationalError | InterfaceError)):
         words = str(error.orig)
         found = (kind for pattern, kind in _BY_WORDS.items() if re.search(pattern, words))
         kind = next(found, "lost" if error.connection_invalidated else "unreachable")

@@ -262,6 +262,7 @@ CASES: dict[str, tuple[list[str], Any]] = {
             "password_file": WORDS,
             "gas_price_wei": lambda value: value is None,
             "priority_fee_wei": lambda value: value is None,
+            "ledger": WORDS,
             "config_file": WORDS,
             "data_folder": WORDS,
             "keystore": WORDS,
