@@ -203,8 +203,7 @@ def _open_file(path: Path) -> tuple[Engine, str]:
     with mapped_errors(where), files.told(path, "opened"):
         if not path.exists():
             _create_file(path, where)
-        if path.stat().st_size == 0:
-            raise damaged(where, "it is empty")
+        _check_length(path, where)
         engine = file_engine(path)
         try:
             with engine.connect() as connection:
@@ -218,6 +217,22 @@ def _open_file(path: Path) -> tuple[Engine, str]:
             engine.dispose()
             raise
     return engine, where
+
+
+def _check_length(path: Path, where: str) -> None:
+    """Refuse what SQLite would take for a ledger: an empty file, or one whose last page is cut short."""
+    size = path.stat().st_size
+    if size == 0:
+        raise damaged(where, "it is empty")
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists() and log.stat().st_size:
+        return  # another process writes, or died; SQLite completes the file from its log
+    with path.open("rb") as file:
+        header = file.read(100)
+    # Of 2 bytes; 65,536 does not fit them, and is written as 1.
+    page = int.from_bytes(header[16:18], "big") if header.startswith(b"SQLite format 3\0") else 0
+    if len(header) < 100 or (page and size % (65_536 if page == 1 else page)):
+        raise damaged(where, f"it is cut short at {size:,} bytes")
 
 
 def _create_file(path: Path, where: str) -> None:
