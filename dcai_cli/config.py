@@ -18,6 +18,9 @@ from dcai_cli.errors import BadInput, UsageError
 EMBEDDED = "embedded"
 """Name of the network that needs no node: an EVM in this process."""
 
+LEDGER_FILE = "file"
+"""Name of the ledger in the data folder, for whoever has set another."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -279,7 +282,7 @@ _POSTGRES = re.compile(
 
 
 def _ledger_url(value: object) -> str | None:
-    if value in {None, ""}:
+    if value in {None, "", LEDGER_FILE}:
         return None
     ledger_server(str(value))
     return str(value)

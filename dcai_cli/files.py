@@ -22,13 +22,21 @@ def make_folder(path: Path) -> None:
     Raises:
         DcaiError: it cannot be made.
     """
-    with _told(path, "made"):
+    with told(path, "made"):
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
 @contextmanager
-def _told(path: Path, done: str) -> Iterator[None]:
-    """Say of a file or folder what the operating system refused."""
+def told(path: Path, done: str) -> Iterator[None]:
+    """Say of a file or folder what the operating system refused.
+
+    Args:
+        path: the file or folder.
+        done: what was to be done with it, as in "written".
+
+    Raises:
+        DcaiError: the body raised an OSError.
+    """
     try:
         yield
     except OSError as error:
@@ -52,13 +60,13 @@ def write_atomically(path: Path, content: bytes | BinaryIO, *, mode: int = 0o600
     Raises:
         DcaiError: it cannot be written; what stood there stays.
     """
-    with _told(path, "written"):
+    with told(path, "written"):
         special = path.exists() and not path.is_file() and not path.is_dir()
     target = Path(os.path.realpath(path))
     if not special:
         make_folder(target.parent)
     source = io.BytesIO(content) if isinstance(content, bytes) else content
-    with _told(path, "written"):
+    with told(path, "written"):
         if special:
             with path.open("wb") as file:
                 shutil.copyfileobj(source, file)
@@ -108,7 +116,7 @@ def lock(path: Path, *, what: str, wait_s: float = 0) -> Iterator[None]:
     # The holder's pid stands in a file of its own: opening a lock file truncates it.
     holder = path.with_suffix(".pid")
     guard = FileLock(path)
-    with _told(path, "locked"):
+    with told(path, "locked"):
         try:
             guard.acquire(timeout=wait_s)
         except Timeout:
@@ -118,7 +126,7 @@ def lock(path: Path, *, what: str, wait_s: float = 0) -> Iterator[None]:
                 hint="Wait until it ends, or stop it, and run the same command again.",
             ) from None
     try:
-        with _told(holder, "written"):
+        with told(holder, "written"):
             holder.write_text(f"{os.getpid()}\n")
         yield
     finally:

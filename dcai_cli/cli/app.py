@@ -15,6 +15,7 @@ from dcai_cli.cli import (
     demo,
     devnet,
     featurize,
+    ledger,
     model,
     points,
     predict,
@@ -47,6 +48,7 @@ demo.register(app)
 app.add_typer(account.app, name="account")
 app.add_typer(model.app, name="model")
 app.add_typer(data.app, name="data")
+app.add_typer(ledger.app, name="ledger")
 app.add_typer(devnet.app, name="devnet")
 app.add_typer(settings.app, name="config")
 

@@ -94,6 +94,7 @@ MODEL = {
     "max_idle_s": count,
     "cost_weight_wei": AMOUNT,
 }
+LEDGER = {"ledger": WORDS, "transactions": count, "batches": count, "samples": count}
 ACCOUNT = {"name": WORDS, "address": ADDRESS, "in_use": flag}
 ITEM = {
     "batch_id": count,
@@ -245,6 +246,8 @@ CASES: dict[str, tuple[list[str], Any]] = {
         ["--output", "out.csv"],
         {"model": ADDRESS, "output": WORDS, "batches": count, "samples": count},
     ),
+    "ledger check": ([], LEDGER),
+    "ledger backup": (["ledger.backup"], LEDGER | {"path": WORDS}),
     "devnet status": ([], CHAIN),
     "devnet advance": (["25h"], CHAIN),
     "devnet reset": (["--yes"], {"removed": flag}),
@@ -262,6 +265,7 @@ CASES: dict[str, tuple[list[str], Any]] = {
             "password_file": WORDS,
             "gas_price_wei": lambda value: value is None,
             "priority_fee_wei": lambda value: value is None,
+            "ledger": WORDS,
             "config_file": WORDS,
             "data_folder": WORDS,
             "keystore": WORDS,

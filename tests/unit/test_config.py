@@ -172,3 +172,39 @@ def test_sockets_are_told_from_urls(url: str, path: str | None) -> None:
     assert ipc_path(url) == path
     if path:
         assert host_of(url) == "geth.ipc"
+def test_a_ledger_on_a_server_is_named_without_its_password(home: Path) -> None:
+    """File, then environment; what is shown has the database and the host."""
+    with (home / "config.toml").open("a") as file:
+        file.write(f'ledger_url = "postgresql://me:{SECRET}@db.example/team"\n')
+    settings = load_settings({"DCAI_HOME": str(home)})
+    assert settings.ledger == f"postgresql://me:{SECRET}@db.example/team"
+    assert describe_settings(settings)["ledger"] == "team on db.example"
+    assert SECRET not in repr(settings)
+    other = {
+        "DCAI_HOME": str(home),
+        "DCAI_LEDGER": f"postgres://me:{SECRET}@[::1]:5433/a%20b?sslmode=require",
+    }
+    assert describe_settings(load_settings(other))["ledger"] == "a b on [::1]:5433"
+    file_again = load_settings({"DCAI_HOME": str(home), "DCAI_LEDGER": "file"})
+    assert file_again.ledger == file_again.ledger_path
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"mysql://me:{SECRET}@db.example/team",
+        f"postgresql://me:{SECRET}/x@db.example/team",
+        f"postgresql://me:{SECRET}#x@db.example/team",
+        f"postgresql://me:12?{SECRET}@db.example/team",
+        f"postgresql://me:a@{SECRET}@db.example/team",
+        f"postgresql://me:{SECRET}@db.example",
+        f"postgresql://me:{SECRET}@db.example:port/team",
+        f"/home/{SECRET}/ledger.sqlite",
+    ],
+)
+def test_a_url_that_is_no_database_is_refused_unseen(home: Path, url: str) -> None:
+    """Also where a password that should have been escaped makes a part of it look like a host."""
+    with pytest.raises(UsageError, match="not one of a PostgreSQL database") as caught:
+        load_settings({"DCAI_HOME": str(home), "DCAI_LEDGER": url})
+    assert SECRET not in caught.value.message + caught.value.hint
+    assert "%XX" in caught.value.hint
