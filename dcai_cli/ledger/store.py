@@ -15,6 +15,7 @@ from dcai_cli.errors import BadInput, DcaiError, Locked
 from dcai_cli.files import make_folder
 from dcai_cli.ledger.records import Claim, ModelRecord, PlannedSample, StoredBatch, StoredTransaction
 from dcai_cli.ledger.schema import batches, choices, claims, migrate, models, samples, transactions
+from dcai_cli.ledger.totals import SettledClaim, Totals, read_settled_claims, read_totals
 
 UNSETTLED = ("signed", "sent")
 """States of a transaction whose outcome is not known yet."""
@@ -340,6 +341,18 @@ class Ledger:
         with self._begin() as connection:
             rows = connection.execute(query.order_by(transactions.c.nonce, transactions.c.id))
             return [StoredTransaction(*row) for row in rows]
+
+    # --- sums ----------------------------------------------------------------------------------------
+
+    def totals(self, chain: str, account: str, *, since: int) -> Totals:
+        """What an account's claims came to, ever and since a time (seconds since 1970)."""
+        with self._begin() as connection:
+            return read_totals(connection, chain, account, since)
+
+    def settled_claims(self, chain: str, account: str, *, beyond: Totals) -> list[SettledClaim]:
+        """The claims that were settled since some totals were read, oldest first."""
+        with self._begin() as connection:
+            return read_settled_claims(connection, chain, account, beyond)
 
 
 def open_ledger(path: Path) -> Ledger:
