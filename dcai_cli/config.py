@@ -33,6 +33,8 @@ class Settings:
         gas_price_wei: a fixed gas price, or None.
         priority_fee_wei: a fixed priority fee, or None.
         rpc_headers: extra HTTP headers for the node; may hold secrets, so never printed.
+        webhook_url: where the daemon posts what is at risk, or None; whoever has it can post, so not in the
+            repr.
     """
 
     config_dir: Path
@@ -45,6 +47,7 @@ class Settings:
     gas_price_wei: int | None = None
     priority_fee_wei: int | None = None
     rpc_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    webhook_url: str | None = field(default=None, repr=False)
 
     @property
     def ledger_path(self) -> Path:
@@ -65,7 +68,7 @@ class Settings:
 CONFIG_NAME = "config.toml"
 """The settings file, in the config folder."""
 
-KEYS = ("rpc_url", "chain_id", "account", "password_file", "gas_price_wei", "priority_fee_wei")
+KEYS = ("rpc_url", "chain_id", "account", "password_file", "gas_price_wei", "priority_fee_wei", "webhook_url")
 """What config.toml may set."""
 
 
@@ -111,6 +114,7 @@ def load_settings(environ: Mapping[str, str] = os.environ, **flags: object) -> S
         gas_price_wei=_amount("gas_price_wei", values.get("gas_price_wei")),
         priority_fee_wei=_amount("priority_fee_wei", values.get("priority_fee_wei")),
         rpc_headers=headers if isinstance(headers, dict) else {},
+        webhook_url=str(values["webhook_url"]) if values.get("webhook_url") else None,
     )
 
 
@@ -134,14 +138,25 @@ def describe_settings(settings: Settings) -> dict[str, str | int | None]:
         "password_file": None if settings.password_file is None else str(settings.password_file),
         "gas_price_wei": settings.gas_price_wei,
         "priority_fee_wei": settings.priority_fee_wei,
+        "webhook": None if settings.webhook_url is None else host_of(settings.webhook_url, "The webhook"),
         "config_file": str(settings.config_path),
         "data_folder": str(settings.data_dir),
         "keystore": str(settings.keystore_dir),
     }
 
 
-def host_of(url: str) -> str:
+_URL_HINTS = {
+    "The RPC URL": "Set ETH_RPC_URL or --rpc-url, for instance to http://127.0.0.1:8545.",
+    "The webhook": "Set webhook_url in config.toml, DCAI_WEBHOOK_URL or --webhook to https://...",
+}
+
+
+def host_of(url: str, what: str = "The RPC URL") -> str:
     """Host and port of a URL, without user, path and query.
+
+    Args:
+        url: the URL; may hold secrets.
+        what: how an error calls it.
 
     Raises:
         UsageError: it is not an http or https URL.
@@ -158,10 +173,7 @@ def host_of(url: str) -> str:
         if parts.scheme not in {"http", "https"}:
             host = None
     if not host:
-        raise UsageError(
-            "The RPC URL is not an http or https URL.",
-            hint="Set ETH_RPC_URL or --rpc-url, for instance to http://127.0.0.1:8545.",
-        )
+        raise UsageError(f"{what} is not an http or https URL.", hint=_URL_HINTS[what])
     shown = f"[{host}]" if ":" in host else host
     return f"{shown}:{port}" if port else shown
 
@@ -196,6 +208,7 @@ def _read_environment(environ: Mapping[str, str]) -> dict[str, object]:
         "ETH_GAS_PRICE": "gas_price_wei",
         "ETH_PRIORITY_GAS_PRICE": "priority_fee_wei",
         "DCAI_CHAIN_ID": "chain_id",
+        "DCAI_WEBHOOK_URL": "webhook_url",
     }
     values: dict[str, object] = {key: environ[name] for name, key in names.items() if environ.get(name)}
     if environ.get("ETH_RPC_HEADERS"):

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from dcai_cli.config import host_of
 from dcai_cli.domain import iso_time
-from dcai_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,13 +42,7 @@ class Webhook:
     """
 
     def __init__(self, url: str) -> None:
-        try:
-            self.label = host_of(url)
-        except UsageError:
-            raise UsageError(
-                "The webhook is not an http or https URL.",
-                hint="Set webhook_url in config.toml, DCAI_WEBHOOK_URL or --webhook to https://...",
-            ) from None
+        self.label = host_of(url, "The webhook")
         self._url = url
         self._busy: threading.Thread | None = None
 
