@@ -371,8 +371,8 @@ class Daemon:
         out = self.state.exposure
         if out is None or out.next_moment is None or out.chain_time is None:
             return interval_s
-        # A second later: the chain's time must have reached the moment.
-        due_s = max(SHORTEST_PAUSE_S, out.next_moment - out.chain_time + 1.0)
+        # A little later: the chain's time must have reached the moment.
+        due_s = max(SHORTEST_PAUSE_S, out.next_moment - out.chain_time + 2.0)
         return min(interval_s, due_s)
 
     # What it says
