@@ -207,9 +207,12 @@ class Daemon:
             if isinstance(report.error, WrongPassword | NoAccount | UsageError):
                 self._tell()
                 raise report.error
+        seconds = self.pause_s()
+        if not self._stop.requested:
+            self.state = replace(self.state, next_at=int(self._workspace.clock() + seconds))
         self._tell()
         if not self._stop.requested:
-            self._pause()
+            self._stop.wait(seconds)
 
     def _enter(self, stack: ExitStack) -> None:
         """Once the chain is known: the daemon's lock, and what an earlier run left."""
@@ -354,12 +357,6 @@ class Daemon:
             self._log("error", "state", error.message, code=error.code)
 
     # The pause
-
-    def _pause(self) -> None:
-        seconds = self.pause_s()
-        self.state = replace(self.state, next_at=int(self._workspace.clock() + seconds))
-        self._save()
-        self._stop.wait(seconds)
 
     def pause_s(self) -> float:
         """How long until the next cycle: less if something falls due, or after a failure."""
