@@ -167,7 +167,7 @@ class Daemon:
                 report = self._run_cycle()
                 self._done(report)
                 self.state = replace(self.state, next_at=report.started_at + self._request.interval_s)
-                self._tell()
+                self._tell(report)
         except DcaiError as error:
             self._end(error)
         return report
@@ -188,12 +188,14 @@ class Daemon:
 
     def _turn(self, stack: ExitStack) -> None:
         """One cycle and the pause after it."""
+        report: CycleReport | None = None
         try:
             try:
                 self._enter(stack)
                 report = self._run_cycle()
             finally:
                 self._workspace.release_chain()
+            self._done(report)
         except (WrongPassword, NoAccount, UsageError, WrongChain, _Taken) as error:
             self._end(error)
         except DcaiError as error:
@@ -202,15 +204,12 @@ class Daemon:
             self._failed(error)
         except Exception as error:  # noqa: BLE001 - a fault of ours must not cost a deposit either
             self._failed(_internal(error))
-        else:
-            self._done(report)
-            if isinstance(report.error, WrongPassword | NoAccount | UsageError):
-                self._tell()
-                raise report.error
         seconds = self.pause_s()
         if not self._stop.requested:
             self.state = replace(self.state, next_at=int(self._workspace.clock() + seconds))
-        self._tell()
+        self._tell(report)
+        if report is not None and isinstance(report.error, WrongPassword | NoAccount | UsageError):
+            raise report.error
         if not self._stop.requested:
             self._stop.wait(seconds)
 
@@ -311,7 +310,6 @@ class Daemon:
             fee_today_wei=totals.fee_since_wei,
         )
         self.state = state if report.error is None else notice_failure(state, report.error, now)
-        self._log_report(report)
 
     def _failed(self, error: DcaiError) -> None:
         """A cycle that did not even begin."""
@@ -332,9 +330,11 @@ class Daemon:
         self.state = notice_failure(state, error, now)
         self._log_error(error)
 
-    def _tell(self) -> None:
-        """Write the state down, then tell the webhook what waits."""
+    def _tell(self, report: CycleReport | None = None) -> None:
+        """Write the state down, then say what happened, then tell the webhook what waits."""
         self._save()
+        if report is not None:
+            self._log_report(report)
         webhook = self._request.webhook
         if webhook is None:
             if self.state.alerts:

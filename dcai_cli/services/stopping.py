@@ -6,7 +6,6 @@ import os
 import select
 import signal
 import socket
-import sys
 from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Self
@@ -56,9 +55,7 @@ class Signals:
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self.received is not None:
-            with suppress(OSError, ValueError):
-                sys.stderr.flush()
-            os._exit(128 + number)
+            os._exit(128 + number)  # and nothing else: the first signal's message may be half written
         self.received = signal.Signals(number)
         with suppress(OSError):
             self._wake.send(b"\0")
