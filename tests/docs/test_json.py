@@ -147,6 +147,7 @@ def test_the_tables_name_exactly_the_fields_that_are_printed(printed: Printed) -
     printed("predict", "--file", "texts.csv", "--output", "predicted.csv")
     printed("refunds")
     printed("daemon run", "--once")
+    printed("daemon status")
     printed("reports", "--account", "bob")
     printed("devnet status")
     printed("devnet advance", "25h")
