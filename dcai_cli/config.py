@@ -138,25 +138,35 @@ def describe_settings(settings: Settings) -> dict[str, str | int | None]:
         "password_file": None if settings.password_file is None else str(settings.password_file),
         "gas_price_wei": settings.gas_price_wei,
         "priority_fee_wei": settings.priority_fee_wei,
-        "webhook": None if settings.webhook_url is None else host_of(settings.webhook_url, "The webhook"),
+        "webhook": None if settings.webhook_url is None else webhook_host(settings.webhook_url),
         "config_file": str(settings.config_path),
         "data_folder": str(settings.data_dir),
         "keystore": str(settings.keystore_dir),
     }
 
 
-_URL_HINTS = {
-    "The RPC URL": "Set ETH_RPC_URL or --rpc-url, for instance to http://127.0.0.1:8545.",
-    "The webhook": "Set webhook_url in config.toml, DCAI_WEBHOOK_URL or --webhook to https://...",
-}
+def webhook_host(url: str) -> str:
+    """Host and port of a webhook, whose path and query are secret.
+
+    Raises:
+        UsageError: it is not an http or https URL.
+
+    >>> webhook_host("https://hooks.example/services/key")
+    'hooks.example'
+    """
+    try:
+        if url.partition("://")[0].lower() in {"http", "https"}:
+            return host_of(url)
+    except UsageError:
+        pass
+    raise UsageError(
+        "The webhook is not an http or https URL.",
+        hint="Set webhook_url in config.toml, DCAI_WEBHOOK_URL or --webhook to https://...",
+    )
 
 
-def host_of(url: str, what: str = "The RPC URL") -> str:
+def host_of(url: str) -> str:
     """Host and port of a URL, without user, path and query.
-
-    Args:
-        url: the URL; may hold secrets.
-        what: how an error calls it.
 
     Raises:
         UsageError: it is not an http or https URL.
@@ -173,7 +183,10 @@ def host_of(url: str, what: str = "The RPC URL") -> str:
         if parts.scheme not in {"http", "https"}:
             host = None
     if not host:
-        raise UsageError(f"{what} is not an http or https URL.", hint=_URL_HINTS[what])
+        raise UsageError(
+            "The RPC URL is not an http or https URL.",
+            hint="Set ETH_RPC_URL or --rpc-url, for instance to http://127.0.0.1:8545.",
+        )
     shown = f"[{host}]" if ":" in host else host
     return f"{shown}:{port}" if port else shown
 

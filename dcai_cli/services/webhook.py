@@ -10,7 +10,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dcai_cli.config import host_of
+from dcai_cli.config import webhook_host
 from dcai_cli.domain import iso_time
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Webhook:
     """
 
     def __init__(self, url: str) -> None:
-        self.label = host_of(url, "The webhook")
+        self.label = webhook_host(url)
         self._url = url
         self._busy: threading.Thread | None = None
 
