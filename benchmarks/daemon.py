@@ -1,7 +1,7 @@
 """What the daemon takes: memory over 10,000 cycles, and the time of a cycle with nothing due.
 
-`python -m benchmarks.daemon` runs a week of cycles in one process, in simulated time on the embedded chain. Now
-and then it contributes something, which is claimed six hours later. It prints the figures and writes them to
+`python -m benchmarks.daemon` runs a week of cycles in one process, in simulated time on the embedded chain,
+with contributions that are claimed six hours later. It prints the figures and writes them to
 benchmarks/daemon.json; the exit status is 1 if memory grows by more than the limit.
 """
 
