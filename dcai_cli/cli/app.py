@@ -11,6 +11,7 @@ from dcai_cli.cli import (
     account,
     claims,
     contribute,
+    daemon,
     data,
     demo,
     devnet,
@@ -36,7 +37,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-GOES_ON = {"contribute", "refunds", "reports", "validate", "model deploy"}
+GOES_ON = {"contribute", "refunds", "reports", "validate", "model deploy", "daemon run"}
 """Commands of many steps, which finish what an interrupted one left."""
 
 contribute.register(app)
@@ -45,6 +46,7 @@ featurize.register(app)
 claims.register(app)
 points.register(app)
 demo.register(app)
+app.add_typer(daemon.app, name="daemon")
 app.add_typer(account.app, name="account")
 app.add_typer(model.app, name="model")
 app.add_typer(data.app, name="data")

@@ -44,6 +44,8 @@ class Workspace:
         self.unlocked: dict[str, LocalAccount] = {}
         self.keystore = keystore or Keystore(settings.keystore_dir)
         self._stack = ExitStack()
+        self._chain_stack = ExitStack()
+        self._stack.callback(self.release_chain)
 
     def __enter__(self) -> Self:
         return self
@@ -52,6 +54,14 @@ class Workspace:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+    def release_chain(self) -> None:
+        """Close the chain, if it is open; whoever asks for it next opens it again, and checks its id.
+
+        The embedded chain belongs to one process while it is open.
+        """
+        self.__dict__.pop("chain", None)
+        self._chain_stack.close()
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -65,7 +75,7 @@ class Workspace:
         """The chain of the settings: embedded, or behind an RPC URL."""
         from dcai_cli.chain import open_chain
 
-        return self._stack.enter_context(open_chain(self.settings, clock=self.clock))
+        return self._chain_stack.enter_context(open_chain(self.settings, clock=self.clock))
 
     @contextmanager
     def sending(self, address: str, *, exclusive: bool = True) -> Iterator[None]:  # noqa: ARG002
