@@ -21,6 +21,7 @@ from dcai_cli.cli import (
     points,
     predict,
     settings,
+    tx,
 )
 from dcai_cli.cli.output import describe_error, print_document, print_error, stderr
 from dcai_cli.errors import DcaiError, Interrupted, UsageError
@@ -51,6 +52,7 @@ app.add_typer(account.app, name="account")
 app.add_typer(model.app, name="model")
 app.add_typer(data.app, name="data")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(tx.app, name="tx")
 app.add_typer(devnet.app, name="devnet")
 app.add_typer(settings.app, name="config")
 

@@ -9,6 +9,7 @@ import typer
 
 from dcai_cli.cli import options
 from dcai_cli.cli.output import Output
+from dcai_cli.domain import format_ether
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from dcai_cli.services.ledger_care import LedgerSize
 
 app = typer.Typer(
-    help="Check the ledger, the record of what you contributed; back it up, restore it.", no_args_is_help=True
+    help="Check the ledger, the record of what you contributed; back it up, restore or rebuild it.",
+    no_args_is_help=True,
 )
 
 
@@ -49,6 +51,56 @@ def check(*, json: options.Json = False) -> None:
         console.print(f"{size.where} is sound: {_text(size)}.")
 
     Output("ledger check", json=json).result(_data(size), human)
+
+
+@app.command(
+    "rebuild",
+    epilog="Example: dcai ledger rebuild --rpc-url http://127.0.0.1:8545. Exit codes: 0, 1, 10, 13, 17, 18.",
+)
+def rebuild(
+    *,
+    from_block: Annotated[int, typer.Option(min=0, help="No contribution is older.")] = 0,
+    unverified: Annotated[
+        bool,
+        typer.Option("--unverified", help="Of models whose code dcai does not ship, too."),
+    ] = False,
+    rpc_url: options.RpcUrl = None,
+    chain_id: options.ChainId = None,
+    account: options.Account = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Find all batches of an account on the chain: with the key file alone, no refund is lost."""
+    from dcai_cli.services.rebuild import rebuild_ledger
+
+    output = Output("ledger rebuild", json=json, quiet=quiet)
+    flags = {"rpc_url": rpc_url, "chain_id": chain_id}
+    with options.open_workspace(**flags) as workspace, output.progress("reading blocks") as progress:
+        found = rebuild_ledger(
+            workspace, account=account, from_block=from_block, unverified=unverified, progress=progress
+        )
+    data = {
+        "account": found.account.address,
+        "models": [{"name": model.name, "address": model.address} for model in found.models],
+        "foreign": [{"address": address, "reason": reason} for address, reason in found.foreign],
+        "batches": found.batches,
+        "samples": found.samples,
+        "open_batches": found.open_batches,
+        "open_wei": str(found.open_wei),
+    }
+
+    def human(console: Console) -> None:
+        for address, reason in found.foreign:
+            console.print(f"left out {address}: {reason}")
+        console.print(
+            f"{found.batches:,} batches with {found.samples:,} samples of {found.account.name} in "
+            f"{len(found.models)} models; {found.open_batches:,} batches are open, "
+            f"{format_ether(found.open_wei)} of deposits"
+        )
+        if found.open_batches:
+            console.print("See when they are due: dcai refunds")
+
+    output.result(data, human)
 
 
 @app.command(

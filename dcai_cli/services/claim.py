@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 USABLE_BYTES = MAX_TRANSACTION_BYTES * 3 // 4
 """Bytes of payloads and proofs in one claim; ABI padding and meta-data take a part of the rest."""
 
+DEADLINE_MARGIN_S = 6 * 3600
+"""So long before others can take a deposit, a daemon lets claiming it cost more."""
+
 CLAIM_KINDS = ("refund", "report", "sweep")
 """Transactions that claim."""
 

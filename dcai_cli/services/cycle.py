@@ -5,18 +5,15 @@ A cycle is what `dcai daemon run --once` does, and what the loop does again and 
 
 from __future__ import annotations
 
-import inspect
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dcai_cli.chain import FeeTooLow
-from dcai_cli.errors import DcaiError, InsufficientFunds, Interrupted, Locked, RpcUnreachable, WrongChain
+from dcai_cli.errors import DcaiError, Interrupted, Locked, RpcUnreachable, WrongChain
 from dcai_cli.services.accounts import Password, acting_account
+from dcai_cli.services.claim import DEADLINE_MARGIN_S, ClaimPolicy
 from dcai_cli.services.exposure import WHY, Endangered, Exposure, expose, is_endangered
-from dcai_cli.services.policy import DEADLINE_MARGIN_S, ClaimPolicy
 from dcai_cli.services.refund import claim_refunds, pending_refunds
 from dcai_cli.services.report import claim_reports
 from dcai_cli.services.transactions import recover
@@ -249,9 +246,8 @@ class _Cycle:
 
     def _recover(self) -> None:
         address = self._account.address
-        # What cannot be sent for want of ether must not keep ether from coming in.
-        with self._workspace.sending(address), suppress(InsufficientFunds, FeeTooLow):
-            self._recovered += len(recover(self._workspace, address))
+        with self._workspace.sending(address, exclusive=False):
+            self._recovered += len(recover(self._workspace, address).settled)
 
     def _refund(self) -> None:
         done = self._claim(claim_refunds)
@@ -263,8 +259,6 @@ class _Cycle:
 
     def _claim(self, claim: Callable[..., Claimed]) -> Claimed:
         policy = policy_now(self._workspace, self._request, self._account.address)
-        # The claim engine takes the policy as soon as it has one.
-        asked: dict[str, Any] = {"policy": policy} if "policy" in inspect.signature(claim).parameters else {}
         return claim(
             self._workspace,
             password=self._request.password,
@@ -272,7 +266,7 @@ class _Cycle:
             account=self._request.account,
             confirm=lambda _items: self._go_on(),
             progress=lambda _done, _all: self._go_on(),
-            **asked,
+            policy=policy,
         )
 
     def _go_on(self) -> None:
@@ -281,7 +275,7 @@ class _Cycle:
             raise Interrupted("Stopped between two transactions.")
 
     def _note_left(self, done: Claimed) -> None:
-        for left in getattr(done, "left", ()):
+        for left in done.left:
             item = left.item
             self._left[item.model.address, item.batch.id] = LeftOver(
                 item.model.address, item.model.name, item.batch.id, left.code, left.reason

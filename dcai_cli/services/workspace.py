@@ -9,7 +9,6 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from dcai_cli import files
 from dcai_cli.keystore import Keystore
 from dcai_cli.ledger import Ledger, open_ledger
 
@@ -78,16 +77,19 @@ class Workspace:
         return self._chain_stack.enter_context(open_chain(self.settings, clock=self.clock))
 
     @contextmanager
-    def sending(self, address: str, *, exclusive: bool = True) -> Iterator[None]:  # noqa: ARG002
+    def sending(self, address: str, *, exclusive: bool = True) -> Iterator[None]:
         """Hold the lock of one account on this chain: nonces and plans belong to one process at a time.
 
         On the embedded chain an account that is new there is funded first.
 
         Args:
             address: the account.
-            exclusive: whether nobody else may send for it; claims may, where the ledger is on a server.
+            exclusive: whether nobody else may send for it. Claims may, where the ledger is on a server: there
+                each takes other batches, and nonces are chosen one by one.
         """
-        path = self.settings.data_dir / "locks" / f"{self.chain.key}-{address.lower()}.lock"
-        with files.lock(path, what=f"Account {address}"):
+        with ExitStack() as stack:
+            if exclusive or not self.ledger.is_server:
+                name = f"{self.chain.key}-{address.lower()}"
+                stack.enter_context(self.ledger.exclusive(name, what=f"Account {address}"))
             self.chain.fund_if_new(address)
             yield

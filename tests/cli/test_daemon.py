@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dcai_cli import files
-from dcai_cli.chain.http import HttpNode
+from dcai_cli.chain.remote import RemoteNode
 from dcai_cli.errors import DcaiError, Locked, NoAccount, WrongChain, WrongPassword
 from dcai_cli.services import daemon_state
 from dcai_cli.services.cycle import CycleRequest, day_start, policy_now
@@ -63,9 +63,9 @@ def on_node(dcai: Dcai, films: Path, anvil: StartAnvil) -> Dcai:
     return dcai
 
 
-def node_of(dcai: Dcai) -> HttpNode:
+def node_of(dcai: Dcai) -> RemoteNode:
     """The node that a home works with."""
-    return HttpNode(dcai.environment["ETH_RPC_URL"], {})
+    return RemoteNode([dcai.environment["ETH_RPC_URL"]], {})
 
 
 def open_deposits(dcai: Dcai) -> int:

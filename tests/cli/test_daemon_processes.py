@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dcai_cli.chain.http import HttpNode
+from dcai_cli.chain.remote import RemoteNode
 from tests.cli.conftest import ADDRESSES
 from tests.cli.test_processes import surroundings
 
@@ -114,7 +114,7 @@ def due(dcai: Dcai, films: Path, anvil: StartAnvil) -> tuple[Dcai, Anvil]:
 
 def until_sent(node: Anvil) -> None:
     """Wait until a transaction is in the node's pool."""
-    with closing(HttpNode(node.url, {})) as client:
+    with closing(RemoteNode([node.url], {})) as client:
         moment = threading.Event()
         for _ in range(PATIENCE_S * 20):
             if int(client.request("txpool_status")["pending"], 16):

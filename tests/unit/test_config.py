@@ -172,6 +172,8 @@ def test_sockets_are_told_from_urls(url: str, path: str | None) -> None:
     assert ipc_path(url) == path
     if path:
         assert host_of(url) == "geth.ipc"
+
+
 def test_a_ledger_on_a_server_is_named_without_its_password(home: Path) -> None:
     """File, then environment; what is shown has the database and the host."""
     with (home / "config.toml").open("a") as file:
