@@ -315,6 +315,10 @@ class ClaimSender:
         """
         if not self._asked.isdisjoint(item.row for item in request.items):
             self.finish()  # a part of one of them is on its way
+        # Nothing is settled while batches are held: others may hold their model, and wait for the batches.
+        outbox = self._ready()
+        while outbox.is_full:
+            self._wait(outbox)
         with self.workspace.ledger.hold([item.row for item in request.items]) as free:
             if len(free) < len(request.items):
                 self.leave(request.items, "in-flight", "another process is claiming it")
@@ -383,8 +387,6 @@ class ClaimSender:
             )
             return
         outbox = self._ready()
-        while outbox.is_full:
-            self._wait(outbox)
         outbox.ceiling_wei = ceiling_wei
         outbox.post(
             kind=request.kind,

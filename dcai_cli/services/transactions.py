@@ -204,8 +204,10 @@ class Outbox:
             self._workspace.chain.send(stored.raw)
         except (InsufficientFunds, FeeTooLow):
             # Refused before anybody else saw it. After any other answer it may be on its way, or even mined,
-            # and `recover` finds out. Behind it others may wait for its nonce.
-            if not self._has_followers(stored):
+            # and `recover` finds out: so it may if there is another node that was asked before, and lost its
+            # answer, or another machine that saw it in the ledger. Behind it others may wait for its nonce.
+            alone = len(self._workspace.settings.rpc_urls) <= 1 and not ledger.is_server
+            if alone and not self._has_followers(stored):
                 ledger.drop(stored)
             raise
         ledger.mark_sent(stored)
@@ -297,7 +299,10 @@ def finish(
         FeeTooLow: likewise.
     """
     recovered = recover(workspace, address)
-    recovered.check()
+    for stored, error in recovered.refused:
+        if key is None or not isinstance(error, FeeTooLow):
+            raise error
+        speed_up(workspace, key, stored, ceiling_wei=ceiling_wei)
     outbox = Outbox(workspace, address, key, ceiling_wei=ceiling_wei)
     outbox.flying.extend(recovered.flying)
     settled = list(recovered.settled)
