@@ -13,7 +13,7 @@ FORGE = $(firstword $(wildcard node_modules/@foundry-rs/forge-*-*/bin/forge) for
 # Analysers call `forge`.
 ANALYSIS = PATH="$(abspath $(dir $(FORGE))):$$PATH"
 
-.PHONY: help demo test test-python test-contracts deep check slither prove coverage mutants mutants-ci fuzz-files format artifacts bench gas gas-check clean
+.PHONY: help demo test test-python test-contracts deep check slither prove coverage mutants mutants-ci fuzz-files chaos format artifacts bench gas gas-check clean
 
 help:  ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
@@ -81,6 +81,9 @@ mutants-ci: node_modules/.installed  ## The first five of them.
 
 fuzz-files: $(VENV)/.dev  ## Read 10,000 broken files; each must end in a result or a named error.
 	$(BIN)/python -m tests.fuzz.files --count 10000
+
+chaos: node_modules/.installed  ## Every scenario of faults in full; writes benchmarks/chaos.json. At most an hour.
+	$(BIN)/python -m tests.chaos
 
 format: node_modules/.installed  ## Format Python and Solidity.
 	$(BIN)/ruff check --fix --exit-zero

@@ -1,0 +1,8 @@
+"""All scenarios, in the order in which they run."""
+
+from __future__ import annotations
+
+from tests.chaos import kill, network
+from tests.chaos.harness import Scenario
+
+SCENARIOS: tuple[Scenario, ...] = (kill.SCENARIO, network.SCENARIO)
