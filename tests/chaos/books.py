@@ -99,7 +99,8 @@ class Chain:
         found = []
         for first in range(0, head + 1, LOG_SPAN):
             last = min(first + LOG_SPAN - 1, head)
-            query = {"address": self.trainer, "fromBlock": hex(first), "toBlock": hex(last)}
+            blocks = {"fromBlock": hex(first), "toBlock": hex(last)}
+            query = {"address": self.trainer, "topics": [], **blocks}
             for log in self.rpc("eth_getLogs", query):
                 topics = [bytes.fromhex(topic.removeprefix("0x")) for topic in log["topics"]]
                 entry = known.get(topics[0])
