@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.chaos import clients, kill, network
+from tests.chaos import clients, kill, network, reorg
 from tests.chaos.harness import Scenario
 
-SCENARIOS: tuple[Scenario, ...] = (kill.SCENARIO, network.SCENARIO, clients.SCENARIO)
+SCENARIOS: tuple[Scenario, ...] = (kill.SCENARIO, network.SCENARIO, reorg.SCENARIO, clients.SCENARIO)

@@ -130,7 +130,10 @@ class Typing:
 
     def once(self, dcai: Dcai, *arguments: str | Path) -> Ended:
         """Type a command once, and count how it ended."""
-        ended = typed(dcai, *arguments)
+        return self.note(typed(dcai, *arguments))
+
+    def note(self, ended: Ended) -> Ended:
+        """Count how a command ended."""
         self.codes[ended.code] += 1
         if ended.code:
             self.said[str(ended.document.get("message", ended.talk[-200:]))[:200]] += 1
