@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from tests.chaos import clients, kill, network, reorg
+from tests.chaos import clients, fees, kill, network, reorg, size
 from tests.chaos.harness import Scenario
 
-SCENARIOS: tuple[Scenario, ...] = (kill.SCENARIO, network.SCENARIO, reorg.SCENARIO, clients.SCENARIO)
+SCENARIOS: tuple[Scenario, ...] = (
+    kill.SCENARIO,
+    network.SCENARIO,
+    reorg.SCENARIO,
+    fees.SCENARIO,
+    clients.SCENARIO,
+    size.SCENARIO,
+)
