@@ -29,7 +29,7 @@ GWEI = 10**9
 LOW_WEI, HIGH_WEI = GWEI // 2, 5 * GWEI
 """The base fee, and the tenfold of it."""
 
-HIGH_CEILING_WEI, LOW_CEILING_WEI = 20 * GWEI, 2 * GWEI
+LOW_CEILING_WEI = 2 * GWEI
 
 ROWS = 200
 BATCH_SIZE = 20
@@ -151,19 +151,18 @@ class _Season:
         return replace(self.dcai, extra=(("ETH_GAS_PRICE", str(ceiling_wei)),))
 
     def rise_and_fall(self, file: Path) -> None:
-        """Below the ceiling, the base fee jumps with transactions on their way, and falls again."""
+        """Without a ceiling, the base fee jumps with transactions on their way, and falls again."""
         command = ("contribute", file, "--batch-size", str(BATCH_SIZE), "--yes")
-        limited = self.below(HIGH_CEILING_WEI)
-        process = limited.start(*command)
+        process = self.dcai.start(*command)
         try:
             self._jump()
         finally:
             ended = finish(process)
         typing = Typing(AGAIN, most=3)
         if typing.note(ended).code:
-            typing.until_done(limited, *command)
+            typing.until_done(self.dcai, *command)
         self.run.figures["commands_while_it_rose"] = str(typing.figures())
-        self.not_overpaid("rise and fall", HIGH_CEILING_WEI)
+        self.not_overpaid("rise and fall", None)
 
     def _jump(self) -> None:
         """Up tenfold with transactions in the pool; down again some blocks later."""
