@@ -215,6 +215,10 @@ class Books:
             *(self._claimed(chain) if is_claimed else ()),
         ]
 
+    def unclaimed(self) -> list[str]:
+        """What is due, what the model agrees with, and what is not claimed yet."""
+        return list(self._claimed(Chain(self.rpc, self.trainer)))
+
     def _rows(self, chain: Chain, files: Iterable[Path]) -> Iterator[str]:
         keys: dict[str, bytes] = {}
         for file in files:

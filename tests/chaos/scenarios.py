@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.chaos import clients, fees, kill, network, reorg, size
+from tests.chaos import clients, crowd, fees, kill, network, reorg, size
 from tests.chaos.harness import Scenario
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -10,6 +10,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     network.SCENARIO,
     reorg.SCENARIO,
     fees.SCENARIO,
+    crowd.SCENARIO,
     clients.SCENARIO,
     size.SCENARIO,
 )

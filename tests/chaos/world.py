@@ -6,19 +6,23 @@ import csv
 import json
 import random
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from tests.conftest import Anvil, Dcai, new_dcai
+from tests.conftest import PROJECT, Anvil, Dcai, new_dcai
 
 PATIENCE_S = 300.0
 """How long one command may take before it counts as one that hangs."""
 
 UNREACHABLE, PARTLY, LOCKED = 13, 3, 18
 """Exit codes of commands that are typed again: nothing is lost, something is left to do."""
+
+LEDGER = "DCAI_LEDGER"
+"""Names a PostgreSQL database that holds the ledger."""
 
 N_FEATURES = 1024
 LABELS = ("ham", "spam")
@@ -46,6 +50,27 @@ class Program(Dcai):
     def environ(self) -> dict[str, str]:
         """What is set when it runs."""
         return {**super().environ, **dict(self.extra)}
+
+    def query(self, sql: str, *values: object) -> list[Any]:
+        """Rows of the ledger, wherever it is."""
+        url = dict(self.extra).get(LEDGER)
+        if url is None:
+            return super().query(sql, *values)
+        import psycopg
+
+        with psycopg.connect(url) as ledger:
+            return ledger.execute(sql.replace("?", "%s").encode(), values).fetchall()
+
+    def start_daemon(self, *options: str, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        """Start a daemon's loop, whose talk goes to a file."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "dcai_cli", "daemon", "run", *options],
+            cwd=PROJECT,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
 
     def through(self, url: str) -> Program:
         """The same home with another way to the node."""
