@@ -40,6 +40,7 @@ SETTLING_BLOCKS = 14
 """Mined after a set-up, so that none reaches behind it: anvil would undo clock and balances, too."""
 
 FINAL_BLOCKS = 80
+KEPT_STATES = 1_000_000
 FAILED, REVERTED = 1, 14
 MOST_ROUNDS = 40
 
@@ -138,7 +139,8 @@ class Miner:
 def work(run: Run) -> None:
     """Rounds of contributing and claiming, each with reorganisations, until there were enough."""
     wanted = run.scaled(REORGS, least=6)
-    node = run.anvil("--no-mining")
+    # It forgets all code and storage when it goes back to a state that it no longer has in memory.
+    node = run.anvil("--no-mining", "--prune-history", str(KEPT_STATES))
     miner = Miner(run, node)
     dcai = new_program(run.folder / "home", node)
     calm, shaken = Typing(most=4), Typing((UNREACHABLE, PARTLY, FAILED, REVERTED), most=12)
