@@ -114,7 +114,16 @@ def fill(home: Dcai, node: Anvil, size: Size) -> None:
             added_at = now - waits_s - size.due + place if due else now - waits_s // 2 + place
             root = hashlib.sha256(str(place).encode()).digest()
             yield (
-                *(place + 1, chain, account, model, size.samples, units, root, payloads[place % len(payloads)]),
+                *(
+                    place + 1,
+                    chain,
+                    account,
+                    model,
+                    size.samples,
+                    units,
+                    root,
+                    payloads[place % len(payloads)],
+                ),
                 *(str(place), added_at, str(UNIT_WEI + place), str((1 << size.samples) - 1)),
                 *(number, head["hash"]),
             )
@@ -252,7 +261,9 @@ def above(figures: dict[str, Any]) -> list[str]:
         "cycle_cpu_s": CYCLE_CPU_S,
         "cycle_reports_cpu_s": CYCLE_CPU_S,
     }
-    found = [f"{name} is {figures[name]}, not {limit}" for name, limit in limits.items() if figures[name] > limit]
+    found = [
+        f"{name} is {figures[name]}, not {limit}" for name, limit in limits.items() if figures[name] > limit
+    ]
     rate = figures.get("index_batches_a_minute", BATCHES_A_MINUTE)
     return found + ([] if rate >= BATCHES_A_MINUTE else [f"the index reads {rate} batches a minute"])
 

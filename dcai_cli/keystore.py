@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from dcai_cli.errors import BadInput, DcaiError, NoAccount, WrongPassword
 from dcai_cli.files import lock, write_atomically
+from dcai_cli.hashing import checksummed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -210,11 +211,9 @@ def _stored(path: Path) -> StoredAccount:
 
 
 def _address_in(content: Mapping[str, Any]) -> str | None:
-    from eth_utils.address import to_checksum_address
-
     found = content.get("address")
     match = _ADDRESS.fullmatch(found) if isinstance(found, str) else None
-    return to_checksum_address(f"0x{match[1].lower()}") if match else None
+    return checksummed(match[1]) if match else None
 
 
 def _read(path: Path) -> dict[str, Any]:
