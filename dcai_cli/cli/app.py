@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 import typer
 from typer.exceptions import TyperException
@@ -87,7 +89,7 @@ def run(arguments: Sequence[str]) -> int:
     as_json = "--json" in arguments
     name = _command_name(arguments)
     try:
-        code = typer.main.get_command(app).main(list(arguments), prog_name="dcai", standalone_mode=False)
+        code = _program().main(list(arguments), prog_name="dcai", standalone_mode=False)
     except DcaiError as error:
         print_error(error, command=name, as_json=as_json)
         return error.exit_code
@@ -125,9 +127,15 @@ def _print_usage(error: TyperException) -> None:
         stderr().print("Type dcai --help.")
 
 
+@cache
+def _program() -> Any:  # noqa: ANN401 - typer's own class
+    """The commands as typer runs them: making them of their signatures takes a while."""
+    return typer.main.get_command(app)
+
+
 def _command_name(arguments: Sequence[str]) -> str:
     """The command's words, for error documents: `model deploy` of `model deploy --name x`."""
-    command = typer.main.get_command(app)
+    command = _program()
     words = []
     for word in arguments:
         commands = getattr(command, "commands", {})

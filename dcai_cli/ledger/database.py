@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, Self, TypeVarTuple
 
 from sqlalchemy import Connection, Engine, Select, Table, create_engine, event, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
@@ -201,8 +200,14 @@ def upsert(connection: Connection, table: Table, values: Mapping[str, Any]) -> N
 
 
 def _insert(connection: Connection, table: Table) -> Any:  # noqa: ANN401 - two classes with the same methods
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return dialect.insert(table)
+    # Each takes a while to import, and one is enough.
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table)
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.insert(table)
 
 
 def _reading(engine: Engine) -> dict[str, Any]:
