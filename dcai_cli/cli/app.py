@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 from typer.exceptions import TyperException
+from typer.models import CommandInfo
 
 from dcai_cli.cli import (
     account,
@@ -89,7 +90,7 @@ def run(arguments: Sequence[str]) -> int:
     as_json = "--json" in arguments
     name = _command_name(arguments)
     try:
-        code = _program().main(list(arguments), prog_name="dcai", standalone_mode=False)
+        code = _program(_first(arguments)).main(list(arguments), prog_name="dcai", standalone_mode=False)
     except DcaiError as error:
         print_error(error, command=name, as_json=as_json)
         return error.exit_code
@@ -127,15 +128,33 @@ def _print_usage(error: TyperException) -> None:
         stderr().print("Type dcai --help.")
 
 
+def _first(arguments: Sequence[str]) -> str:
+    return arguments[0] if arguments else ""
+
+
 @cache
-def _program() -> Any:  # noqa: ANN401 - typer's own class
-    """The commands as typer runs them: making them of their signatures takes a while."""
-    return typer.main.get_command(app)
+def _program(first: str) -> Any:  # noqa: ANN401 - typer's own class
+    """The commands as typer runs them: the one that was typed, or all if it is none.
+
+    Making them of their signatures takes a while.
+    """
+    commands = [found for found in app.registered_commands if _name(found) == first]
+    groups = [found for found in app.registered_groups if found.name == first]
+    if not commands and not groups:
+        return typer.main.get_command(app)
+    part = typer.Typer(pretty_exceptions_enable=app.pretty_exceptions_enable, rich_markup_mode="rich")
+    part.info, part.registered_callback = app.info, app.registered_callback
+    part.registered_commands, part.registered_groups = commands, groups
+    return typer.main.get_command(part)
+
+
+def _name(command: CommandInfo) -> str:
+    return command.name or typer.main.get_command_name(command.callback.__name__)  # type: ignore[union-attr]
 
 
 def _command_name(arguments: Sequence[str]) -> str:
     """The command's words, for error documents: `model deploy` of `model deploy --name x`."""
-    command = _program()
+    command = _program(_first(arguments))
     words = []
     for word in arguments:
         commands = getattr(command, "commands", {})

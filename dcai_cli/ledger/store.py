@@ -645,9 +645,7 @@ class Ledger(Database):
             has_points: whether only samples that taught the model something count.
         """
         with self._begin(write=False) as connection:
-            return read_open(
-                connection, chain, account, model, due_before=due_before, has_points=has_points
-            )
+            return read_open(connection, chain, account, model, due_before=due_before, has_points=has_points)
 
     def settled_claims(self, chain: str, account: str, *, beyond: Totals) -> list[SettledClaim]:
         """The claims that were settled since some totals were read, oldest first."""

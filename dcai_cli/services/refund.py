@@ -196,9 +196,7 @@ class _Replicas:
         return self._known[model.address]
 
 
-def _as_of(
-    workspace: Workspace, address: str, item: ClaimItem, replicas: _Replicas, now: int
-) -> ClaimItem:
+def _as_of(workspace: Workspace, address: str, item: ClaimItem, replicas: _Replicas, now: int) -> ClaimItem:
     """A batch with its model's verdict, if it is due."""
     if now < item.due_at:
         return item
