@@ -299,6 +299,11 @@ class Dcai:
         ) as ledger:
             return ledger.execute(sql, values).fetchall()
 
+    def execute(self, sql: str, *values: object) -> None:
+        """Change rows of the ledger beside the program."""
+        with closing(sqlite3.connect(self.home / "ledger.sqlite", timeout=10)) as ledger, ledger:
+            ledger.execute(sql, values)
+
     def workspace(self) -> Workspace:
         """The same home, opened in this process."""
         return Workspace(load_settings(self.environ))

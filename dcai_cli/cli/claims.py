@@ -204,9 +204,12 @@ def _show_own(console: Console, found: OpenRefunds) -> None:
     if not found.count:
         console.print("Nothing is pending.")
     if has_deposits or found.all.amount_wei:
-        due, waits = format_ether(found.due.amount_wei), format_ether(found.waiting.amount_wei)
-        whole = f"{format_ether(found.all.amount_wei)} of {found.all.batches:,} batches"
-        console.print(f"in all {whole}: {due} is due, {waits} is not yet")
+        due, waiting = found.due, found.waiting
+        console.print(
+            f"due: {due.batches:,} batches, {format_ether(due.amount_wei)}; "
+            f"waiting: {waiting.batches:,} batches, {format_ether(waiting.amount_wei)}"
+        )
+        console.print(f"in all {format_ether(found.all.amount_wei)}")
     if has_points:
         console.print(f"in all {points} points now")
 

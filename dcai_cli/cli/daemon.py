@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Callable
@@ -172,6 +173,10 @@ def run(
         )
         signals = stack.enter_context(Signals(teller(log)))
         loop = _loop_request(workspace, request, interval, stale_after)
+        if not once:
+            # A short command does without looking for cycles; the loop must stay as small as it begins.
+            gc.freeze()
+            gc.set_threshold(700, 10, 10)
         if once:
             report = Daemon(workspace, loop, stop=signals, log=log).run_once()
             print_report(output, report)

@@ -47,7 +47,7 @@ def test_batches_shrink_to_the_largest_payload_and_can_be_refunded(
     sizes = [len(raw) for (raw,) in dcai.query("SELECT raw FROM transactions WHERE kind != 'deploy'")]
     assert MAX_PAYLOAD_BYTES - 1_000 < max(sizes) <= MAX_TRANSACTION_BYTES
     assert claimed["claimed_samples"] + claimed["disagreed_samples"] == 256
-    left_wei = sum(int(item["amount_wei"]) for item in dcai("refunds")["items"])
+    left_wei = sum(int(item["amount_wei"]) for item in dcai("refunds", "--all")["items"])
     assert int(done["deposit_wei"]) == int(claimed["refunded_wei"]) + left_wei
 
 

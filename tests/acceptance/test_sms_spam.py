@@ -53,11 +53,11 @@ def test_messages_train_a_model_and_every_wei_of_their_deposits_is_accounted_for
     assert accuracy["rows"] > 1_500
     assert accuracy["accuracy"] >= 0.975
 
-    assert {item["state"] for item in dcai("refunds")["items"]} == {"waiting"}
+    assert {item["state"] for item in dcai("refunds", "--all")["items"]} == {"waiting"}
     assert dcai("refunds", "--claim", "--yes")["refunded_wei"] == "0"
     dcai("devnet", "advance", "25h")
     claimed = dcai("refunds", "--claim", "--yes")
-    still_open = dcai("refunds")["items"]
+    still_open = dcai("refunds", "--all")["items"]
 
     assert claimed["claimed_samples"] + claimed["disagreed_samples"] == done["contributed"]
     assert int(claimed["refunded_wei"]) > deposit_wei * 95 // 100

@@ -385,13 +385,13 @@ def test_claims_that_break_off_half_way_are_finished_by_the_same_command(
         dcai.data("model", "deploy", "--name", name, *labels, "--yes")
         dcai.data("contribute", films, "--model", name, "--yes")
     dcai.data("devnet", "advance", "25h")
-    due_wei = sum(int(item["amount_wei"]) for item in dcai.data("refunds")["items"])
+    due_wei = sum(int(item["amount_wei"]) for item in dcai.data("refunds", "--all")["items"])
 
     with proxy(node.url, cut_at=2, delivers=True) as url:
         error = dcai.error("refunds", "--claim", "--yes", ETH_RPC_URL=url)
     assert (error["exit_code"], error["message"][:23]) == (3, "1 claims are on-chain; ")
     dcai.data("refunds", "--claim", "--yes")
-    assert dcai.data("refunds")["items"] == []
+    assert dcai.data("refunds", "--all")["items"] == []
     refunded = dcai.query("SELECT refunded_wei FROM batches WHERE state = 'settled'")
     assert sum(int(amount) for (amount,) in refunded) == due_wei
 

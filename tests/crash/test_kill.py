@@ -157,7 +157,7 @@ def test_a_claim_killed_midway_is_finished_by_the_same_command(
     dcai(*command)
 
     assert in_flight(left)
-    items = dcai("refunds")["items"]
+    items = dcai("refunds", "--all")["items"]
     refunded_wei = sum(int(wei) for (wei,) in dcai.query("SELECT refunded_wei FROM batches"))
     assert refunded_wei > 0
     assert refunded_wei + sum(int(item["amount_wei"]) for item in items) == deposit_wei

@@ -42,6 +42,7 @@ def documented() -> dict[tuple[str, ...], set[str]]:
     model = sections["model use",]
     for commands in ("model verify",), ("model show",), ("model deploy",):
         sections[commands] |= model
+    sections["refunds",] |= sections["reports",]
     sections["model list",] |= {f"models[].{name}" for name in model}
     return sections
 
