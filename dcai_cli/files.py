@@ -17,13 +17,15 @@ from dcai_cli.errors import DcaiError, Locked
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder that only its owner can enter (0700), if it is not there yet.
+    """Make a folder that only its owner can enter (0700), if it is not there yet; those above it, too.
 
     Raises:
         DcaiError: it cannot be made.
     """
     with _told(path, "made"):
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for missing in [folder for folder in reversed((path, *path.parents)) if not folder.exists()]:
+            missing.mkdir(exist_ok=True, mode=0o700)
+        path.mkdir(exist_ok=True)  # refuses what stands there and is no folder
 
 
 @contextmanager
@@ -82,6 +84,10 @@ def _write_atomically(path: Path, content: BinaryIO, mode: int) -> None:
     sync_folder(path.parent)
 
 
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY)
@@ -107,7 +113,7 @@ def lock(path: Path, *, what: str, wait_s: float = 0) -> Iterator[None]:
     make_folder(path.parent)
     # The holder's pid stands in a file of its own: opening a lock file truncates it.
     holder = path.with_suffix(".pid")
-    guard = FileLock(path)
+    guard = FileLock(path, mode=0o600)
     with _told(path, "locked"):
         try:
             guard.acquire(timeout=wait_s)
@@ -118,8 +124,8 @@ def lock(path: Path, *, what: str, wait_s: float = 0) -> Iterator[None]:
                 hint="Wait until it ends, or stop it, and run the same command again.",
             ) from None
     try:
-        with _told(holder, "written"):
-            holder.write_text(f"{os.getpid()}\n")
+        with _told(holder, "written"), open(holder, "w", opener=_open_private) as file:
+            file.write(f"{os.getpid()}\n")
         yield
     finally:
         guard.release()
