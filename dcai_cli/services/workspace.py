@@ -14,6 +14,8 @@ from dcai_cli.keystore import Keystore
 from dcai_cli.ledger import Ledger, open_ledger
 
 if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
     from dcai_cli.chain import Chain
     from dcai_cli.config import Settings
 
@@ -24,6 +26,7 @@ class Workspace:
     Args:
         settings: where everything stands and which network is meant.
         clock: seconds since 1970; the embedded chain's blocks follow it.
+        sleep: waits some seconds.
         keystore: another keystore than that of the settings.
     """
 
@@ -32,10 +35,13 @@ class Workspace:
         settings: Settings,
         *,
         clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], object] = time.sleep,
         keystore: Keystore | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock
+        self.sleep = sleep
+        self.unlocked: dict[str, LocalAccount] = {}
         self.keystore = keystore or Keystore(settings.keystore_dir)
         self._stack = ExitStack()
 
@@ -50,7 +56,7 @@ class Workspace:
     @cached_property
     def ledger(self) -> Ledger:
         """The ledger."""
-        ledger = open_ledger(self.settings.ledger_path)
+        ledger = open_ledger(self.settings.ledger)
         self._stack.callback(ledger.close)
         return ledger
 
@@ -62,10 +68,14 @@ class Workspace:
         return self._stack.enter_context(open_chain(self.settings, clock=self.clock))
 
     @contextmanager
-    def sending(self, address: str) -> Iterator[None]:
+    def sending(self, address: str, *, exclusive: bool = True) -> Iterator[None]:  # noqa: ARG002
         """Hold the lock of one account on this chain: nonces and plans belong to one process at a time.
 
         On the embedded chain an account that is new there is funded first.
+
+        Args:
+            address: the account.
+            exclusive: whether nobody else may send for it; claims may, where the ledger is on a server.
         """
         path = self.settings.data_dir / "locks" / f"{self.chain.key}-{address.lower()}.lock"
         with files.lock(path, what=f"Account {address}"):
