@@ -11,6 +11,7 @@ fees, NodeInterface), and its ArbOS 51: 32 million gas of execution a transactio
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -57,12 +58,13 @@ def detect(chain: Chain) -> Layer2 | None:
 
 def data_fee_wei(chain: Chain, raw_or_size: bytes | int, gas: int = 0) -> int:
     """What a network of the OP stack charges for data: see `Chain.data_fee_wei`."""
+    size = raw_or_size if isinstance(raw_or_size, int) else len(raw_or_size)
+    fee = None
     if isinstance(raw_or_size, bytes):
-        fee = _oracle(chain, "getL1Fee", raw_or_size, len(raw_or_size))
-    else:
-        fee = None
+        # Compressing takes the oracle some hundred gas a byte; nodes that cap calls refuse it in many words.
+        with suppress(RpcError):
+            fee = _oracle(chain, "getL1Fee", raw_or_size, size)
     if fee is None:
-        size = raw_or_size if isinstance(raw_or_size, int) else len(raw_or_size)
         fee = _most_data_fee_wei(chain, size)
     return fee + (_operator_fee_wei(chain, gas) if gas else 0)
 

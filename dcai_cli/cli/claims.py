@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -54,7 +54,7 @@ def refunds(
     with options.open_workspace(rpc_url=rpc_url, chain_id=chain_id, password_file=password_file) as workspace:
         if claim:
             with output.progress("refunding") as progress:
-                asking = _asking(workspace, output, model, account, _refund_wei)
+                asking = _asking(workspace, output, model, account)
                 done = claim_refunds(workspace, **asking, progress=progress)
             _claimed(output, done, "refunded")
         else:
@@ -81,7 +81,7 @@ def reports(
     with options.open_workspace(rpc_url=rpc_url, chain_id=chain_id, password_file=password_file) as workspace:
         if claim:
             with output.progress("reporting") as progress:
-                asking = _asking(workspace, output, model, account, _report_wei)
+                asking = _asking(workspace, output, model, account)
                 done = claim_reports(workspace, **asking, progress=progress)
             _claimed(output, done, "reported")
         else:
@@ -94,7 +94,6 @@ def _asking(
     output: Output,
     model: str | None,
     account: str | None,
-    worth_wei: Callable[[ClaimItem], int],
 ) -> dict[str, Any]:
     """What both claims are told: for whom, and whom to ask."""
     from dcai_cli.services.accounts import acting_account
@@ -103,7 +102,7 @@ def _asking(
 
     def confirm(items: Sequence[ClaimItem]) -> None:
         samples = sum(item.samples if item.sweep else item.claimable.bit_count() for item in items)
-        pay_wei, points = sum(worth_wei(item) for item in items), sum(item.points for item in items)
+        pay_wei, points = sum(item.pays_wei for item in items), sum(item.points for item in items)
         worth = [f"pay up to {format_ether(pay_wei)}"] if pay_wei or not points else []
         worth += [f"earn up to {points} points"] if points else []
         balance_wei = workspace.chain.balance_wei(acting.address)
@@ -134,25 +133,6 @@ def _item(item: ClaimItem) -> dict[str, Any]:
         "expires_at": None if item.expires_at is None else iso_time(item.expires_at),
         "state": item.state,
     }
-
-
-def _refund_wei(item: ClaimItem) -> int:
-    """What a claim of one's own samples pays, if others took nothing of them; never more than is left."""
-    if item.sweep:
-        return item.amount_wei
-    from dcai_cli.features.payload import decode_payload, sample_units
-
-    samples = decode_payload(item.payload, item.model.wire)
-    units = sum(
-        sample_units(vector, item.model.wire)
-        for position, (_, vector) in enumerate(samples)
-        if item.claimable >> position & 1
-    )
-    return min(item.amount_wei, units * item.batch.deposit_per_unit_wei)
-
-
-def _report_wei(item: ClaimItem) -> int:
-    return item.amount_wei
 
 
 def _when(timestamp: int, now: int) -> str:

@@ -1,4 +1,4 @@
-"""What events do to batches: a batch is what its contribution and its payouts say, in whatever order they come.
+"""What events do to batches: each is what its contribution and its payouts say, in whatever order they come.
 
 Receipts, the index of events and reorganisations all end here, so that the same event counts once however
 often it is read, and what a block said is gone when the block is. Every function works inside a database
@@ -163,9 +163,7 @@ def release(connection: Connection, row: Row[Any]) -> None:
         connection.execute(delete(samples).where(samples.c.batch == row.id))
         connection.execute(delete(batches).where(batches.c.id == row.id))
         return
-    connection.execute(
-        update(batches).where(batches.c.id == row.id).values(state="signed", **_PLANNED_AGAIN)
-    )
+    connection.execute(update(batches).where(batches.c.id == row.id).values(state="signed", **_PLANNED_AGAIN))
     connection.execute(
         update(transactions)
         .where(transactions.c.id == row.transaction_id, transactions.c.state.in_(DONE))
@@ -225,7 +223,7 @@ def refold(connection: Connection, chain: str, model: str, batch_id: int) -> Non
             settled |= paid.bitmap
     deposit_wei = row.deposit_per_unit_wei * row.units
     if deposit_wei and refunded_wei + lost_wei == deposit_wei:
-        settled = (1 << row.count) - 1
+        settled = (1 << row._mapping["count"]) - 1  # noqa: SLF001 - `count` is a method of tuples
     # Without a deposit there are points, which only informative samples can earn.
     closed = refunded_wei + lost_wei == deposit_wei if deposit_wei else not row.informative & ~settled
     connection.execute(

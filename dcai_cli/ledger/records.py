@@ -176,9 +176,7 @@ class Contribution:
     def opened(self) -> Opened:
         """What the chain added to the samples."""
         batch = self.batch
-        return Opened(
-            batch.id, batch.added_at, batch.deposit_per_unit_wei, batch.informative, self.place
-        )
+        return Opened(batch.id, batch.added_at, batch.deposit_per_unit_wei, batch.informative, self.place)
 
 
 @dataclass(frozen=True, slots=True)

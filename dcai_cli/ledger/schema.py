@@ -72,10 +72,14 @@ transactions = Table(
     Column("kind", String(20), nullable=False),
     Column("detail", String(200), nullable=False, default=""),
     Column("model", String(42)),
-    Column("hash", String(66), nullable=False, unique=True, comment="of the newest attempt, or the mined one"),
+    Column(
+        "hash", String(66), nullable=False, unique=True, comment="of the newest attempt, or the mined one"
+    ),
     Column("nonce", Integer, nullable=False),
     Column("raw", LargeBinary, nullable=False),
-    Column("state", String(10), nullable=False, comment="signed, sent, mined, reverted, cancelled or dropped"),
+    Column(
+        "state", String(10), nullable=False, comment="signed, sent, mined, reverted, cancelled or dropped"
+    ),
     Column("cancels", Boolean, nullable=False, default=False, comment="whether `raw` only uses up the nonce"),
     Column("final", Boolean, nullable=False, default=False, comment="no reorganisation reaches its block"),
     Column("created_at", Integer, nullable=False),
@@ -95,7 +99,7 @@ replaced = Table(
     Column("transaction_id", ForeignKey("transactions.id"), nullable=False, index=True),
     Column("raw", LargeBinary, nullable=False),
     Column("cancels", Boolean, nullable=False),
-    comment="earlier attempts at a transaction, with lower fees: each of them can still be the one that is mined",
+    comment="earlier attempts at a transaction, with lower fees: each can still be the one that is mined",
 )
 
 batches = Table(

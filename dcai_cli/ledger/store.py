@@ -316,9 +316,7 @@ class Ledger(Database):
             )
             oldest = connection.execute(kept).scalar_one_or_none()
             if oldest is not None:
-                connection.execute(
-                    delete(checkpoints).where(*of_model, checkpoints.c.block_number <= oldest)
-                )
+                connection.execute(delete(checkpoints).where(*of_model, checkpoints.c.block_number <= oldest))
 
     def roll_back(self, chain: str, model: str, block_number: int) -> None:
         """Forget what later blocks said of a model: they were reorganised away."""
@@ -458,7 +456,7 @@ class Ledger(Database):
             replaced.c.transaction_id == transaction.id
         )
         with self._begin(write=False) as connection:
-            earlier = [Attempt(hash, bytes(raw), cancels) for hash, raw, cancels in connection.execute(query)]
+            earlier = [Attempt(row.hash, bytes(row.raw), row.cancels) for row in connection.execute(query)]
         return [Attempt(transaction.hash, transaction.raw, transaction.cancels), *earlier]
 
     def mark_sent(self, transaction: StoredTransaction) -> None:
@@ -651,9 +649,7 @@ def _check_free(
     connection: Connection, chain: str, batch: StoredBatch | None, model: str | None, asked: Sequence[Claim]
 ) -> None:
     if batch is not None and _reread(connection, batches, batch.id).state != "planned":
-        raise Locked(
-            "Another process has taken over the planned batch.", hint="Run the same command again."
-        )
+        raise Locked("Another process has taken over the planned batch.", hint="Run the same command again.")
     in_flight = (
         select(claims.c.batch_id)
         .join(transactions, claims.c.transaction_id == transactions.c.id)
@@ -681,9 +677,7 @@ def _free_nonce(
     last = connection.execute(mined).scalar_one()
     # Behind one URL there may be several nodes, and one may lag behind what another has told before.
     nonce = max(next_nonce, 0 if last is None else last + 1)
-    flying = select(transactions.c.nonce, transactions.c.id).where(
-        *own, transactions.c.state.in_(UNSETTLED)
-    )
+    flying = select(transactions.c.nonce, transactions.c.id).where(*own, transactions.c.state.in_(UNSETTLED))
     used = {used for used, identity in connection.execute(flying) if identity not in over}
     while nonce in used:
         nonce += 1

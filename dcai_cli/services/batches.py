@@ -105,14 +105,14 @@ class BatchSender:
         try:
             while queue:
                 progress(self._samples, total)
+                while outbox.is_full:
+                    self._wait(outbox)
                 fitted = self.fit(queue, pending=bool(outbox.flying))
                 if fitted is None:
                     queue = queue[1:]
                     continue
-                if self._posted or self.batches:
+                if self._posted:
                     pace(len(queue))
-                while outbox.is_full:
-                    self._wait(outbox)
                 self._post(outbox, fitted)
                 queue = queue[len(fitted.chosen) :]
             while outbox.flying:

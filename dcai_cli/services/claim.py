@@ -41,14 +41,18 @@ class ClaimPolicy:
         deadline_margin_s: so near to the time when others can take a deposit, gas may cost up to what is at
             stake.
         min_profit_wei: what a claim must pay above its fee; may be negative.
-        budget_wei: what the fees of all claims may cost at most; what is near its deadline is exempt. None for
-            no limit.
+        budget_wei: what the fees of all claims may cost at most; what is near its deadline is exempt. None
+            for no limit.
     """
 
     max_fee_per_gas_wei: int | None = None
     deadline_margin_s: int = 6 * 3600
     min_profit_wei: int = 0
     budget_wei: int | None = None
+
+
+ANY_PROFIT = ClaimPolicy()
+"""Whatever pays more than its fee."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +112,8 @@ class Left:
 
     Args:
         item: what.
-        code: waiting, disputed, agreed, unreadable, in-flight, fee-ceiling, unprofitable, budget, too-dear, or
-            reverted.
+        code: waiting, disputed, agreed, unreadable, in-flight, fee-ceiling, unprofitable, budget, too-dear,
+            or reverted.
         reason: the same for people, with its values.
     """
 
@@ -269,9 +273,7 @@ class ClaimSender:
         recovered: what is on its way from before; its refused transactions give their nonces up.
     """
 
-    def __init__(
-        self, workspace: Workspace, address: str, policy: ClaimPolicy, recovered: Recovered
-    ) -> None:
+    def __init__(self, workspace: Workspace, address: str, policy: ClaimPolicy, recovered: Recovered) -> None:
         self.workspace = workspace
         self.address = address
         self.key: LocalAccount | None = None
@@ -303,8 +305,8 @@ class ClaimSender:
             whole_gas: whether it may take all gas of a transaction, so that no margin is left.
 
         Returns:
-            Whether the request was dealt with; False if it has to be cut, since it needs too much gas, or since
-            the contract refuses it as a whole.
+            Whether the request was dealt with; False if it has to be cut, since it needs too much gas, or
+            since the contract refuses it as a whole.
         """
         if not self._asked.isdisjoint(item.row for item in request.items):
             self.finish()  # a part of one of them is on its way

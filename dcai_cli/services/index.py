@@ -1,8 +1,8 @@
 """The index of events: what happened to the batches of a model, followed from its first block on.
 
-It reads `Contributed`, `Refunded`, `Reported` and `Swept` into the ledger, range by range, and remembers after
-each range up to which block it came, and that block's hash. Where a block is not there any more, what it and
-all later ones said is forgotten, and read again.
+It reads `Contributed`, `Refunded`, `Reported` and `Swept` into the ledger, range by range, and remembers
+after each range up to which block it came, and that block's hash. Where a block is not there any more, what
+it and all later ones said is forgotten, and read again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RANGE_BLOCKS = 512
 
 MOST_BLOCKS = 1 << 20
 QUIET_EVENTS = 200
-"""A range with fewer events than this is followed by one of twice as many blocks; with ten times more, by half."""
+"""A range with fewer events is followed by one of twice as many blocks; one with ten times more, by half."""
 
 ATTEMPTS = 8
 """How often a reading starts again because the chain was reorganised under it."""
@@ -142,7 +142,12 @@ def contributors_models(chain: Chain, address: str, from_block: int = 0) -> list
     found = dict.fromkeys(
         event.address
         for _, events in chain.logs_of(
-            "CollaborativeTrainer", None, ["Contributed"], from_block, chain.block_number(), contributor=address
+            "CollaborativeTrainer",
+            None,
+            ["Contributed"],
+            from_block,
+            chain.block_number(),
+            contributor=address,
         )
         for event in events
     )

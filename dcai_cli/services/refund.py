@@ -12,6 +12,7 @@ from dcai_cli.features.payload import payload_units
 from dcai_cli.ledger import Claim
 from dcai_cli.services.accounts import Password, acting_account
 from dcai_cli.services.claim import (
+    ANY_PROFIT,
     USABLE_BYTES,
     Claimed,
     ClaimItem,
@@ -59,7 +60,7 @@ def claim_refunds(
     account: str | None = None,
     confirm: Callable[[Sequence[ClaimItem]], None] = lambda _: None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
-    policy: ClaimPolicy = ClaimPolicy(),
+    policy: ClaimPolicy = ANY_PROFIT,
 ) -> Claimed:
     """Take back every deposit, and earn every point, that is due, that the model agrees with, and that pays.
 
@@ -112,7 +113,7 @@ def _refund_items(workspace: Workspace, address: str, models: Sequence[HostedMod
 
 
 def _own_item(workspace: Workspace, model: HostedModel, stored: StoredBatch) -> ClaimItem:
-    """What is open of a batch; events of reports do not say of which samples nothing is left, the chain does."""
+    """What is open of a batch; of which samples reports left nothing, the chain says and no event."""
     if stored.lost_wei and not model.has_points:
         settled, *_ = workspace.chain.view("StakeIncentive", model.incentive, "stakeOf", stored.batch_id)
         if settled | stored.settled != stored.settled:

@@ -15,6 +15,7 @@ from dcai_cli.ledger import Claim
 from dcai_cli.ledger.records import Contribution
 from dcai_cli.services.accounts import Password, acting_account
 from dcai_cli.services.claim import (
+    ANY_PROFIT,
     USABLE_BYTES,
     Claimed,
     ClaimItem,
@@ -56,7 +57,7 @@ def claim_reports(
     account: str | None = None,
     confirm: Callable[[Sequence[ClaimItem]], None] = lambda _: None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
-    policy: ClaimPolicy = ClaimPolicy(),
+    policy: ClaimPolicy = ANY_PROFIT,
 ) -> Claimed:
     """Take one's share of others' deposits that the model rejects; sweep what everybody left.
 
@@ -178,7 +179,8 @@ def _fit_request(workspace: Workspace, item: ClaimItem, payload: bytes) -> Reque
     samples = split_payload(payload, item.model.wire)
     while True:
         proofs = [
-            (position, samples[position], sample_proof(samples, position)) for position in bits(item.claimable)
+            (position, samples[position], sample_proof(samples, position))
+            for position in bits(item.claimable)
         ]
         data = workspace.chain.encode("CollaborativeTrainer", "report", item.batch.as_tuple(), proofs)
         if len(data) <= USABLE_BYTES or len(proofs) == 1:

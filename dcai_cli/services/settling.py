@@ -145,7 +145,9 @@ def recheck(workspace: Workspace, address: str) -> list[StoredTransaction]:
             final.append(stored)
     if final:
         ledger.finalize(final)
-        ledger.forget_payloads(chain.key, head - (0 if chain.is_embedded else workspace.settings.confirmations))
+        ledger.forget_payloads(
+            chain.key, head - (0 if chain.is_embedded else workspace.settings.confirmations)
+        )
     return gone
 
 
@@ -204,9 +206,7 @@ def place(event: Event) -> Place:
 def opened(event: Event) -> Opened:
     """What a `Contributed` adds to its batch."""
     args = event.args
-    return Opened(
-        args["batchId"], args["addedAt"], args["depositPerUnit"], args["informative"], place(event)
-    )
+    return Opened(args["batchId"], args["addedAt"], args["depositPerUnit"], args["informative"], place(event))
 
 
 def payout(event: Event) -> Payout:

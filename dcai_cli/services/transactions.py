@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dcai_cli.chain import FeesAboveCeiling, FeeTooLow, NonceTaken, NotMined, RpcError
@@ -48,7 +50,7 @@ USABLE_GAS = MAX_TRANSACTION_GAS * 100 // (100 + GAS_MARGIN_PERCENT)
 """Gas that an estimate may have so that the margin above it still fits a transaction."""
 
 IN_FLIGHT = 8
-"""Transactions on their way at once: nodes keep 16 of an account for sure, and each can be reorganised away."""
+"""Transactions on their way at once; nodes keep 16 of an account for sure."""
 
 ENVELOPE_BYTES = 200
 """What a transaction has besides its input, at most: receiver, value, fees, signature."""
@@ -209,9 +211,7 @@ class Outbox:
         ledger.mark_sent(stored)
 
     def _has_followers(self, stored: StoredTransaction) -> bool:
-        flying = self._workspace.ledger.transactions(
-            stored.chain, account=stored.account, states=UNSETTLED
-        )
+        flying = self._workspace.ledger.transactions(stored.chain, account=stored.account, states=UNSETTLED)
         return any(other.nonce > stored.nonce for other in flying)
 
     def _check_budget(self, fee_wei: int) -> None:
@@ -233,7 +233,8 @@ class Outbox:
         if balance_wei < promised_wei + needed_wei:
             also = f", and transactions on their way {promised_wei} wei" if promised_wei else ""
             raise InsufficientFunds(
-                f"This transaction ({what}) can take {needed_wei} wei{also}; {address} has {balance_wei} wei.",
+                f"This transaction ({what}) can take {needed_wei} wei{also}; "
+                f"{address} has {balance_wei} wei.",
                 hint="Send ether to the account.",
             )
 
@@ -243,10 +244,9 @@ class Outbox:
         step_s = 0.0 if workspace.chain.is_embedded else float(workspace.settings.replace_after_s)
         waited_s = 0.0
         while True:
+            look = partial(find_receipt, workspace, stored)
             try:
-                return workspace.chain.wait_for(
-                    lambda: find_receipt(workspace, stored), stored.hash, min(step_s, PATIENCE_S - waited_s)
-                )
+                return workspace.chain.wait_for(look, stored.hash, min(step_s, PATIENCE_S - waited_s))
             except NotMined:
                 waited_s += step_s
                 if waited_s >= PATIENCE_S or not step_s:
@@ -264,21 +264,14 @@ class Outbox:
 
     def _hasten(self, stored: StoredTransaction) -> StoredTransaction:
         """Send a stuck transaction once more, with a higher offer if that is allowed, or as it is."""
-        chain = self._workspace.chain
         stored = self._workspace.ledger.transaction(stored.id)
-        try:
+        # Whatever is refused here, an attempt before it is on its way, and may be mined when fees fall.
+        with suppress(FeesAboveCeiling, InsufficientFunds, RpcError):
             if self._key is not None:
                 return speed_up(self._workspace, self._key, stored, ceiling_wei=self.ceiling_wei)
-        except FeesAboveCeiling:
-            pass  # it stays as it is, and may be mined when fees fall
-        except (InsufficientFunds, FeeTooLow, NonceTaken, RpcError):
-            # The raise was refused; the attempt before it is on its way all the same.
-            pass
-        try:
-            chain.send(stored.raw)
-        except (InsufficientFunds, FeeTooLow, NonceTaken, RpcError):
-            pass  # the next look says what became of it
-        return stored
+        with suppress(InsufficientFunds, RpcError):
+            self._workspace.chain.send(stored.raw)
+        return self._workspace.ledger.transaction(stored.id)
 
 
 def finish(

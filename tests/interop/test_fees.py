@@ -27,7 +27,7 @@ HISTORY = ("0x14", "latest", [10, 50])
 @contextmanager
 def chain_at(folder: Path, node: Anvil | None) -> Iterator[Chain]:
     """A chain at a node, or the embedded one, where the owner has money."""
-    with open_chain(Settings(folder, folder, folder, rpc_url=node and node.url)) as chain:
+    with open_chain(Settings(folder, folder, folder, rpc_url=None if node is None else node.url)) as chain:
         chain.fund_if_new(OWNER.address)
         yield chain
 

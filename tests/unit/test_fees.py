@@ -220,38 +220,38 @@ def test_an_absurd_tip_is_capped(tip: int) -> None:
 HISTORY: Answers = TYPICAL["eth_feeHistory"]
 
 
+STRANGE: list[Any] = [
+    None,
+    [],
+    7,
+    "0x5",
+    {},
+    {**HISTORY, "baseFeePerGas": None},
+    {**HISTORY, "baseFeePerGas": []},
+    {**HISTORY, "baseFeePerGas": ["0x1"]},
+    {**HISTORY, "baseFeePerGas": HISTORY["baseFeePerGas"] * 2},
+    {**HISTORY, "baseFeePerGas": [*HISTORY["baseFeePerGas"][:-1], "-0x5"]},
+    {**HISTORY, "baseFeePerGas": [*HISTORY["baseFeePerGas"][:-1], 5]},
+    {**HISTORY, "baseFeePerGas": [*HISTORY["baseFeePerGas"][:-1], None]},
+    {**HISTORY, "baseFeePerGas": [*HISTORY["baseFeePerGas"][:-1], hex(2**255)]},
+    {**HISTORY, "baseFeePerGas": [*HISTORY["baseFeePerGas"][:-1], hex(MOST_WEI + 1)]},
+    {**HISTORY, "baseFeePerGas": [*HISTORY["baseFeePerGas"][:-1], "0x" + "f" * 100_000]},
+    {**HISTORY, "gasUsedRatio": None},
+    {**HISTORY, "gasUsedRatio": [0.5]},
+    {**HISTORY, "gasUsedRatio": ["0.5", "0.5", "0.5"]},
+    {**HISTORY, "reward": "0x1"},
+    {**HISTORY, "reward": [["0x1", "0x1"]]},
+    {**HISTORY, "reward": [["0x1"]] * 3},
+    {**HISTORY, "reward": [["0x1", "0x1", "0x1"]] * 3},
+    {**HISTORY, "reward": [["0x1", "-0x1"]] * 3},
+    {**HISTORY, "reward": [["0x1", hex(2**256 + 1)]] * 3},
+    {**HISTORY, "reward": [None] * 3},
+]
+
+
 @pytest.mark.parametrize(
     "answers",
-    [
-        {"eth_feeHistory": answer}
-        for answer in [
-            None,
-            [],
-            7,
-            "0x5",
-            {},
-            {**HISTORY, "baseFeePerGas": None},
-            {**HISTORY, "baseFeePerGas": []},
-            {**HISTORY, "baseFeePerGas": ["0x1"]},
-            {**HISTORY, "baseFeePerGas": HISTORY["baseFeePerGas"] * 2},
-            {**HISTORY, "baseFeePerGas": [*HISTORY["baseFeePerGas"][:-1], "-0x5"]},
-            {**HISTORY, "baseFeePerGas": [*HISTORY["baseFeePerGas"][:-1], 5]},
-            {**HISTORY, "baseFeePerGas": [*HISTORY["baseFeePerGas"][:-1], None]},
-            {**HISTORY, "baseFeePerGas": [*HISTORY["baseFeePerGas"][:-1], hex(2**255)]},
-            {**HISTORY, "baseFeePerGas": [*HISTORY["baseFeePerGas"][:-1], hex(MOST_WEI + 1)]},
-            {**HISTORY, "baseFeePerGas": [*HISTORY["baseFeePerGas"][:-1], "0x" + "f" * 100_000]},
-            {**HISTORY, "gasUsedRatio": None},
-            {**HISTORY, "gasUsedRatio": [0.5]},
-            {**HISTORY, "gasUsedRatio": ["0.5", "0.5", "0.5"]},
-            {**HISTORY, "reward": "0x1"},
-            {**HISTORY, "reward": [["0x1", "0x1"]]},
-            {**HISTORY, "reward": [["0x1"]] * 3},
-            {**HISTORY, "reward": [["0x1", "0x1", "0x1"]] * 3},
-            {**HISTORY, "reward": [["0x1", "-0x1"]] * 3},
-            {**HISTORY, "reward": [["0x1", hex(2**256 + 1)]] * 3},
-            {**HISTORY, "reward": [None] * 3},
-        ]
-    ]
+    [{"eth_feeHistory": answer} for answer in STRANGE]
     + [
         {"eth_getBlockByNumber": {"baseFeePerGas": hex(2**255)}},
         {"eth_getBlockByNumber": {"baseFeePerGas": "-0x1"}},
@@ -306,6 +306,7 @@ def test_a_replacement_offers_what_the_market_asks() -> None:
     """Where prices rose more than an eighth, the new ones are offered."""
     assert bumped(Fees(1000, 100), Fees(5000, 300, 2350)) == Fees(5000, 300)
     assert bumped(Fees(1000, 100), Fees(5000, 300, 2350), 3000) == Fees(3000, 300)
+    assert bumped(Fees(1000, 100), Fees(5000, 3000), 2000) == Fees(2000, 2000)
     assert bumped(Fees(1000, None), Fees(5000, None)) == Fees(5000, None)
 
 

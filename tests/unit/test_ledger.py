@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from dcai_cli.errors import BadInput, Locked
 from dcai_cli.chain import SignedTransaction
 from dcai_cli.domain import Batch
+from dcai_cli.errors import BadInput, Locked
 from dcai_cli.ledger import Claim, Ledger, ModelRecord, StoredBatch, StoredTransaction, open_ledger
 from dcai_cli.ledger.fold import UNSETTLED
 from dcai_cli.ledger.records import (
@@ -71,7 +71,9 @@ def at(nonce: int, *, block: int = 5, fork: str = "b", log: int = 0) -> Place:
     return Place(block, f"0x{fork}{block}", f"0x{0:032x}{nonce:032x}", nonce * 10 + log)
 
 
-def opened(nonce: int, batch_id: int, informative: int, *, price_wei: int = PRICE_WEI, **place: Any) -> Opened:
+def opened(
+    nonce: int, batch_id: int, informative: int, *, price_wei: int = PRICE_WEI, **place: Any
+) -> Opened:
     """What the chain adds to a batch."""
     return Opened(batch_id, 1000, price_wei, informative, at(nonce, **place))
 
@@ -189,9 +191,7 @@ def test_what_others_took_is_taken_over(ledger: Ledger) -> None:
     """A loss that the chain tells of settles the batch when nothing is left."""
     batch = contribute(ledger, 0, 1, 2)
     checkpoint = Checkpoint(9, "0xb9")
-    ledger.take_over(
-        CHAIN, MODEL, [paid(1, 0, 0b01, PRICE_WEI, "report", OTHER, block=8)], checkpoint, {ME}
-    )
+    ledger.take_over(CHAIN, MODEL, [paid(1, 0, 0b01, PRICE_WEI, "report", OTHER, block=8)], checkpoint, {ME})
     (half,) = ledger.batches(CHAIN, ME, state="open")
     assert (half.settled, half.lost_wei) == (0, PRICE_WEI)
     ledger.mark_taken(batch, 0b01)
@@ -199,9 +199,7 @@ def test_what_others_took_is_taken_over(ledger: Ledger) -> None:
     assert half.settled == 0b01
     assert ledger.reported(half, OTHER) == 0b01
     assert ledger.reported(half, ME) == 0
-    ledger.take_over(
-        CHAIN, MODEL, [paid(2, 0, 0b10, PRICE_WEI, "report", OTHER, block=9)], checkpoint, {ME}
-    )
+    ledger.take_over(CHAIN, MODEL, [paid(2, 0, 0b10, PRICE_WEI, "report", OTHER, block=9)], checkpoint, {ME})
     (settled,) = ledger.batches(CHAIN, ME, state="settled")
     assert (settled.lost_wei, settled.refunded_wei, settled.settled) == (2 * PRICE_WEI, 0, 0b11)
     assert ledger.checkpoints(CHAIN, MODEL) == [checkpoint]
@@ -414,7 +412,9 @@ def test_amounts_are_exact_beyond_64_bits(ledger: Ledger) -> None:
     batch = plan(ledger, 1)
     largest = 2**256 - 1
     transaction = sign(ledger, 0, batch=batch)
-    ledger.settle(transaction, mined(fee_wei=largest, contributed=opened(0, largest, largest, price_wei=largest)))
+    ledger.settle(
+        transaction, mined(fee_wei=largest, contributed=opened(0, largest, largest, price_wei=largest))
+    )
     (found,) = ledger.batches(CHAIN, ME, state="open")
     assert (found.batch_id, found.deposit_per_unit_wei, found.informative) == (largest, largest, largest)
     assert ledger.transaction(transaction.id).fee_wei == largest

@@ -85,7 +85,7 @@ def test_any_bytes_are_a_transaction_or_a_value_error(raw: bytes) -> None:
 
 def elsewhere(**fields: Any) -> bytes:
     """A transaction that another program signed."""
-    usual = {"nonce": 0, "gas": 21_000, "value": 0, "to": OTHER, "chainId": 1}
+    usual: dict[str, Any] = {"nonce": 0, "gas": 21_000, "value": 0, "to": OTHER, "chainId": 1}
     return bytes(KEY.sign_transaction({**usual, **fields}).raw_transaction)
 
 

@@ -30,7 +30,9 @@ def _extend_transactions() -> None:
         table.alter_column("cancels", server_default=None)
         table.alter_column("final", server_default=None)
     op.create_index("transactions_by_nonce", "transactions", ["chain", "account", "nonce"])
-    op.execute(sa.text("UPDATE transactions SET final = :no WHERE state IN ('signed', 'sent')").bindparams(no=False))
+    op.execute(
+        sa.text("UPDATE transactions SET final = :no WHERE state IN ('signed', 'sent')").bindparams(no=False)
+    )
     op.create_table(
         "replaced",
         sa.Column("hash", sa.String(66), primary_key=True),
