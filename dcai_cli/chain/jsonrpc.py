@@ -8,6 +8,7 @@ exception, which may hold a URL, is being handled, and no traceback can show one
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -15,6 +16,9 @@ from typing import Any, Protocol, TypeAlias
 from dcai_cli.chain.errors import RpcError
 from dcai_cli.chain.providers import TOO_LARGE, is_busy
 from dcai_cli.chain.reverts import revert_data
+
+DEEPEST = 100
+"""Lists and objects in one another; blocks, receipts and errors have a handful."""
 
 BODY_LIMIT = 256 * 2**20
 """No answer has more bytes: what is larger is no answer to any question of ours."""
@@ -25,6 +29,8 @@ TWICE = 2
 ONCE = 1
 
 _SHOWN = 300
+_TOKENS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
+"""Strings, which may hold anything, and brackets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +110,34 @@ def encode(calls: Sequence[Call]) -> bytes:
 
 def decode(body: bytes | str) -> Any:  # noqa: ANN401 - JSON
     """The JSON value in a body, or `NOT_JSON`."""
+    # Python is no guard against deep JSON: libraries raise its limit so far that the parser runs out of stack
+    # first, and takes the process with it.
+    if _is_deep(body.encode("utf-8", "replace") if isinstance(body, str) else body):
+        return NOT_JSON
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
         return NOT_JSON
+
+
+def _is_deep(body: bytes) -> bool:
+    """Whether lists and objects stand too deep in one another.
+
+    >>> _is_deep(b"[" * 101), _is_deep(b"[" * 100), _is_deep(b'{"[": "[["}, []' * 90)
+    (True, False, False)
+    """
+    if body.count(b"[") + body.count(b"{") <= DEEPEST:
+        return False
+    depth = 0
+    for found in _TOKENS.finditer(body):
+        token = found[0]
+        if token in (b"[", b"{"):
+            depth += 1
+            if depth > DEEPEST:
+                return True
+        elif token in (b"]", b"}"):
+            depth -= 1
+    return False
 
 
 def outcomes(calls: Sequence[Call], answer: object, hide: Callable[[str], str]) -> list[Outcome]:

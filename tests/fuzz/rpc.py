@@ -24,7 +24,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, closing, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -312,6 +312,7 @@ class Bench:
         (folder / "password").write_text(PASSWORD)
         (folder / "password").chmod(0o600)
         self._write("first.csv", HONEST)
+        self._write("again.csv", HONEST * 2)
         self._write("new.csv", NEW)
         self._write("wrong.csv", WRONG)
         self.honest: dict[str, list[str]] = {}
@@ -327,19 +328,20 @@ class Bench:
             keystore.import_key(name, key, PASSWORD)
             self.node.rpc("anvil_setBalance", ADDRESSES[name], hex(10**20))
         waits = ("--refund-wait", "1d", "--report-wait", "2d")
+        twice = ("--allow-duplicates", "--batch-size", "2", "--yes")
         for arguments in (
             ("account", "use", "alice"),
-            ("model", "deploy", "--name", "films", *SHAPE, *waits, "--cost-weight", "1000000000000", "--yes"),
+            ("model", "deploy", "--name", "films", *SHAPE, *waits, "--cost-weight", f"{10**12}", "--yes"),
             ("contribute", "first.csv", "--yes"),
             ("contribute", "wrong.csv", "--account", "bob", "--yes"),
             ("devnet", "advance", "25h"),
             ("refunds", "--claim", "--yes"),
-            ("contribute", "first.csv", "--allow-duplicates", "--yes"),
+            ("contribute", "again.csv", *twice),
             ("devnet", "advance", "25h"),
         ):
             done = self.run(arguments, Plan(random.Random(0)))  # noqa: S311 (no secret)
             assert done.code == 0, (arguments, done)
-        with open_ledger(self.home / "ledger.sqlite") as ledger:
+        with closing(open_ledger(self.home / "ledger.sqlite")) as ledger:
             (self.model,) = ledger.models(self._chain_key())
         shutil.copytree(self.home, self.folder / "kept")
         self._snapshot = self.node.rpc("evm_snapshot")
@@ -425,7 +427,7 @@ class Bench:
     def judge(self, name: str, plan: Plan, done: Result, *, pinned: bool) -> Iterator[str]:
         """What a command did that it may not do."""
         if done.fault:
-            yield f"a fault: {done.fault[-3000:]}"
+            yield f"{done.fault.splitlines()[-1][:300]}\n{done.fault[-1500:]}"
         elif done.code not in EXIT_CODES:
             yield f"exit code {done.code}"
         for what, text in (("stdout", done.out), ("stderr", done.err)):
@@ -447,7 +449,7 @@ class Bench:
                 yield f"{name}: signed by another account"
             if fields.chain_id not in ({CHAIN_ID} if pinned else plan.chain_ids):
                 yield f"{name}: signed for chain {fields.chain_id}"
-            if f"chain {fields.chain_id}" not in shown:
+            if f"chain {fields.chain_id} at 127.0.0.1" not in shown:
                 yield f"{name}: signed for chain {fields.chain_id}, which was not shown: {shown}"
             cost_wei = fields.gas * fields.fees.max_fee_per_gas_wei
             old = by_nonce.get(fields.nonce)
@@ -586,8 +588,10 @@ def fuzz(count: int, folder: Path, node: Anvil, seed: int = SEED) -> Outcome:
 
 
 def problems(outcome: Outcome) -> list[str]:
-    """What is wrong with a run: faults, or a run that does not try enough."""
-    found = outcome.faults[:5]
+    """What is wrong with a run: faults, one of each kind, or a run that does not try enough."""
+    found = list(
+        {re.sub(r"\d+|0x\w+", "", fault.splitlines()[0]): fault for fault in outcome.faults}.values()
+    )
     count = outcome.answers.total()
     if count >= 10_000:
         missing = [method for method in LIES if not outcome.answers[f"lie about {method}"]]
