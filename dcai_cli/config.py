@@ -18,6 +18,9 @@ from dcai_cli.errors import BadInput, UsageError
 EMBEDDED = "embedded"
 """Name of the network that needs no node: an EVM in this process."""
 
+LEDGER_FILE = "file"
+"""Name of the ledger in the data folder, for whoever has set another."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -39,6 +42,8 @@ class Settings:
         ledger_url: a PostgreSQL database that holds the ledger, or None for a file in the data folder; may
             hold a password, so not in the repr.
         rpc_headers: extra HTTP headers for the node; may hold secrets, so never printed.
+        webhook_url: where the daemon posts what is at risk, or None; whoever has it can post, so not in the
+            repr.
     """
 
     config_dir: Path
@@ -54,6 +59,7 @@ class Settings:
     replace_after_s: int = 45
     ledger_url: str | None = field(default=None, repr=False)
     rpc_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    webhook_url: str | None = field(default=None, repr=False)
 
     @property
     def ledger(self) -> Path | str:
@@ -94,6 +100,7 @@ KEYS = (
     "confirmations",
     "replace_after",
     "ledger_url",
+    "webhook_url",
 )
 """What config.toml may set."""
 
@@ -143,6 +150,7 @@ def load_settings(environ: Mapping[str, str] = os.environ, **flags: object) -> S
         replace_after_s=max(1, parse_duration(str(values.get("replace_after", 45)))),
         ledger_url=_ledger_url(values.get("ledger_url")),
         rpc_headers=headers if isinstance(headers, dict) else {},
+        webhook_url=str(values["webhook_url"]) if values.get("webhook_url") else None,
     )
 
 
@@ -191,6 +199,7 @@ def describe_settings(settings: Settings) -> dict[str, str | int | None]:
         "ledger": (
             str(settings.ledger_path) if settings.ledger_url is None else ledger_server(settings.ledger_url)
         ),
+        "webhook": None if settings.webhook_url is None else webhook_host(settings.webhook_url),
         "config_file": str(settings.config_path),
         "data_folder": str(settings.data_dir),
         "keystore": str(settings.keystore_dir),
@@ -213,6 +222,26 @@ def ipc_path(url: str) -> str | None:
         return path if scheme.lower() == "ipc" and path else None
     is_path = url.startswith(("/", "~/", "./", "../", r"\\.\pipe")) or url.endswith(".ipc")
     return url if is_path else None
+
+
+def webhook_host(url: str) -> str:
+    """Host and port of a webhook, whose path and query are secret.
+
+    Raises:
+        UsageError: it is not an http or https URL.
+
+    >>> webhook_host("https://hooks.example/services/key")
+    'hooks.example'
+    """
+    try:
+        if url.partition("://")[0].lower() in {"http", "https"}:
+            return host_of(url)
+    except UsageError:
+        pass
+    raise UsageError(
+        "The webhook is not an http or https URL.",
+        hint="Set webhook_url in config.toml, DCAI_WEBHOOK_URL or --webhook to https://...",
+    )
 
 
 def host_of(url: str) -> str:
@@ -279,7 +308,7 @@ _POSTGRES = re.compile(
 
 
 def _ledger_url(value: object) -> str | None:
-    if value in {None, ""}:
+    if value in {None, "", LEDGER_FILE}:
         return None
     ledger_server(str(value))
     return str(value)
@@ -318,6 +347,7 @@ def _read_environment(environ: Mapping[str, str]) -> dict[str, object]:
         "DCAI_CONFIRMATIONS": "confirmations",
         "DCAI_REPLACE_AFTER": "replace_after",
         "DCAI_LEDGER": "ledger_url",
+        "DCAI_WEBHOOK_URL": "webhook_url",
     }
     values: dict[str, object] = {key: environ[name] for name, key in names.items() if environ.get(name)}
     if environ.get("ETH_RPC_HEADERS"):

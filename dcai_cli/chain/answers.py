@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -30,7 +31,7 @@ def _understood(read: Callable[_P, _T]) -> Callable[_P, _T]:
         try:
             return read(*args, **kwargs)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-            raise RpcError(f"The node's answer cannot be understood: {args[0]!r:.80}") from None
+            raise RpcError(f"The node's answer cannot be understood: {reprlib.repr(args[0]):.80}") from None
 
     return careful
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from dcai_cli.chain.errors import RpcError
 from dcai_cli.chain.jsonrpc import (
-    BODY_LIMIT,
     CUT,
     MANY,
     MIXED_UP,
@@ -28,7 +27,7 @@ from dcai_cli.chain.jsonrpc import (
     encode,
     outcomes,
     printable,
-    refused_as_a_whole,
+    refusal_of_batch,
     silent,
     too_large,
 )
@@ -50,21 +49,23 @@ _PROXY = Trouble("the proxy does not let it through", ONCE)
 
 
 @dataclass(frozen=True, slots=True)
-class Timeouts:
-    """How long one request may take, in seconds.
+class Limits:
+    """How long one request may take, in seconds, and how large its answer may be.
 
     Args:
         connect_s: until the node accepts the connection.
         read_s: between two parts of the answer.
         total_s: the whole answer, however it trickles.
+        body_bytes: the whole answer, unpacked.
     """
 
     connect_s: float = 4.0
     read_s: float = 30.0
     total_s: float = 120.0
+    body_bytes: int = 256 * 2**20
 
 
-USUAL = Timeouts()
+USUAL = Limits()
 
 
 class HttpTransport:
@@ -76,7 +77,7 @@ class HttpTransport:
     Args:
         url: where the node listens; may hold secrets.
         headers: sent along; may hold secrets.
-        timeouts: how long to wait.
+        limits: how long to wait, and for how much.
         clock: seconds.
     """
 
@@ -85,13 +86,13 @@ class HttpTransport:
         url: str,
         headers: Mapping[str, str],
         *,
-        timeouts: Timeouts = USUAL,
+        limits: Limits = USUAL,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.label = host_of(url)
         self._url = url
         self._headers = {"Content-Type": "application/json", **headers}
-        self._timeouts = timeouts
+        self._limits = limits
         self._clock = clock
         self._hide = hider(url, headers)
         self._batch = _BATCH
@@ -124,8 +125,9 @@ class HttpTransport:
                 return None
             return [answer]
         found = outcomes(calls, answer, self._hide)
-        if refused_as_a_whole(calls, answer) and isinstance(found[0], RpcError):
-            self._batch = len(calls) // 2 if is_cap(found[0]) else 1
+        refused = refusal_of_batch(calls, answer, self._hide)
+        if refused is not None:
+            self._batch = len(calls) // 2 if is_cap(refused) else 1
             return None
         if any(outcome is MIXED_UP for outcome in found):
             # On this connection every later answer may be out of step, too.
@@ -137,7 +139,7 @@ class HttpTransport:
             session, prepared, settings = self._open()
             asked = prepared.copy()
             asked.prepare_body(body, None)
-            timeout = (self._timeouts.connect_s, self._timeouts.read_s)
+            timeout = (self._limits.connect_s, self._limits.read_s)
             response = session.send(asked, timeout=timeout, allow_redirects=False, **settings)
             with response:
                 status, after = response.status_code, response.headers.get("Retry-After", "")
@@ -155,8 +157,8 @@ class HttpTransport:
         unconnected = isinstance(getattr(cause, "reason", None), urllib3.exceptions.NewConnectionError)
         # The first that fits counts: the later ones are bases of the earlier ones.
         kinds: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Trouble], ...] = (
-            (requests.ConnectTimeout, silent(self._timeouts.connect_s)),
-            ((requests.Timeout, urllib3.exceptions.TimeoutError), silent(self._timeouts.read_s)),
+            (requests.ConnectTimeout, silent(self._limits.connect_s)),
+            ((requests.Timeout, urllib3.exceptions.TimeoutError), silent(self._limits.read_s)),
             (requests.exceptions.SSLError, _CERTIFICATES),
             (requests.exceptions.ProxyError, _PROXY),
             (requests.ConnectionError, REFUSED if unconnected else CUT),
@@ -184,14 +186,14 @@ class HttpTransport:
         return self._opened
 
     def _read(self, response: requests.Response) -> bytes | Trouble | RpcError:
-        deadline = self._clock() + self._timeouts.total_s
+        deadline = self._clock() + self._limits.total_s
         body = bytearray()
         while chunk := response.raw.read1(_CHUNK, decode_content=True):
             body += chunk
-            if len(body) > BODY_LIMIT:
-                return too_large()
+            if len(body) > self._limits.body_bytes:
+                return too_large(self._limits.body_bytes)
             if self._clock() > deadline:
-                return silent(self._timeouts.total_s)
+                return silent(self._limits.total_s)
         return bytes(body)
 
     def _judge(self, status: int, after: str, body: bytes) -> Any:  # noqa: ANN401 - as _post

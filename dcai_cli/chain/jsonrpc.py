@@ -17,20 +17,14 @@ from dcai_cli.chain.errors import RpcError
 from dcai_cli.chain.providers import TOO_LARGE, is_busy
 from dcai_cli.chain.reverts import revert_data
 
-DEEPEST = 100
-"""Lists and objects in one another; blocks, receipts and errors have a handful."""
-
-BODY_LIMIT = 256 * 2**20
-"""No answer has more bytes: what is larger is no answer to any question of ours."""
-
 MANY = 6
 FEW = 3
 TWICE = 2
 ONCE = 1
 
 _SHOWN = 300
+_DEEPEST = 100
 _TOKENS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
-"""Strings, which may hold anything, and brackets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +84,9 @@ def silent(timeout_s: float) -> Trouble:
     return Trouble(f"no answer within {timeout_s:g} seconds", TWICE)
 
 
-def too_large() -> RpcError:
-    """The node sent more than anybody asks for."""
-    return RpcError(f"the answer is larger than {BODY_LIMIT:,} bytes", rpc_code=TOO_LARGE)
+def too_large(most: int) -> RpcError:
+    """The node sent more bytes than any question of ours asks for."""
+    return RpcError(f"the answer is larger than {most:,} bytes", rpc_code=TOO_LARGE)
 
 
 def encode(calls: Sequence[Call]) -> bytes:
@@ -109,34 +103,32 @@ def encode(calls: Sequence[Call]) -> bytes:
 
 
 def decode(body: bytes | str) -> Any:  # noqa: ANN401 - JSON
-    """The JSON value in a body, or `NOT_JSON`."""
-    # Python is no guard against deep JSON: libraries raise its limit so far that the parser runs out of stack
-    # first, and takes the process with it.
-    if _is_deep(body.encode("utf-8", "replace") if isinstance(body, str) else body):
+    """The JSON value in a body; `NOT_JSON` for a page or a maze, `CUT` for what begins as JSON."""
+    data = body.encode(errors="replace") if isinstance(body, str) else body
+    if _too_deep(data):
         return NOT_JSON
     try:
-        return json.loads(body)
+        return json.loads(data)
     except (ValueError, RecursionError):
-        return NOT_JSON
+        return CUT if data.lstrip()[:1] == b"{" else NOT_JSON
 
 
-def _is_deep(body: bytes) -> bool:
-    """Whether lists and objects stand too deep in one another.
+def _too_deep(data: bytes) -> bool:
+    """Whether brackets stand in each other deeper than in any answer.
 
-    >>> _is_deep(b"[" * 101), _is_deep(b"[" * 100), _is_deep(b'{"[": "[["}, []' * 90)
+    json would find out by recursion, and end the process where py-evm has raised the limit of that.
+
+    >>> _too_deep(b"[" * 101), _too_deep(b'["' + b"[" * 101 + b'"]'), _too_deep(b"[]" * 101)
     (True, False, False)
     """
-    if body.count(b"[") + body.count(b"{") <= DEEPEST:
+    if data.count(b"[") + data.count(b"{") <= _DEEPEST:
         return False
     depth = 0
-    for found in _TOKENS.finditer(body):
-        token = found[0]
-        if token in (b"[", b"{"):
-            depth += 1
-            if depth > DEEPEST:
-                return True
-        elif token in (b"]", b"}"):
-            depth -= 1
+    for token in _TOKENS.finditer(data):
+        kind = data[token.start()]
+        depth += (kind in b"[{") - (kind in b"]}")
+        if depth > _DEEPEST:
+            return True
     return False
 
 
@@ -161,9 +153,13 @@ def outcomes(calls: Sequence[Call], answer: object, hide: Callable[[str], str]) 
     return [found] * len(calls)
 
 
-def refused_as_a_whole(calls: Sequence[Call], answer: object) -> bool:
-    """Whether a node does not take several requests in one message."""
-    return len(calls) > 1 and isinstance(answer, Mapping)
+def refusal_of_batch(calls: Sequence[Call], answer: object, hide: Callable[[str], str]) -> RpcError | None:
+    """Why a node does not take so many requests in one message; None if it took them, or is busy."""
+    if len(calls) == 1 or not isinstance(answer, Mapping) or answer.get("error") is None:
+        return None
+    said = as_rpc_error(answer["error"], hide)
+    # "Too many requests in a batch" is no matter of time.
+    return None if is_busy(said, "") and "batch" not in said.message.lower() else said
 
 
 def _one_of(call: Call, members: list[Mapping[str, Any]], hide: Callable[[str], str]) -> Outcome:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 Topic: TypeAlias = str | list[str] | None
 """What one topic of a log must be: this, one of these, or anything."""
 
-FIRST_BLOCKS = 10_000
-"""What is asked for first; providers with a cap on ranges mostly allow that many blocks."""
+FIRST_BLOCKS = 2_000
+"""What is asked for first: most providers allow it, and it fits into memory if each has an event."""
 
 _MOST_BLOCKS = 1 << 40
 _FEW_EVENTS = 250
@@ -90,9 +90,11 @@ class Span:
     """How many blocks to ask for at once: what worked is remembered, and more is tried carefully.
 
     >>> span = Span()
-    >>> for _ in range(7): _ = span.capped(span.blocks) if span.blocks > 800 else span.worked(span.blocks, 0)
+    >>> span.capped(2_000)
+    >>> span.worked(1_000, 0)
+    >>> span.worked(1_000, 0)
     >>> span.blocks
-    625
+    1500
     """
 
     def __init__(self) -> None:
@@ -213,8 +215,7 @@ def _fits(query: Query, log: Mapping[str, Any], event: Event) -> bool:
     if query.address is not None and event.address.lower() != query.address.lower():
         return False
     topics = [str(topic).lower() for topic in log["topics"]]
-    if len(topics) < len(query.topics):
-        return False
+    # Decoding it has counted the topics.
     return all(
         wanted is None or (topic in wanted if isinstance(wanted, list) else topic == wanted)
         for wanted, topic in zip(query.topics, topics, strict=False)

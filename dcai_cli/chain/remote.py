@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dcai_cli.chain.errors import RpcError
-from dcai_cli.chain.http import USUAL, HttpTransport, Timeouts
+from dcai_cli.chain.http import USUAL, HttpTransport, Limits
 from dcai_cli.chain.jsonrpc import ONCE, Call, Outcome, Transport, Trouble
 from dcai_cli.config import host_of, is_http
 from dcai_cli.errors import RpcUnreachable, WrongChain
@@ -65,7 +65,7 @@ class RemoteNode:
         sleep: waits some seconds between attempts.
         clock: seconds.
         rng: spreads the waits of many clients, and numbers the requests.
-        timeouts: how long one attempt may take.
+        limits: how long one attempt may take, and how large an answer may be.
 
     Raises:
         UsageError: a URL is none.
@@ -79,7 +79,7 @@ class RemoteNode:
         sleep: Callable[[float], object] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
-        timeouts: Timeouts = USUAL,
+        limits: Limits = USUAL,
     ) -> None:
         self._sleep = sleep
         self._clock = clock
@@ -87,7 +87,7 @@ class RemoteNode:
         for url in urls:
             host_of(url)
         self._seats = [
-            _Seat(_transport(url, headers, timeouts, clock), place) for place, url in enumerate(urls)
+            _Seat(_transport(url, headers, limits, clock), place) for place, url in enumerate(urls)
         ]
         self._last = self._seats[0]
         self._identity: _Identity | None = None
@@ -225,28 +225,26 @@ class RemoteNode:
         return Call(self._number, method, params)
 
 
-def _transport(
-    url: str, headers: Mapping[str, str], timeouts: Timeouts, clock: Callable[[], float]
-) -> Transport:
+def _transport(url: str, headers: Mapping[str, str], limits: Limits, clock: Callable[[], float]) -> Transport:
     if is_http(url):
-        return HttpTransport(url, headers, timeouts=timeouts, clock=clock)
-    return _Later(url, headers, timeouts)
+        return HttpTransport(url, headers, limits=limits, clock=clock)
+    return _Later(url, headers, limits)
 
 
 class _Later:
     """A socket whose library is imported when it is needed, not because it is the second choice."""
 
-    def __init__(self, url: str, headers: Mapping[str, str], timeouts: Timeouts) -> None:
+    def __init__(self, url: str, headers: Mapping[str, str], limits: Limits) -> None:
         self.label = host_of(url)
-        self._arguments = url, headers, timeouts
+        self._arguments = url, headers, limits
         self._transport: Transport | None = None
 
     def exchange(self, calls: Sequence[Call]) -> list[Outcome]:
         if self._transport is None:
             from dcai_cli.chain.sockets import SocketTransport
 
-            url, headers, timeouts = self._arguments
-            self._transport = SocketTransport(url, headers, timeouts=timeouts)
+            url, headers, limits = self._arguments
+            self._transport = SocketTransport(url, headers, limits=limits)
         return self._transport.exchange(calls)
 
     def close(self) -> None:

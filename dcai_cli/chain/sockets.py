@@ -16,9 +16,8 @@ import websockets.exceptions
 from web3.providers.persistent import AsyncIPCProvider, WebSocketProvider
 
 from dcai_cli.chain.errors import RpcError
-from dcai_cli.chain.http import Timeouts
+from dcai_cli.chain.http import Limits
 from dcai_cli.chain.jsonrpc import (
-    BODY_LIMIT,
     CUT,
     MANY,
     MIXED_UP,
@@ -28,6 +27,7 @@ from dcai_cli.chain.jsonrpc import (
     Call,
     Outcome,
     Trouble,
+    decode,
     encode,
     outcomes,
     silent,
@@ -44,21 +44,37 @@ _TOO_BIG = 1_009  # WebSocket's code for too large a message
 _BUSY = frozenset({429, 500, 502, 503, 504})
 
 
+class _Web(WebSocketProvider):
+    """Reads answers as we read all others."""
+
+    async def socket_recv(self) -> Any:  # noqa: ANN401 - JSON or Trouble
+        assert self._ws is not None
+        return decode(await self._ws.recv())
+
+
+class _Ipc(AsyncIPCProvider):
+    """Reads answers as we read all others."""
+
+    @staticmethod
+    def decode_rpc_response(raw_response: bytes) -> Any:  # noqa: ANN401 - JSON or Trouble
+        return decode(raw_response)
+
+
 class SocketTransport:
     """JSON-RPC over a socket that stays open.
 
     Args:
         url: `ws://`, `wss://`, `ipc://`, or a path; may hold secrets.
         headers: sent along when a WebSocket is opened; may hold secrets.
-        timeouts: how long to wait.
+        limits: how long to wait, and for how much.
     """
 
-    def __init__(self, url: str, headers: Mapping[str, str], *, timeouts: Timeouts) -> None:
+    def __init__(self, url: str, headers: Mapping[str, str], *, limits: Limits) -> None:
         silence("web3", "websockets")
         self.label = host_of(url)
         self._url = url
         self._headers = dict(headers)
-        self._timeouts = timeouts
+        self._limits = limits
         self._hide = hider(url, headers) if ipc_path(url) is None else str
         self._loop = asyncio.new_event_loop()
         self._provider: PersistentConnectionProvider | None = None
@@ -85,9 +101,9 @@ class SocketTransport:
         connecting = self._provider is None
         try:
             if connecting:
-                self._run(self._connect(), self._timeouts.connect_s)
+                self._run(self._connect(), self._limits.connect_s)
                 connecting = False
-            return self._run(self._ask(calls), self._timeouts.read_s)
+            return self._run(self._ask(calls), self._limits.read_s)
         except Exception as error:  # noqa: BLE001 - whatever it is, its text may hold the URL
             return self._trouble(error, connecting=connecting)
 
@@ -100,10 +116,10 @@ class SocketTransport:
         if isinstance(error, web3.exceptions.ReadBufferLimitReached) or any(
             close is not None and close.code == _TOO_BIG for close in closes
         ):
-            return too_large()
+            return too_large(self._limits.body_bytes)
         # The first that fits counts: the later ones are bases of the earlier ones.
         kinds: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Trouble], ...] = (
-            (TimeoutError, silent(self._timeouts.connect_s if connecting else self._timeouts.read_s)),
+            (TimeoutError, silent(self._limits.connect_s if connecting else self._limits.read_s)),
             (web3.exceptions.PersistentConnectionClosedOK, CUT),
             (websockets.exceptions.WebSocketException, CUT),
             ((ValueError, RecursionError), NOT_JSON),
@@ -118,12 +134,16 @@ class SocketTransport:
         provider: PersistentConnectionProvider
         path = ipc_path(self._url)
         if path is not None:
-            provider = AsyncIPCProvider(path, read_buffer_limit=BODY_LIMIT)
+            provider = _Ipc(path, read_buffer_limit=self._limits.body_bytes)
         else:
             # No keep-alive of its own: between two requests nobody runs the loop that would answer for it.
-            options: dict[str, Any] = {"max_size": BODY_LIMIT, "ping_interval": None, "ping_timeout": None}
+            options: dict[str, Any] = {
+                "max_size": self._limits.body_bytes,
+                "ping_interval": None,
+                "ping_timeout": None,
+            }
             options["additional_headers"] = self._headers
-            provider = WebSocketProvider(self._url, websocket_kwargs=options, use_text_frames=True)
+            provider = _Web(self._url, websocket_kwargs=options, use_text_frames=True)
         # Its `connect` would start a task that reads, and a loop that looks for answers without rest.
         await provider._provider_specific_connect()  # noqa: SLF001
         self._provider = provider

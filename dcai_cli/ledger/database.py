@@ -47,13 +47,13 @@ class Database:
     Args:
         engine: its SQLAlchemy engine.
         where: what it is, for messages: a path, or host and name.
-        folder: SQLite: the folder of its file, which lock files stand in, too.
+        path: SQLite: its file; lock files stand beside it.
     """
 
-    def __init__(self, engine: Engine, where: str, folder: Path | None = None) -> None:
+    def __init__(self, engine: Engine, where: str, path: Path | None = None) -> None:
         self._engine = engine
         self.where = where
-        self._folder = folder
+        self._path = path
 
     @classmethod
     def open(cls, place: Path | str) -> Self:
@@ -70,12 +70,29 @@ class Database:
         if isinstance(place, str):
             return cls(*_open_server(place))
         path = Path(os.path.realpath(place))
-        return cls(*_open_file(path), path.parent)
+        return cls(*_open_file(path), path)
 
     @property
     def is_server(self) -> bool:
         """Whether it is on a server, which several machines may use."""
         return self._engine.dialect.name == "postgresql"
+
+    @property
+    def engine(self) -> Engine:
+        """Its engine."""
+        return self._engine
+
+    @property
+    def path(self) -> Path:
+        """Its file; one on a server has none."""
+        assert self._path is not None
+        return self._path
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that sees the database at one moment, and writes nothing."""
+        with self._begin(write=False) as connection:
+            yield connection
 
     def close(self) -> None:
         """Close the database."""
@@ -111,8 +128,8 @@ class Database:
             Locked: another process holds it.
         """
         what = what or name
-        if self._folder is not None:
-            with files.lock(self._folder / "locks" / f"{name}.lock", what=what, wait_s=wait_s):
+        if self._path is not None:
+            with files.lock(self._path.parent / "locks" / f"{name}.lock", what=what, wait_s=wait_s):
                 yield Hold(None, self.where, what)
             return
         with _advisory_lock(self._engine, self.where, name, what, wait_s) as connection:
@@ -200,24 +217,43 @@ def _reading(engine: Engine) -> dict[str, Any]:
 def _open_file(path: Path) -> tuple[Engine, str]:
     where = f"The ledger {path}"
     files.make_folder(path.parent)
-    with mapped_errors(where):
+    with mapped_errors(where), files.told(path, "opened"):
         if not path.exists():
             _create_file(path, where)
-        if path.stat().st_size == 0:
-            raise damaged(where, "it is empty")
+        check_length(path, where)
         engine = file_engine(path)
         try:
             with engine.connect() as connection:
                 connection.execution_options(**_reading(engine))
                 found = current_version(connection)
             if found != HEAD:
-                _migrate_file(path)
+                migrate_file(path)
             if path.stat().st_mode & 0o077:
                 path.chmod(0o600)
         except BaseException:
             engine.dispose()
             raise
     return engine, where
+
+
+def check_length(path: Path, where: str) -> None:
+    """Refuse what SQLite would take for a ledger: an empty file, or one whose last page is cut short.
+
+    Raises:
+        BadInput: it is one of these.
+    """
+    size = path.stat().st_size
+    if size == 0:
+        raise damaged(where, "it is empty")
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists() and log.stat().st_size:
+        return  # another process writes, or died; SQLite completes the file from its log
+    with path.open("rb") as file:
+        header = file.read(100)
+    # Of 2 bytes; 65,536 does not fit them, and is written as 1.
+    page = int.from_bytes(header[16:18], "big") if header.startswith(b"SQLite format 3\0") else 0
+    if len(header) < 100 or (page and size % (65_536 if page == 1 else page)):
+        raise damaged(where, f"it is cut short at {size:,} bytes")
 
 
 def _create_file(path: Path, where: str) -> None:
@@ -228,25 +264,35 @@ def _create_file(path: Path, where: str) -> None:
         log = path.with_name(f"{path.name}-wal")
         if log.exists() and log.stat().st_size:
             # SQLite would mix what the log says into the new ledger.
-            raise BadInput(
+            raise Damaged(
                 f"{where} is missing, but {log.name}, which belongs to it, is there.",
                 hint=f"Put {path.name} back, or move {log.name} away, too; then {_LOST}",
             )
         temporary = path.with_name(f".{path.name}.new")
         for name in (temporary.name, f"{temporary.name}-wal", f"{temporary.name}-shm"):
             path.with_name(name).unlink(missing_ok=True)
-        _migrate_file(temporary)
+        migrate_file(temporary)
         temporary.chmod(0o600)
         temporary.replace(path)
         files.sync_folder(path.parent)
 
 
-def _migrate_file(path: Path) -> None:
-    """Bring a file to this version's tables, in one transaction."""
+def migrate_file(path: Path, *, is_new: bool = True) -> None:
+    """Bring an SQLite file to this version's tables, in one transaction.
+
+    Args:
+        path: the file.
+        is_new: whether it may have no tables yet.
+
+    Raises:
+        BadInput: it is no ledger, a damaged one, or a newer one.
+    """
     # Tables are rebuilt under new names, which foreign keys would take for the loss of their rows.
     engine = file_engine(path, foreign_keys=False)
     try:
-        with engine.connect() as connection, connection.begin():
+        with mapped_errors(f"The ledger {path}"), engine.connect() as connection, connection.begin():
+            if not is_new and not connection.exec_driver_sql("SELECT 1 FROM sqlite_master LIMIT 1").all():
+                raise damaged(f"The ledger {path}", "it has no tables")
             migrate(connection)
             broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
             if broken:
@@ -255,8 +301,14 @@ def _migrate_file(path: Path) -> None:
         engine.dispose()
 
 
-def file_engine(path: Path, *, foreign_keys: bool = True) -> Engine:
-    """An engine on an SQLite file, as the ledger is used."""
+def file_engine(path: Path, *, foreign_keys: bool = True, journal: str = "WAL") -> Engine:
+    """An engine on an SQLite file, as the ledger is used.
+
+    Args:
+        path: the file.
+        foreign_keys: whether they are enforced.
+        journal: SQLite's way to undo what a crash left; the ledger's is WAL, a backup's DELETE: one file.
+    """
     # An error shows the statement; its values are payloads and signed transactions.
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": WAIT_S}, hide_parameters=True)
 
@@ -264,7 +316,7 @@ def file_engine(path: Path, *, foreign_keys: bool = True) -> Engine:
         # The driver would begin transactions itself, but not before it reads or changes tables.
         connection.isolation_level = None
         pragmas = [
-            "journal_mode=WAL",
+            f"journal_mode={journal}",
             # FULL: a transaction that was committed before a send must survive a power cut, too.
             "synchronous=FULL",
             f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
@@ -358,23 +410,24 @@ def _lock_key(name: str) -> int:
 def _advisory_lock(engine: Engine, where: str, name: str, what: str, wait_s: float) -> Iterator[Connection]:
     """Hold a lock of the server's on a connection of its own, which frees it however it ends."""
     key = _lock_key(name)
-    with mapped_errors(where), engine.connect() as connection:
-        connection.detach()
-        connection.execution_options(isolation_level="AUTOCOMMIT")
-        deadline = time.monotonic() + wait_s
-        while not connection.exec_driver_sql("SELECT pg_try_advisory_lock(%s)", (key,)).scalar_one():
-            if time.monotonic() >= deadline:
-                raise Locked(
-                    f"{what} is in use by another dcai process ({_holder(connection, key)}).",
-                    hint="Wait until it ends, or stop it, and run the same command again.",
-                )
-            time.sleep(min(0.05, max(0.0, deadline - time.monotonic())))
-    # What is raised while the lock is held is not about this connection.
+    with mapped_errors(where):
+        connection = engine.connect()
     try:
+        with mapped_errors(where):
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+            deadline = time.monotonic() + wait_s
+            while not connection.exec_driver_sql("SELECT pg_try_advisory_lock(%s)", (key,)).scalar_one():
+                if time.monotonic() >= deadline:
+                    raise Locked(
+                        f"{what} is in use by another dcai process ({_holder(connection, key)}).",
+                        hint="Wait until it ends, or stop it, and run the same command again.",
+                    )
+                time.sleep(min(0.05, max(0.0, deadline - time.monotonic())))
         yield connection
     finally:
         with contextlib.suppress(SQLAlchemyError):
-            connection.close()
+            connection.invalidate()  # not back to the pool: the lock lasts as long as its connection
+        connection.close()
 
 
 def _holder(connection: Connection, key: int) -> str:
@@ -396,9 +449,13 @@ def _holder(connection: Connection, key: int) -> str:
 _LOST = "dcai ledger restore FILE brings back a backup. Without one, the chain knows your batches."
 
 
-def damaged(where: str, why: str) -> BadInput:
+class Damaged(BadInput):
+    """A ledger that is no ledger any more."""
+
+
+def damaged(where: str, why: str) -> Damaged:
     """The error of a ledger that is no ledger any more."""
-    return BadInput(f"{where} is damaged: {why}.", hint=f"Move the file away; then {_LOST}")
+    return Damaged(f"{where} is damaged: {why}.", hint=f"Move the file away; then {_LOST}")
 
 
 @contextmanager
@@ -424,11 +481,6 @@ def mapped_errors(where: str) -> Iterator[None]:
             raise
         # The chain of exceptions would show the statement, and what the server says of the user.
         raise mapped from None
-    except OSError as error:
-        raise DcaiError(
-            f"{where} cannot be opened: {error.strerror or error}.",
-            hint="Check the disk and the folder's permissions.",
-        ) from error
 
 
 _FULL = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
@@ -479,6 +531,7 @@ _BY_WORDS = {
     r"authentication failed|no password supplied|role .* does not exist|no pg_hba\.conf entry": "password",
     r"database .* does not exist": "database",
     r"too many connections|remaining connection slots": "crowded",
+    r"invalid connection option|invalid .* value|SSL": "options",
     r"starting up|shutting down|in recovery mode": "starting",
 }
 """The same where a connection was refused: the driver then has no code."""
@@ -511,6 +564,11 @@ _SERVER_ERRORS: dict[str, tuple[type[DcaiError], str, str]] = {
         "lacks tables that it should have",
         "Name the database that dcai made, or restore a backup into an empty one: dcai ledger restore FILE",
     ),
+    "options": (
+        DcaiError,
+        "cannot be reached with the options of its URL",
+        "Check what follows the question mark in ledger_url or DCAI_LEDGER; its names are those of libpq.",
+    ),
     "unreachable": (
         DcaiError,
         "cannot be reached",
@@ -520,10 +578,12 @@ _SERVER_ERRORS: dict[str, tuple[type[DcaiError], str, str]] = {
 
 
 def _server_error(where: str, error: DBAPIError) -> DcaiError | None:
-    from psycopg import InterfaceError, OperationalError
+    from psycopg import InterfaceError, OperationalError, ProgrammingError
 
-    kind = _BY_STATE.get(getattr(error.orig, "sqlstate", None) or "")
-    if kind is None and isinstance(error.orig, OperationalError | InterfaceError):
+    state = getattr(error.orig, "sqlstate", None) or ""
+    kind = _BY_STATE.get(state)
+    refused = isinstance(error.orig, ProgrammingError) and not state
+    if kind is None and (refused or isinstance(error.orig, OperationalError | InterfaceError)):
         words = str(error.orig)
         found = (kind for pattern, kind in _BY_WORDS.items() if re.search(pattern, words))
         kind = next(found, "lost" if error.connection_invalidated else "unreachable")

@@ -37,6 +37,7 @@ from dcai_cli.ledger.schema import (
     samples,
     transactions,
 )
+from dcai_cli.ledger.totals import SettledClaim, Totals, read_settled_claims, read_totals
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -617,6 +618,18 @@ class Ledger(Database):
         with self._begin(write=False) as connection:
             rows = connection.execute(query.order_by(transactions.c.nonce, transactions.c.id))
             return [StoredTransaction(*row) for row in rows]
+
+    # --- sums ----------------------------------------------------------------------------------------
+
+    def totals(self, chain: str, account: str, *, since: int) -> Totals:
+        """What an account's claims came to, ever and since a time (seconds since 1970)."""
+        with self._begin() as connection:
+            return read_totals(connection, chain, account, since)
+
+    def settled_claims(self, chain: str, account: str, *, beyond: Totals) -> list[SettledClaim]:
+        """The claims that were settled since some totals were read, oldest first."""
+        with self._begin() as connection:
+            return read_settled_claims(connection, chain, account, beyond)
 
 
 def open_ledger(place: Path | str) -> Ledger:

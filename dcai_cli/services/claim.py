@@ -14,6 +14,7 @@ from dcai_cli.ledger import Claim
 from dcai_cli.services.accounts import Password, acting_account, unlock
 from dcai_cli.services.index import follow
 from dcai_cli.services.models import HostedModel, find_model, known_models
+from dcai_cli.services.settling import recheck
 from dcai_cli.services.transactions import USABLE_GAS, Outbox, Recovered, Sent, recover
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 USABLE_BYTES = MAX_TRANSACTION_BYTES * 3 // 4
 """Bytes of payloads and proofs in one claim; ABI padding and meta-data take a part of the rest."""
+
+DEADLINE_MARGIN_S = 6 * 3600
+"""So long before others can take a deposit, a daemon lets claiming it cost more."""
 
 CLAIM_KINDS = ("refund", "report", "sweep")
 """Transactions that claim."""
@@ -39,14 +43,14 @@ class ClaimPolicy:
     Args:
         max_fee_per_gas_wei: what a unit of gas may cost at most, in quiet times; None for no limit.
         deadline_margin_s: so near to the time when others can take a deposit, gas may cost up to what is at
-            stake.
+            stake, and the budget does not count; None if nothing is to be exempt.
         min_profit_wei: what a claim must pay above its fee; may be negative.
         budget_wei: what the fees of all claims may cost at most; what is near its deadline is exempt. None
             for no limit.
     """
 
     max_fee_per_gas_wei: int | None = None
-    deadline_margin_s: int = 6 * 3600
+    deadline_margin_s: int | None = None
     min_profit_wei: int = 0
     budget_wei: int | None = None
 
@@ -213,6 +217,7 @@ def claim_due(
             for done in send(sender, chosen):
                 progress(done, len(chosen))
             sender.finish()
+            recheck(workspace, stored.address)
         except DcaiError as error:
             with suppress(DcaiError):
                 sender.finish()
@@ -310,6 +315,10 @@ class ClaimSender:
         """
         if not self._asked.isdisjoint(item.row for item in request.items):
             self.finish()  # a part of one of them is on its way
+        # Nothing is settled while batches are held: others may hold their model, and wait for the batches.
+        outbox = self._ready()
+        while outbox.is_full:
+            self._wait(outbox)
         with self.workspace.ledger.hold([item.row for item in request.items]) as free:
             if len(free) < len(request.items):
                 self.leave(request.items, "in-flight", "another process is claiming it")
@@ -378,8 +387,6 @@ class ClaimSender:
             )
             return
         outbox = self._ready()
-        while outbox.is_full:
-            self._wait(outbox)
         outbox.ceiling_wei = ceiling_wei
         outbox.post(
             kind=request.kind,
@@ -393,7 +400,10 @@ class ClaimSender:
         self._spent_wei += fee_wei
 
     def _is_urgent(self, item: ClaimItem) -> bool:
-        return item.expires_at is not None and self._now >= item.expires_at - self._policy.deadline_margin_s
+        margin_s = self._policy.deadline_margin_s
+        if margin_s is None or item.expires_at is None:
+            return False
+        return self._now >= item.expires_at - margin_s
 
     def _ready(self) -> Outbox:
         if self._outbox is None:

@@ -18,7 +18,7 @@ from dcai_cli.chain import FeesAboveCeiling, FeeTooLow, NonceTaken, NotMined, Rp
 from dcai_cli.chain.fees import bumped
 from dcai_cli.chain.signing import decode_signed
 from dcai_cli.domain import MAX_TRANSACTION_GAS
-from dcai_cli.errors import InsufficientFunds, LimitExceeded, Reverted
+from dcai_cli.errors import InsufficientFunds, LimitExceeded, Locked, Reverted
 from dcai_cli.ledger.fold import UNSETTLED
 from dcai_cli.services.settling import Recovered, find_receipt, recover, settle, settle_mined
 
@@ -204,8 +204,10 @@ class Outbox:
             self._workspace.chain.send(stored.raw)
         except (InsufficientFunds, FeeTooLow):
             # Refused before anybody else saw it. After any other answer it may be on its way, or even mined,
-            # and `recover` finds out. Behind it others may wait for its nonce.
-            if not self._has_followers(stored):
+            # and `recover` finds out: so it may if there is another node that was asked before, and lost its
+            # answer, or another machine that saw it in the ledger. Behind it others may wait for its nonce.
+            alone = len(self._workspace.settings.rpc_urls) <= 1 and not ledger.is_server
+            if alone and not self._has_followers(stored):
                 ledger.drop(stored)
             raise
         ledger.mark_sent(stored)
@@ -260,18 +262,22 @@ class Outbox:
                         hint="Another program uses this account; type the same command again.",
                     )
                 continue
-            stored = self._hasten(stored)
+            self._hasten()
+            stored = workspace.ledger.transaction(stored.id)
 
-    def _hasten(self, stored: StoredTransaction) -> StoredTransaction:
-        """Send a stuck transaction once more, with a higher offer if that is allowed, or as it is."""
-        stored = self._workspace.ledger.transaction(stored.id)
+    def _hasten(self) -> None:
+        """Send what all others wait for once more, with a higher offer if that is allowed, or as it is."""
+        workspace = self._workspace
+        first, *_ = workspace.ledger.transactions(
+            workspace.chain.key, account=self._address, states=UNSETTLED
+        )
         # Whatever is refused here, an attempt before it is on its way, and may be mined when fees fall.
-        with suppress(FeesAboveCeiling, InsufficientFunds, RpcError):
+        with suppress(FeesAboveCeiling, InsufficientFunds, RpcError, Locked):
             if self._key is not None:
-                return speed_up(self._workspace, self._key, stored, ceiling_wei=self.ceiling_wei)
+                speed_up(workspace, self._key, first, ceiling_wei=self.ceiling_wei)
+                return
         with suppress(InsufficientFunds, RpcError):
-            self._workspace.chain.send(stored.raw)
-        return self._workspace.ledger.transaction(stored.id)
+            workspace.chain.send(workspace.ledger.transaction(first.id).raw)
 
 
 def finish(
@@ -293,7 +299,10 @@ def finish(
         FeeTooLow: likewise.
     """
     recovered = recover(workspace, address)
-    recovered.check()
+    for stored, error in recovered.refused:
+        if key is None or not isinstance(error, FeeTooLow):
+            raise error
+        speed_up(workspace, key, stored, ceiling_wei=ceiling_wei)
     outbox = Outbox(workspace, address, key, ceiling_wei=ceiling_wei)
     outbox.flying.extend(recovered.flying)
     settled = list(recovered.settled)

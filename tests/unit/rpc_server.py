@@ -18,7 +18,8 @@ class Server(ThreadingHTTPServer):
 
     `answers` maps a method to a result, to an error object under "error", to (status, headers, body), or to a
     function of the parameters that returns any of these; status 0 cuts the connection. `batches` answers a
-    message of several requests; None answers each of them. `meddle` changes what goes out, as a proxy might.
+    message of several requests; if None, each of them is answered. `meddle` changes what goes out, as a proxy
+    might. `greeting` is the status for who wants a WebSocket.
     `requests` are the methods that were asked for, `messages` how many requests each message had.
     """
 
@@ -28,8 +29,9 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.answers: dict[str, Any] = {"eth_chainId": "0x7"}
-        self.batches: Any = None
+        self.batches: Callable[[list[dict[str, Any]]], Any] | None = None
         self.meddle: Callable[[bytes], bytes] = bytes
+        self.greeting = 404
         self.requests: list[str] = []
         self.messages: list[int] = []
         self.headers: list[dict[str, str]] = []
@@ -62,11 +64,12 @@ class Handler(BaseHTTPRequestHandler):
         server.messages.append(len(calls))
         server.headers.append(dict(self.headers))
         server.connections.add(self.client_address[1])
-        if isinstance(asked, list):
-            answers = [self._answer(call) for call in calls] if server.batches is None else server.batches
-            found = server.batches(calls) if callable(server.batches) else answers
+        if isinstance(asked, list) and server.batches is not None:
+            found = server.batches(calls)
         else:
-            found = self._answer(asked)
+            answers = [self._answer(call) for call in calls]
+            whole = [answer for answer in answers if isinstance(answer, tuple)]
+            found = whole[0] if whole else answers if isinstance(asked, list) else answers[0]
         if isinstance(found, tuple):
             status, headers, body = found
         else:
@@ -83,6 +86,13 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
         if "Content-Length" in headers:
             self.close_connection = True
+
+    def do_GET(self) -> None:
+        """Refuse a WebSocket."""
+        self.server.headers.append(dict(self.headers))
+        self.send_response(self.server.greeting)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def _answer(self, call: dict[str, Any]) -> Any:
         answer = self.server.answers.get(call["method"], NO_METHOD)

@@ -24,7 +24,7 @@ from dcai_cli.chain import (
     RpcError,
     open_chain,
 )
-from dcai_cli.chain.http import Timeouts
+from dcai_cli.chain.http import Limits
 from dcai_cli.chain.remote import RemoteNode
 from dcai_cli.config import Settings, host_of
 from dcai_cli.errors import DcaiError, InsufficientFunds, Reverted, RpcUnreachable, UsageError, WrongChain
@@ -108,7 +108,7 @@ def test_a_node_that_never_answers_is_given_up(server: Server, tmp_path: Path, w
     """A silent node costs the time-out twice, not for ever."""
     release = threading.Event()
     server.answers["eth_chainId"] = lambda: release.wait(5) and "0x1"
-    node = RemoteNode([server.url], {}, sleep=waits.append, timeouts=Timeouts(read_s=0.05))
+    node = RemoteNode([server.url], {}, sleep=waits.append, limits=Limits(read_s=0.05))
     with pytest.raises(RpcUnreachable, match=r"no answer within 0\.05 seconds"):
         Chain(node, Settings(tmp_path, tmp_path, tmp_path))
     release.set()

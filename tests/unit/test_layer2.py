@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,10 @@ class ScriptedNode:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def request_many(self, requests: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+        """Answer some, one by one."""
+        return [self.request(method, *params) for method, params in requests]
 
 
 def word(number: int) -> str:
