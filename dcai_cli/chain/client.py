@@ -135,6 +135,9 @@ class Chain:
         self._layer2: list[Layer2 | None] = []  # empty until the node has said it
         self._log_reader = LogReader(node)
         self.chain_id = self._count("eth_chainId")
+        if not self.chain_id:
+            # What is signed for no chain is valid on every chain.
+            raise RpcError(f"The node at {node.label} says that its chain has the number 0.")
         if settings.chain_id not in (None, self.chain_id):
             raise WrongChain(
                 f"The node at {node.label} is on chain {self.chain_id}, not on chain {settings.chain_id}.",
@@ -465,7 +468,13 @@ class Chain:
         # Some nodes answer with a form without a block while the transaction waits.
         if form is None or to_form(form).get("blockNumber") is None:
             return None
-        return to_receipt(form)
+        receipt = to_receipt(form)
+        if receipt.hash != transaction_hash.lower():
+            raise RpcError(
+                f"The node at {self.url_label} answers with the receipt of another transaction, {receipt.hash}.",
+                hint="Give --rpc-url the URL of another node.",
+            )
+        return receipt
 
     def wait(self, transaction_hash: str, timeout_s: float = 180) -> Receipt:
         """Wait until a transaction is mined.

@@ -195,8 +195,8 @@ class Handler(BaseHTTPRequestHandler):
         swallowed = bad and method == "eth_sendRawTransaction" and plan.rng.random() < 0.5
         answer = {"jsonrpc": "2.0", "id": first["id"], "result": "0x"} if swallowed else self._ask(body)
         reply = self._worse(plan, method, answer) if bad else Reply(json.dumps(answer).encode())
-        if not bad and method == "eth_chainId":
-            plan.chain_ids.add(CHAIN_ID)
+        if method == "eth_chainId":
+            plan.chain_ids.add(understood(reply.body))
         self._send(reply)
 
     def _worse(self, plan: Plan, method: str, answer: Json) -> Reply:
@@ -205,8 +205,6 @@ class Handler(BaseHTTPRequestHandler):
             plan.told.append(f"lie about {method}")
             told = lie(rng, method, answer.pop("result"))
             answer |= {"error": told.args[0]} if isinstance(told, ValueError) else {"result": told}
-            if method == "eth_chainId" and isinstance(told, str):
-                plan.chain_ids.add(int(told, 16))
             return Reply(json.dumps(answer).encode())
         plan.told.append(f"malformed {method}")
         return malformed(rng, answer, self.server.trap)
@@ -233,6 +231,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
+
+
+def understood(body: bytes) -> int:
+    """The number that an answer names; 0 if none."""
+    try:
+        return int(json.loads(body)["result"], 16)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return 0
 
 
 class Trap(BaseHTTPRequestHandler):
