@@ -382,7 +382,14 @@ def _server_engine(url: str) -> Engine:
         },
     )
     event.listen(engine, "connect", _check_server)
+    event.listen(engine, "checkin", _forget_mode)
     return engine
+
+
+def _forget_mode(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own class
+    if connection is not None:
+        # Not False, which would overrule a server that lets nobody write.
+        connection.read_only = None
 
 
 def _check_server(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own class
