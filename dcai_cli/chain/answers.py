@@ -43,6 +43,18 @@ def to_number(answer: Any) -> int:  # noqa: ANN401 - JSON; so below
 
 
 @_understood
+def to_count(answer: Any) -> int:  # noqa: ANN401
+    """A quantity that counts something: blocks, transactions, the number of a chain."""
+    return _number(answer, _MOST)
+
+
+@_understood
+def to_time(answer: Any) -> int:  # noqa: ANN401
+    """Seconds since 1970, before the year 10000."""
+    return _number(answer, _LAST_TIME)
+
+
+@_understood
 def to_data(answer: Any) -> bytes:  # noqa: ANN401
     """Bytes."""
     return bytes.fromhex(answer.removeprefix("0x"))

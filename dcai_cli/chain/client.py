@@ -8,7 +8,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dcai_cli.chain import abi
-from dcai_cli.chain.answers import to_block, to_data, to_event, to_form, to_number, to_receipt
+from dcai_cli.chain.answers import (
+    to_block,
+    to_count,
+    to_data,
+    to_event,
+    to_form,
+    to_number,
+    to_receipt,
+    to_time,
+)
 from dcai_cli.chain.artifacts import artifact
 from dcai_cli.chain.errors import GasTooHigh, NotMined, RpcError
 from dcai_cli.chain.fees import Wishes, current_fees
@@ -125,7 +134,7 @@ class Chain:
         self._sleep = sleep
         self._layer2: list[Layer2 | None] = []  # empty until the node has said it
         self._log_reader = LogReader(node)
-        self.chain_id = self._number("eth_chainId")
+        self.chain_id = self._count("eth_chainId")
         if settings.chain_id not in (None, self.chain_id):
             raise WrongChain(
                 f"The node at {node.label} is on chain {self.chain_id}, not on chain {settings.chain_id}.",
@@ -162,7 +171,7 @@ class Chain:
 
     def block_number(self) -> int:
         """The number of the latest block."""
-        return self._number("eth_blockNumber")
+        return self._count("eth_blockNumber")
 
     def block_time(self, number: int | str) -> int:
         """The timestamp of a block.
@@ -170,7 +179,7 @@ class Chain:
         Raises:
             DcaiError: the node does not have it.
         """
-        return to_number(self._block(number).get("timestamp"))
+        return to_time(self._block(number).get("timestamp"))
 
     def block_hash(self, number: int) -> str | None:
         """The hash of a block; None if the chain does not reach it."""
@@ -197,11 +206,11 @@ class Chain:
 
     def next_nonce(self, address: str) -> int:
         """The nonce of the account's next transaction, behind those that wait in the node's pool."""
-        return self._number("eth_getTransactionCount", address, "pending")
+        return self._count("eth_getTransactionCount", address, "pending")
 
     def mined_nonce(self, address: str) -> int:
         """How many transactions of the account have been mined."""
-        return self._number("eth_getTransactionCount", address, "latest")
+        return self._count("eth_getTransactionCount", address, "latest")
 
     def code(self, address: str) -> bytes:
         """The code at an address; empty if there is none."""
@@ -597,6 +606,9 @@ class Chain:
             ) from None
 
     # The rest
+
+    def _count(self, method: str, *params: object) -> int:
+        return to_count(self._node.request(method, *params))
 
     def _number(self, method: str, *params: object) -> int:
         return to_number(self._node.request(method, *params))

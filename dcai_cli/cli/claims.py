@@ -125,7 +125,7 @@ def _asking(
         balance_wei = workspace.chain.balance_wei(acting.address)
         output.ask(
             f"Claim {samples} samples of {len(items)} batches, which {' and '.join(worth)}, for "
-            f"{acting.name} (balance {format_ether(balance_wei)})?"
+            f"{acting.name} (balance {format_ether(balance_wei)}) on {options.network(workspace)}?"
         )
 
     return {

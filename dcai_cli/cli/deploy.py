@@ -370,7 +370,7 @@ def deploy(
             account=account,
             pretrained_words=words,
             seal=not no_seal,
-            confirm=lambda question: output.ask(f"{question} Go on?"),
+            confirm=lambda question: output.ask(f"{question} This is {options.network(workspace)}. Go on?"),
             progress=output.note,
         )
     output.result(_deployment(done), lambda console: _show_deployment(console, done))

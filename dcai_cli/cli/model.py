@@ -57,7 +57,7 @@ def seal(
     flags = {"rpc_url": rpc_url, "chain_id": chain_id, "password_file": password_file}
     with options.open_workspace(**flags) as workspace:
         model = find_model(workspace, name)
-        output.ask(f"Seal {model.name} ({model.address}) for ever?")
+        output.ask(f"Seal {model.name} ({model.address}) on {options.network(workspace)} for ever?")
         sent = seal_model(workspace, model, password=output.password(workspace.settings))
     output.result(
         {

@@ -145,3 +145,9 @@ def open_workspace(**flags: Any) -> Workspace:  # noqa: ANN401 - flags of every 
     from dcai_cli.services.workspace import Workspace
 
     return Workspace(load_settings(**flags))
+
+
+def network(workspace: Workspace) -> str:
+    """Which chain a question is about: what is signed for a chain is valid there, whoever asked for it."""
+    chain = workspace.chain
+    return "the embedded chain" if chain.is_embedded else f"chain {chain.chain_id} at {chain.url_label}"

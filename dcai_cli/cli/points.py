@@ -53,7 +53,8 @@ def validate(
     def confirm(plan: ValidationPlan) -> None:
         output.ask(
             f"Validate {', '.join(plan.contributors)}, and spend {len(plan.contributors)} of the "
-            f"{plan.model_points - plan.spent_points} points that {plan.account.name} has left?"
+            f"{plan.model_points - plan.spent_points} points that {plan.account.name} has left, on "
+            f"{options.network(workspace)}?"
         )
 
     flags = {"rpc_url": rpc_url, "chain_id": chain_id, "password_file": password_file}
