@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from dcai_cli.chain.http import HttpNode
+from dcai_cli.chain.remote import RemoteNode
 from dcai_cli.keystore import Keystore
 from tests.cli.conftest import HONEST
 
@@ -254,7 +254,7 @@ def test_a_node_with_secrets_in_its_url_is_used_and_lost_without_showing_them(
 ) -> None:
     """A node that works, one that is down, and one that is none: only the host is ever shown."""
     light_account(watched, "alice", KEY)
-    with closing(HttpNode(anvil_url, {})) as node:
+    with closing(RemoteNode([anvil_url], {})) as node:
         address = Keystore(watched.folder / "home" / "keystore").find("alice").address
         node.request("anvil_setBalance", address, hex(10**21))
     port = urlsplit(anvil_url).port
