@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 _LOCK_WAIT_S = 10.0
 _DATA_MARGIN_PERCENT = 50
+_LEAST_GAS = 21_000
+"""What a transaction takes that does nothing."""
+
 _POLLS_S = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -327,6 +330,8 @@ class Chain:
             raise execution_error(error, self.url_label) from None
         if gas > most_gas:
             raise too_much_gas()
+        if gas < _LEAST_GAS:
+            raise RpcError(f"The node at {self.url_label} says that a transaction takes {gas:,} gas.")
         return gas
 
     # Transactions
@@ -471,7 +476,7 @@ class Chain:
         receipt = to_receipt(form)
         if receipt.hash != transaction_hash.lower():
             raise RpcError(
-                f"The node at {self.url_label} answers with the receipt of another transaction, {receipt.hash}.",
+                f"The node at {self.url_label} answers with another transaction's receipt: {receipt.hash}",
                 hint="Give --rpc-url the URL of another node.",
             )
         return receipt
