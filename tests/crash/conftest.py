@@ -14,6 +14,7 @@ import pytest
 from dcai_cli.features.featurize import FeaturizedRow, featurize
 from dcai_cli.features.payload import split_payload
 from dcai_cli.features.readers import read_rows
+from dcai_cli.ledger.care import faults
 from dcai_cli.services.models import HostedModel, find_model
 from dcai_cli.services.report import contributed_batches
 
@@ -56,6 +57,7 @@ def check_books() -> CheckBooks:
 
     def check(workspace: Workspace, file: Path | None) -> None:
         model = find_model(workspace, None)
+        assert faults(workspace.ledger) == []
         _check_transactions(workspace)
         _check_batches(workspace, model)
         _check_money(workspace, model)
