@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import platformdirs
 
-from dcai_cli.domain import parse_amount
+from dcai_cli.domain import parse_amount, parse_duration
 from dcai_cli.errors import BadInput, UsageError
 
 EMBEDDED = "embedded"
 """Name of the network that needs no node: an EVM in this process."""
+
+LEDGER_FILE = "file"
+"""Name of the ledger in the data folder, for whoever has set another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +30,20 @@ class Settings:
         config_dir: folder of config.toml.
         data_dir: folder of ledger, keys and embedded chain.
         keystore_dir: folder of the key files.
-        rpc_url: the node, or None for the embedded chain; may hold a key, so not in the repr.
+        rpc_url: the node, or several separated by commas, or None for the embedded chain; may hold keys, so
+            not in the repr.
         chain_id: the chain id that the node must have, or None.
         account: name or address of the account to act with, or None.
         password_file: path of a file with the password, or None.
         gas_price_wei: a fixed gas price, or None.
         priority_fee_wei: a fixed priority fee, or None.
+        confirmations: blocks on top of a transaction's from which on it counts as final.
+        replace_after_s: how long a transaction may wait before it is replaced by one that offers more.
+        ledger_url: a PostgreSQL database that holds the ledger, or None for a file in the data folder; may
+            hold a password, so not in the repr.
         rpc_headers: extra HTTP headers for the node; may hold secrets, so never printed.
+        webhook_url: where the daemon posts what is at risk, or None; whoever has it can post, so not in the
+            repr.
     """
 
     config_dir: Path
@@ -44,11 +55,25 @@ class Settings:
     password_file: Path | None = None
     gas_price_wei: int | None = None
     priority_fee_wei: int | None = None
+    confirmations: int = 12
+    replace_after_s: int = 45
+    ledger_url: str | None = field(default=None, repr=False)
     rpc_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    webhook_url: str | None = field(default=None, repr=False)
+
+    @property
+    def ledger(self) -> Path | str:
+        """Where the ledger is: a file, or the URL of a database, which is secret."""
+        return self.ledger_url or self.ledger_path
+
+    @property
+    def rpc_urls(self) -> tuple[str, ...]:
+        """The nodes in the order in which they are tried; none for the embedded chain."""
+        return split_urls(self.rpc_url or "")
 
     @property
     def ledger_path(self) -> Path:
-        """Where the ledger stands."""
+        """Where the ledger stands if it is a file."""
         return self.data_dir / "ledger.sqlite"
 
     @property
@@ -65,7 +90,18 @@ class Settings:
 CONFIG_NAME = "config.toml"
 """The settings file, in the config folder."""
 
-KEYS = ("rpc_url", "chain_id", "account", "password_file", "gas_price_wei", "priority_fee_wei")
+KEYS = (
+    "rpc_url",
+    "chain_id",
+    "account",
+    "password_file",
+    "gas_price_wei",
+    "priority_fee_wei",
+    "confirmations",
+    "replace_after",
+    "ledger_url",
+    "webhook_url",
+)
 """What config.toml may set."""
 
 
@@ -104,14 +140,38 @@ def load_settings(environ: Mapping[str, str] = os.environ, **flags: object) -> S
         data_dir=data_dir,
         keystore_dir=keystore or data_dir / "keystore",
         # An explicit "embedded" goes back to the chain in the process, whatever the environment says.
-        rpc_url=None if values.get("rpc_url") in (None, "", EMBEDDED) else str(values["rpc_url"]),
+        rpc_url=_rpc_url(values.get("rpc_url")),
         chain_id=_number("chain_id", values.get("chain_id")),
         account=None if values.get("account") is None else str(values["account"]),
         password_file=None if password_file is None else Path(str(password_file)).expanduser(),
         gas_price_wei=_amount("gas_price_wei", values.get("gas_price_wei")),
         priority_fee_wei=_amount("priority_fee_wei", values.get("priority_fee_wei")),
+        confirmations=_number("confirmations", values.get("confirmations", 12)) or 0,
+        replace_after_s=max(1, parse_duration(str(values.get("replace_after", 45)))),
+        ledger_url=_ledger_url(values.get("ledger_url")),
         rpc_headers=headers if isinstance(headers, dict) else {},
+        webhook_url=str(values["webhook_url"]) if values.get("webhook_url") else None,
     )
+
+
+def _rpc_url(value: object) -> str | None:
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value or "")
+    urls = split_urls(text)
+    if EMBEDDED in urls and len(urls) > 1:
+        raise UsageError(
+            "The embedded chain cannot stand beside other nodes.",
+            hint=f"Give either {EMBEDDED} or URLs to --rpc-url, ETH_RPC_URL or rpc_url in {CONFIG_NAME}.",
+        )
+    return None if not urls or urls == (EMBEDDED,) else ",".join(urls)
+
+
+def split_urls(text: str) -> tuple[str, ...]:
+    """The URLs in a text, each once; a comma that is part of one is written %2C.
+
+    >>> split_urls("http://one.example, http://two.example,http://one.example")
+    ('http://one.example', 'http://two.example')
+    """
+    return tuple(dict.fromkeys(url for part in text.split(",") if (url := part.strip())))
 
 
 def _keystore(text: str | None, values: dict[str, object]) -> Path | None:
@@ -128,42 +188,130 @@ def _keystore(text: str | None, values: dict[str, object]) -> Path | None:
 def describe_settings(settings: Settings) -> dict[str, str | int | None]:
     """The settings as they may be shown: of the RPC URL only the host, of headers nothing."""
     return {
-        "network": EMBEDDED if settings.rpc_url is None else host_of(settings.rpc_url),
+        "network": ", ".join(map(host_of, settings.rpc_urls)) or EMBEDDED,
         "chain_id": settings.chain_id,
         "account": settings.account,
         "password_file": None if settings.password_file is None else str(settings.password_file),
         "gas_price_wei": settings.gas_price_wei,
         "priority_fee_wei": settings.priority_fee_wei,
+        "confirmations": settings.confirmations,
+        "replace_after_s": settings.replace_after_s,
+        "ledger": (
+            str(settings.ledger_path) if settings.ledger_url is None else ledger_server(settings.ledger_url)
+        ),
+        "webhook": None if settings.webhook_url is None else webhook_host(settings.webhook_url),
         "config_file": str(settings.config_path),
         "data_folder": str(settings.data_dir),
         "keystore": str(settings.keystore_dir),
     }
 
 
-def host_of(url: str) -> str:
-    """Host and port of a URL, without user, path and query.
+def is_http(url: str) -> bool:
+    """Whether a URL is one of http or https."""
+    return url.partition("://")[0].lower() in {"http", "https"}
+
+
+def ipc_path(url: str) -> str | None:
+    r"""The path of a node's IPC socket: after `ipc://`, or written as a path; None if it is something else.
+
+    >>> ipc_path("ipc:///run/geth.ipc"), ipc_path("/run/geth.ipc"), ipc_path("ws://node.example/geth.ipc")
+    ('/run/geth.ipc', '/run/geth.ipc', None)
+    """
+    scheme, separator, path = url.partition("://")
+    if separator:
+        return path if scheme.lower() == "ipc" and path else None
+    is_path = url.startswith(("/", "~/", "./", "../", r"\\.\pipe")) or url.endswith(".ipc")
+    return url if is_path else None
+
+
+def webhook_host(url: str) -> str:
+    """Host and port of a webhook, whose path and query are secret.
 
     Raises:
         UsageError: it is not an http or https URL.
 
+    >>> webhook_host("https://hooks.example/services/key")
+    'hooks.example'
+    """
+    try:
+        if url.partition("://")[0].lower() in {"http", "https"}:
+            return host_of(url)
+    except UsageError:
+        pass
+    raise UsageError(
+        "The webhook is not an http or https URL.",
+        hint="Set webhook_url in config.toml, DCAI_WEBHOOK_URL or --webhook to https://...",
+    )
+
+
+def host_of(url: str) -> str:
+    """Host and port of a URL, without user, path and query; of a path the last part.
+
+    Raises:
+        UsageError: it is neither a URL that nodes are reached by, nor a path.
+
     >>> host_of("https://user:secret@mainnet.example:8545/v3/key?token=1")
     'mainnet.example:8545'
     """
+    path = ipc_path(url)
+    if path is not None:
+        return path.replace("\\", "/").rstrip("/").rpartition("/")[2] or "ipc"
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port = None, None
     else:
-        if parts.scheme not in {"http", "https"}:
+        if parts.scheme not in {"http", "https", "ws", "wss"}:
             host = None
     if not host:
         raise UsageError(
-            "The RPC URL is not an http or https URL.",
+            "The RPC URL is not an http or https URL, nor one of ws, wss or ipc.",
             hint="Set ETH_RPC_URL or --rpc-url, for instance to http://127.0.0.1:8545.",
         )
     shown = f"[{host}]" if ":" in host else host
     return f"{shown}:{port}" if port else shown
+
+
+def ledger_server(url: str) -> str:
+    """Host, port and database of a PostgreSQL URL, for people: without user, password and options.
+
+    Raises:
+        UsageError: it is no such URL.
+
+    >>> ledger_server("postgresql://user:secret@db.example:5433/team?sslmode=require")
+    'team on db.example:5433'
+    >>> ledger_server("postgresql:///team?host=/run/postgresql")
+    'team on this machine'
+    """
+    found = _POSTGRES.fullmatch(url)
+    if found is None:
+        raise UsageError(
+            "The ledger's URL is not one of a PostgreSQL database.",
+            hint="Set ledger_url or DCAI_LEDGER, for instance to postgresql://user@host/database; special "
+            "characters of a password are written %XX.",
+        )
+    hosts = (
+        [found["host"] + (found["port"] or "")]
+        if found["host"]
+        else parse_qs(found["query"] or "").get("host", [])
+    )
+    shown = ", ".join("this machine" if host.startswith("/") else host for host in hosts)
+    return f"{unquote(found['name'])} on {shown or 'this machine'}"
+
+
+_POSTGRES = re.compile(
+    r"postgres(?:ql)?://(?:[^/?#@]*@)?(?P<host>[\w.-]+|\[[\w:.%]+\])?(?P<port>:\d+)?/(?P<name>[^/?#@]+)"
+    r"(?:\?(?P<query>[^#]*))?"
+)
+"""Strict, so that no part of a password that should have been escaped is taken for the host."""
+
+
+def _ledger_url(value: object) -> str | None:
+    if value in {None, "", LEDGER_FILE}:
+        return None
+    ledger_server(str(value))
+    return str(value)
 
 
 def _number(name: str, value: object) -> int | None:
@@ -196,6 +344,10 @@ def _read_environment(environ: Mapping[str, str]) -> dict[str, object]:
         "ETH_GAS_PRICE": "gas_price_wei",
         "ETH_PRIORITY_GAS_PRICE": "priority_fee_wei",
         "DCAI_CHAIN_ID": "chain_id",
+        "DCAI_CONFIRMATIONS": "confirmations",
+        "DCAI_REPLACE_AFTER": "replace_after",
+        "DCAI_LEDGER": "ledger_url",
+        "DCAI_WEBHOOK_URL": "webhook_url",
     }
     values: dict[str, object] = {key: environ[name] for name, key in names.items() if environ.get(name)}
     if environ.get("ETH_RPC_HEADERS"):

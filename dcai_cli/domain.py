@@ -366,6 +366,16 @@ def iso_time(timestamp: int) -> str:
     return datetime.fromtimestamp(min(timestamp, LAST_TIMESTAMP), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def format_gwei(amount_wei: int) -> str:
+    """Write the price of a unit of gas in gwei, exactly, without the unit.
+
+    >>> format_gwei(1_500_000_000), format_gwei(7), format_gwei(20 * 10**9)
+    ('1.5', '0.000000007', '20')
+    """
+    whole, part = divmod(amount_wei, 10**9)
+    return f"{whole:,}.{part:09d}".rstrip("0").rstrip(".")
+
+
 def format_ether(amount_wei: int) -> str:
     """Write an amount for people: ether, or gwei and wei when it is tiny.
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,13 +24,21 @@ def make_folder(path: Path) -> None:
     Raises:
         DcaiError: it cannot be made.
     """
-    with _told(path, "made"):
+    with told(path, "made"):
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
 @contextmanager
-def _told(path: Path, done: str) -> Iterator[None]:
-    """Say of a file or folder what the operating system refused."""
+def told(path: Path, done: str) -> Iterator[None]:
+    """Say of a file or folder what the operating system refused.
+
+    Args:
+        path: the file or folder.
+        done: what was to be done with it, as in "written".
+
+    Raises:
+        DcaiError: the body raised an OSError.
+    """
     try:
         yield
     except OSError as error:
@@ -52,13 +62,13 @@ def write_atomically(path: Path, content: bytes | BinaryIO, *, mode: int = 0o600
     Raises:
         DcaiError: it cannot be written; what stood there stays.
     """
-    with _told(path, "written"):
+    with told(path, "written"):
         special = path.exists() and not path.is_file() and not path.is_dir()
     target = Path(os.path.realpath(path))
     if not special:
         make_folder(target.parent)
     source = io.BytesIO(content) if isinstance(content, bytes) else content
-    with _told(path, "written"):
+    with told(path, "written"):
         if special:
             with path.open("wb") as file:
                 shutil.copyfileobj(source, file)
@@ -91,12 +101,85 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who wrote the note beside a lock.
+
+    Args:
+        pid: the process id.
+        host: the machine's name; empty in notes of the first version.
+        started: when the process began, in the system's own count; tells a process from a later one that got
+            the same id. Empty where the system does not say.
+    """
+
+    pid: int
+    host: str = ""
+    started: str = ""
+
+    def __str__(self) -> str:
+        elsewhere = f" on {self.host}" if self.host not in {"", socket.gethostname()} else ""
+        return f"pid {self.pid}{elsewhere}"
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the process that wrote the note has ended; of another machine nobody here knows."""
+        if self.host not in {"", socket.gethostname()}:
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            return False  # it lives, and is somebody else's
+        return bool(self.started) and self.started != _started(self.pid)
+
+
+def _started(pid: int) -> str:
+    """When a process began, in clock ticks since the machine did; empty where /proc does not say."""
+    try:
+        # The second field is the program's name in brackets, which may hold spaces and brackets itself.
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+    except (OSError, IndexError, UnicodeDecodeError):
+        return ""
+
+
+def _read_holder(path: Path) -> Holder | None:
+    try:
+        pid, *rest = path.read_text(encoding="utf-8").split()
+        return Holder(int(pid), *rest[:2])
+    except (OSError, ValueError):
+        return None
+
+
+def lock_holder(path: Path) -> Holder | None:
+    """Who holds a lock now; None if nobody does. A note that a dead process left says nothing.
+
+    Args:
+        path: the lock file.
+
+    Raises:
+        DcaiError: its file cannot be opened.
+    """
+    if not path.exists():
+        return None
+    guard = FileLock(path)
+    with told(path, "looked at"):
+        try:
+            guard.acquire(blocking=False)
+        except Timeout:
+            return _read_holder(path.with_suffix(".pid")) or Holder(0)
+        guard.release()
+    return None
+
+
 @contextmanager
 def lock(path: Path, *, what: str, wait_s: float = 0) -> Iterator[None]:
     """Hold a lock between processes; the operating system frees it when a process dies.
 
+    So what a dead process leaves (the file, and the note of who held it) locks nobody out.
+
     Args:
-        path: the lock file; it keeps the holder's process id for the message.
+        path: the lock file; a note beside it says who holds it, for the message.
         what: what is locked, for the message.
         wait_s: how long to wait for another holder, in seconds.
 
@@ -105,21 +188,23 @@ def lock(path: Path, *, what: str, wait_s: float = 0) -> Iterator[None]:
         DcaiError: its file cannot be made.
     """
     make_folder(path.parent)
-    # The holder's pid stands in a file of its own: opening a lock file truncates it.
-    holder = path.with_suffix(".pid")
+    # The note stands in a file of its own: opening a lock file truncates it on some systems.
+    note = path.with_suffix(".pid")
     guard = FileLock(path)
-    with _told(path, "locked"):
+    with told(path, "locked"):
         try:
             guard.acquire(timeout=wait_s)
         except Timeout:
-            pid = holder.read_text().strip() if holder.exists() else "unknown"
+            holder = _read_holder(note)
+            # Between locking and writing the note, the note is an earlier holder's.
+            known = str(holder) if holder is not None and not holder.is_gone else "pid unknown"
             raise Locked(
-                f"{what} is in use by another dcai process (pid {pid}).",
+                f"{what} is in use by another dcai process ({known}).",
                 hint="Wait until it ends, or stop it, and run the same command again.",
             ) from None
     try:
-        with _told(holder, "written"):
-            holder.write_text(f"{os.getpid()}\n")
+        with told(note, "written"):
+            note.write_text(f"{os.getpid()} {socket.gethostname()} {_started(os.getpid())}\n")
         yield
     finally:
         guard.release()

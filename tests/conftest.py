@@ -18,10 +18,11 @@ from typing import Any, Protocol
 
 import pytest
 
-from dcai_cli.chain.http import HttpNode
+from dcai_cli.chain.remote import RemoteNode
 from dcai_cli.config import load_settings
 from dcai_cli.keystore import Keystore
 from dcai_cli.services.workspace import Workspace
+from tests.postgres import Postgres, programs
 
 PROJECT = Path(__file__).resolve().parent.parent
 PASSWORD = "correct horse"
@@ -80,7 +81,7 @@ class Anvil:
 
     def rpc(self, method: str, *params: Any) -> Any:
         """Ask it something."""
-        with closing(HttpNode(self.url, {})) as node:
+        with closing(RemoteNode([self.url], {})) as node:
             return node.request(method, *params)
 
     def set_balance(self, address: str, wei: int) -> None:
@@ -196,6 +197,28 @@ def hardhat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hardhat]:
     node = start_hardhat(tmp_path_factory.mktemp("hardhat"))
     yield node
     node.stop()
+
+
+# --- PostgreSQL ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server for the whole session; skips where none is installed, but never in CI."""
+    folder = programs()
+    if folder is None:
+        if os.environ.get("CI"):
+            pytest.fail("PostgreSQL is not installed: tools/install_postgres")
+        pytest.skip("PostgreSQL is not installed: tools/install_postgres")
+    server = Postgres(folder)
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> str:
+    """The URL of an empty database of this test's own."""
+    return postgres.new_database()
 
 
 # --- the program -----------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from eth_account.signers.local import LocalAccount
 from eth_utils.crypto import keccak
 
 from dcai_cli.chain import Chain, Receipt
-from dcai_cli.chain.http import HttpNode
+from dcai_cli.chain.remote import RemoteNode
 from dcai_cli.config import Settings
 from dcai_cli.domain import MAX_TRANSACTION_GAS
 
@@ -39,7 +39,7 @@ class Network:
         node: an anvil.
     """
 
-    def __init__(self, node: HttpNode) -> None:
+    def __init__(self, node: RemoteNode) -> None:
         self.chain = Chain(node, Settings(Path(), Path(), Path()))
         self.now_s = GENESIS_S
         self._node = node
@@ -105,7 +105,7 @@ def start_network() -> Iterator[Network]:
         try:
             while process.poll() is None and not _listens(port):
                 time.sleep(0.02)
-            with closing(HttpNode(f"http://127.0.0.1:{port}", {})) as node:
+            with closing(RemoteNode([f"http://127.0.0.1:{port}"], {})) as node:
                 yield Network(node)
         finally:
             process.terminate()

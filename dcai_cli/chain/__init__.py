@@ -4,19 +4,31 @@ Nothing heavy is imported here; web3, py-evm and eth-account are imported where 
 """
 
 from dcai_cli.chain.client import Chain, open_chain, reset
-from dcai_cli.chain.errors import FeeTooLow, GasTooHigh, NonceTaken, NotMined, RpcError
-from dcai_cli.chain.records import Event, Fees, Receipt, SignedTransaction
+from dcai_cli.chain.errors import (
+    FeesAboveCeiling,
+    FeeTooLow,
+    GasTooHigh,
+    NonceTaken,
+    NotMined,
+    PrunedLogs,
+    RpcError,
+)
+from dcai_cli.chain.records import Block, Event, Fees, Receipt, SignedFields, SignedTransaction
 
 __all__ = [
+    "Block",
     "Chain",
     "Event",
     "FeeTooLow",
     "Fees",
+    "FeesAboveCeiling",
     "GasTooHigh",
     "NonceTaken",
     "NotMined",
+    "PrunedLogs",
     "Receipt",
     "RpcError",
+    "SignedFields",
     "SignedTransaction",
     "open_chain",
     "reset",

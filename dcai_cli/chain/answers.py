@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import re
+import reprlib
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from dcai_cli.chain import abi
 from dcai_cli.chain.errors import RpcError
-from dcai_cli.chain.records import Event, Receipt
+from dcai_cli.chain.records import Block, Event, Receipt
+
+_QUANTITY = re.compile("0x[0-9a-fA-F]{1,64}")
+_MOST = 2**63 - 1
+"""Counts and numbers of blocks are smaller on any chain, and the ledger holds no larger ones."""
+
+_LAST_TIME = 253_402_300_799
+"""The last second of the year 9999."""
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -22,15 +31,15 @@ def _understood(read: Callable[_P, _T]) -> Callable[_P, _T]:
         try:
             return read(*args, **kwargs)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-            raise RpcError(f"The node's answer cannot be understood: {args[0]!r:.80}") from None
+            raise RpcError(f"The node's answer cannot be understood: {reprlib.repr(args[0]):.80}") from None
 
     return careful
 
 
 @_understood
 def to_number(answer: Any) -> int:  # noqa: ANN401 - JSON; so below
-    """A quantity."""
-    return int(answer, 16)
+    """A quantity of up to 256 bits."""
+    return _number(answer)
 
 
 @_understood
@@ -40,9 +49,29 @@ def to_data(answer: Any) -> bytes:  # noqa: ANN401
 
 
 @_understood
+def to_hash(answer: Any) -> str:  # noqa: ANN401
+    """32 bytes, written in lower case."""
+    data = to_data(answer)
+    if len(data) != 32:
+        raise ValueError
+    return f"0x{data.hex()}"
+
+
+@_understood
+def to_block(answer: Any) -> Block:  # noqa: ANN401
+    """A block."""
+    return Block(
+        number=_number(answer["number"], _MOST),
+        hash=to_hash(answer["hash"]),
+        parent_hash=to_hash(answer["parentHash"]),
+        timestamp=_number(answer["timestamp"], _LAST_TIME),
+    )
+
+
+@_understood
 def to_form(answer: Any, *numbers: str) -> dict[str, Any]:  # noqa: ANN401
     """An object, in which these members are quantities."""
-    return {**answer, **{name: int(answer[name], 16) for name in numbers}}
+    return {**answer, **{name: _number(answer[name]) for name in numbers}}
 
 
 @_understood
@@ -57,13 +86,15 @@ def to_receipt(answer: Any) -> Receipt:  # noqa: ANN401
     created = answer.get("contractAddress")
     return Receipt(
         hash=answer["transactionHash"],
-        status=int(answer["status"], 16) == 1,
-        block_number=int(answer["blockNumber"], 16),
+        status=_number(answer["status"]) == 1,
+        block_number=_number(answer["blockNumber"], _MOST),
         block_hash=answer["blockHash"],
-        gas_used=int(answer["gasUsed"], 16),
-        effective_gas_price_wei=int(answer.get("effectiveGasPrice") or "0x0", 16),
+        gas_used=_number(answer["gasUsed"], _MOST),
+        effective_gas_price_wei=_number(answer.get("effectiveGasPrice") or "0x0"),
         contract_address=None if created is None else to_checksum(created),
         logs=tuple(dict(log) for log in answer["logs"]),
+        # The OP stack's name for it.
+        data_fee_wei=int(answer.get("l1Fee") or "0x0", 16),
     )
 
 
@@ -83,10 +114,18 @@ def to_event(log: Any, known: Mapping[bytes, abi.Entry]) -> Event | None:  # noq
         name=entry["name"],
         address=to_checksum(log["address"]),
         args=abi.decode_event(entry, topics, to_data(log["data"])),
-        block_number=int(log["blockNumber"], 16),
-        transaction_hash=log["transactionHash"],
-        log_index=int(log["logIndex"], 16),
+        block_number=_number(log["blockNumber"], _MOST),
+        block_hash=to_hash(log["blockHash"]),
+        transaction_hash=to_hash(log["transactionHash"]),
+        log_index=_number(log["logIndex"], _MOST),
     )
+
+
+def _number(answer: Any, most: int = 2**256 - 1) -> int:  # noqa: ANN401
+    """A quantity as the specification writes it: no sign, no blanks, nothing that is not 0x and digits."""
+    if not _QUANTITY.fullmatch(answer) or (number := int(answer, 16)) > most:
+        raise ValueError
+    return number
 
 
 def to_checksum(address: str) -> str:

@@ -8,42 +8,50 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dcai_cli.chain import abi
-from dcai_cli.chain.answers import to_data, to_event, to_form, to_list, to_number, to_receipt
+from dcai_cli.chain.answers import to_block, to_data, to_event, to_form, to_number, to_receipt
 from dcai_cli.chain.artifacts import artifact
-from dcai_cli.chain.errors import NotMined, RpcError
-from dcai_cli.chain.records import Event, Fees, Receipt, SignedTransaction
+from dcai_cli.chain.errors import GasTooHigh, NotMined, RpcError
+from dcai_cli.chain.fees import Wishes, current_fees
+from dcai_cli.chain.logs import LogReader, make_query
+from dcai_cli.chain.records import Block, Event, Fees, Receipt, SignedTransaction
 from dcai_cli.chain.refusals import execution_error, is_revert, refusal, too_much_gas
-from dcai_cli.chain.signing import sign
+from dcai_cli.chain.signing import PLAIN_GAS, sign, unsigned
 from dcai_cli.domain import MAX_TRANSACTION_GAS
 from dcai_cli.errors import DcaiError, Reverted, UsageError, WrongChain
 from dcai_cli.files import lock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from eth_account.signers.local import LocalAccount
 
     from dcai_cli.chain.embedded import EmbeddedNode
+    from dcai_cli.chain.layer2 import Layer2
     from dcai_cli.config import Settings
 
 _LOCK_WAIT_S = 10.0
-_DEFAULT_PRIORITY_FEE_WEI = 10**9
+_DATA_MARGIN_PERCENT = 50
 _POLLS_S = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 class Node(Protocol):
     """What answers JSON-RPC requests."""
 
-    label: str
+    @property
+    def label(self) -> str:
+        """Its host, or "embedded"."""
 
     def request(self, method: str, *params: Any) -> Any:  # noqa: ANN401 - JSON
         """Answer one request, or raise RpcError or RpcUnreachable."""
 
+    def request_many(self, requests: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+        """Answer many requests; what a node answers with an error is an RpcError in the list."""
+
 
 @contextmanager
 def open_chain(settings: Settings, *, clock: Callable[[], float] = time.time) -> Iterator[Chain]:
-    """Open the chain of the settings: the embedded one, or the node at `rpc_url`.
+    """Open the chain of the settings: the embedded one, or the nodes at `rpc_url`.
 
     The embedded chain is locked while it is open.
 
@@ -56,11 +64,11 @@ def open_chain(settings: Settings, *, clock: Callable[[], float] = time.time) ->
         RpcUnreachable: no node answers.
         Locked: another process uses the embedded chain.
     """
-    if settings.rpc_url is not None:
-        from dcai_cli.chain.http import HttpNode
+    if settings.rpc_urls:
+        from dcai_cli.chain.remote import RemoteNode
 
-        with closing(HttpNode(settings.rpc_url, settings.rpc_headers)) as http_node:
-            yield Chain(http_node, settings)
+        with closing(RemoteNode(settings.rpc_urls, settings.rpc_headers)) as remote:
+            yield Chain(remote, settings)
         return
     with _embedded_lock(settings.devnet_path):
         from dcai_cli.chain.embedded import EmbeddedNode
@@ -115,6 +123,8 @@ class Chain:
         self._settings = settings
         self._embedded = embedded
         self._sleep = sleep
+        self._layer2: list[Layer2 | None] = []  # empty until the node has said it
+        self._log_reader = LogReader(node)
         self.chain_id = self._number("eth_chainId")
         if settings.chain_id not in (None, self.chain_id):
             raise WrongChain(
@@ -161,6 +171,25 @@ class Chain:
             DcaiError: the node does not have it.
         """
         return to_number(self._block(number).get("timestamp"))
+
+    def block_hash(self, number: int) -> str | None:
+        """The hash of a block; None if the chain does not reach it."""
+        form = self._node.request("eth_getBlockByNumber", hex(number), False)
+        return None if form is None else to_block(form).hash
+
+    def block(self, number: int | str) -> Block:
+        """A block by its number, or the one that "latest" names.
+
+        Raises:
+            RpcError: the node does not have it, or answers with another.
+        """
+        found = to_block(self._block(number))
+        if isinstance(number, int) and found.number != number:
+            raise RpcError(
+                f"The node at {self.url_label} answers with block {found.number}, not with block {number}.",
+                hint="Give --rpc-url the URL of another node.",
+            )
+        return found
 
     def balance_wei(self, address: str) -> int:
         """The balance of an account."""
@@ -238,45 +267,116 @@ class Chain:
         except RpcError as error:
             raise execution_error(error, self.url_label) from None
 
-    def estimate_gas(self, sender: str, to: str | None, data: bytes, value_wei: int = 0) -> int:
+    def estimate_gas(
+        self, sender: str, to: str | None, data: bytes, value_wei: int = 0, *, pending: bool = False
+    ) -> int:
         """The gas that a transaction needs, without any margin.
+
+        Args:
+            sender: whose transaction.
+            to: the contract, or None to create one.
+            data: the input.
+            value_wei: ether that goes along.
+            pending: reckon with the transactions that wait in the node's pool.
 
         Raises:
             Reverted: the contract would refuse it.
             GasTooHigh: it does not fit into one transaction.
             InsufficientFunds: the sender does not have the value.
         """
-        call = {**_call(sender, to, data, value_wei), "gas": hex(MAX_TRANSACTION_GAS)}
         try:
-            gas = self._number("eth_estimateGas", call)
+            return self._estimate(sender, to, data, value_wei, MAX_TRANSACTION_GAS, pending=pending)
+        except GasTooHigh:
+            from dcai_cli.chain.layer2 import Layer2, data_gas
+
+            if self.layer2 is not Layer2.ARBITRUM:
+                raise
+            # The limit is one of execution; there, what the data costs is added to it as gas.
+            most = min(MAX_TRANSACTION_GAS + data_gas(self, to, data), self.most_gas)
+            return self._estimate(sender, to, data, value_wei, most, pending=pending)
+
+    def _estimate(
+        self,
+        sender: str,
+        to: str | None,
+        data: bytes,
+        value_wei: int,
+        most_gas: int,
+        *,
+        pending: bool,
+    ) -> int:
+        call = {**_call(sender, to, data, value_wei), "gas": hex(most_gas)}
+        try:
+            gas = self._number("eth_estimateGas", call, *(("pending",) if pending else ()))
         except RpcError as error:
             # Our contracts name every refusal: a revert without data is an inner call that ran out of gas.
             if data and is_revert(error) and not error.data:
                 raise too_much_gas() from None
             raise execution_error(error, self.url_label) from None
-        if gas > MAX_TRANSACTION_GAS:
+        if gas > most_gas:
             raise too_much_gas()
         return gas
 
     # Transactions
 
-    def fees(self) -> Fees:
-        """What to offer for gas: twice the base fee and a priority fee, or what the settings say."""
-        base_fee = self._block("latest").get("baseFeePerGas")
-        fixed = self._settings.gas_price_wei
-        if base_fee is None:
-            return Fees(self._number("eth_gasPrice") if fixed is None else fixed, None)
-        priority = self._settings.priority_fee_wei
-        if priority is None:
-            priority = self._suggested_priority_fee_wei()
-        most = 2 * int(base_fee, 16) + priority if fixed is None else fixed
-        return Fees(most, min(priority, most))
+    def fees(self, ceiling_wei: int | None = None) -> Fees:
+        """What to offer for gas: by the market, or what the settings say.
 
-    def _suggested_priority_fee_wei(self) -> int:
-        try:
-            return self._number("eth_maxPriorityFeePerGas")
-        except RpcError:
-            return _DEFAULT_PRIORITY_FEE_WEI
+        Args:
+            ceiling_wei: the most that a unit of gas may cost; never exceeded.
+
+        Raises:
+            FeesAboveCeiling: no block takes a transaction for as little.
+        """
+        return current_fees(
+            self._node.request,
+            Wishes(self._settings.gas_price_wei, self._settings.priority_fee_wei, ceiling_wei),
+        )
+
+    def data_fee_wei(self, raw_or_size: bytes | int, *, gas: int = 0) -> int:
+        """What a layer 2 charges for a transaction on top of its gas; 0 on other networks.
+
+        On Arbitrum it is 0, too: there an estimate of gas has the data in it.
+
+        Args:
+            raw_or_size: the transaction's bytes, for what they cost now; or how many they are, for the most
+                that so many cost while layer 1 grows dearer by a quarter.
+            gas: if given, what the operator of some networks takes for so much gas is added.
+
+        Raises:
+            RpcError: the network's oracle does not answer as it should.
+        """
+        from dcai_cli.chain import layer2
+
+        if self.layer2 is not layer2.Layer2.OP_STACK:
+            return 0
+        return layer2.data_fee_wei(self, raw_or_size, gas)
+
+    @property
+    def layer2(self) -> Layer2 | None:
+        """Which kind of layer 2 it is; None if it is none, or none that charges for data."""
+        if self._embedded is not None:
+            return None
+        if not self._layer2:
+            from dcai_cli.chain.layer2 import detect
+
+            try:
+                self._layer2.append(detect(self))
+            except RpcError:
+                return None  # The node may say more the next time.
+        return self._layer2[0]
+
+    def gas_limit(self, estimate: int, margin_percent: int) -> int:
+        """The gas to offer for a transaction that needs so much: with a margin, if it fits."""
+        offered = estimate * (100 + margin_percent) // 100
+        return offered if offered <= MAX_TRANSACTION_GAS else min(offered, self.most_gas)
+
+    @property
+    def most_gas(self) -> int:
+        """The most gas that a transaction may offer here: on Arbitrum the data's, too, counts as gas."""
+        from dcai_cli.chain.layer2 import ARBITRUM_MOST_GAS, Layer2
+
+        return ARBITRUM_MOST_GAS if self.layer2 is Layer2.ARBITRUM else MAX_TRANSACTION_GAS
 
     def sign(
         self,
@@ -289,7 +389,7 @@ class Chain:
         gas: int,
         fees: Fees,
     ) -> SignedTransaction:
-        """Sign a transaction for this chain; asks no node.
+        """Sign a transaction for this chain; asks no node, unless it offers more gas than most networks take.
 
         Raises:
             GasTooHigh: more gas or bytes than one transaction may have.
@@ -303,7 +403,25 @@ class Chain:
             nonce=nonce,
             gas=gas,
             fees=fees,
+            most_gas=MAX_TRANSACTION_GAS if gas <= MAX_TRANSACTION_GAS else self.most_gas,
         )
+
+    def unsigned(
+        self, *, to: str | None, data: bytes, value_wei: int, nonce: int, gas: int, fees: Fees
+    ) -> bytes:
+        """The bytes that a key would sign, for `data_fee_wei`."""
+        return unsigned(
+            chain_id=self.chain_id, to=to, data=data, value_wei=value_wei, nonce=nonce, gas=gas, fees=fees
+        )
+
+    def sign_cancel(self, key: LocalAccount, *, nonce: int, fees: Fees) -> SignedTransaction:
+        """Sign a transaction that does nothing but use up a nonce: nothing, sent to oneself."""
+        from dcai_cli.chain.layer2 import Layer2
+
+        gas = PLAIN_GAS
+        if self.layer2 is Layer2.ARBITRUM:
+            gas = self.gas_limit(self.estimate_gas(key.address, key.address, b""), _DATA_MARGIN_PERCENT)
+        return self.sign(key, to=key.address, data=b"", value_wei=0, nonce=nonce, gas=gas, fees=fees)
 
     def send(self, raw: bytes) -> str:
         """Send a signed transaction; sending the same one again is no error.
@@ -346,11 +464,26 @@ class Chain:
         Raises:
             NotMined: it was not mined in time; it may still be.
         """
+        return self.wait_for(lambda: self.receipt(transaction_hash), transaction_hash, timeout_s)
+
+    def wait_for(
+        self, look: Callable[[], Receipt | None], transaction_hash: str, timeout_s: float
+    ) -> Receipt:
+        """Wait until somebody finds a receipt.
+
+        Args:
+            look: looks for it.
+            transaction_hash: what the transaction is called if it is not mined in time.
+            timeout_s: how long to look; it is looked for once in any case.
+
+        Raises:
+            NotMined: it was not mined in time; it may still be.
+        """
         waited_s = 0.0
         polls = iter(_POLLS_S)
         poll_s = 0.0
         while True:
-            receipt = self.receipt(transaction_hash)
+            receipt = look()
             if receipt is not None:
                 return receipt
             if waited_s >= timeout_s:
@@ -393,7 +526,7 @@ class Chain:
     def logs(
         self,
         contract_name: str,
-        address: str,
+        address: str | None,
         event: str,
         from_block: int,
         to_block: int | None = None,
@@ -401,43 +534,48 @@ class Chain:
     ) -> list[Event]:
         """All events of one kind that a contract emitted, in their order.
 
-        Providers limit ranges and answers; a range that is refused is asked for in halves.
-
         Args:
             contract_name: says what the event looks like.
-            address: the contract.
+            address: the contract; any if None.
             event: the event's name.
             from_block: the first block.
             to_block: the last block; the latest if None.
             indexed: values that indexed arguments must have.
-        """
-        entry = artifact(contract_name).events[event]
-        topics: list[str | None] = [f"0x{abi.topic(entry).hex()}"]
-        for parameter in entry["inputs"]:
-            if parameter["indexed"]:
-                wanted = indexed.pop(parameter["name"], None)
-                topics.append(None if wanted is None else f"0x{abi.encode([parameter], [wanted]).hex()}")
-        if indexed:
-            raise TypeError(f"{event} has no indexed argument {', '.join(indexed)}")
-        while topics[-1] is None:
-            topics.pop()
-        last = self.block_number() if to_block is None else to_block
-        found = self.events(
-            contract_name, self._logs({"address": address, "topics": topics}, from_block, last)
-        )
-        return sorted(found, key=lambda event: (event.block_number, event.log_index))
 
-    def _logs(self, query: dict[str, Any], first: int, last: int) -> list[dict[str, Any]]:
-        if first > last:
-            return []
-        try:
-            limits = {"fromBlock": hex(first), "toBlock": hex(last)}
-            return to_list(self._node.request("eth_getLogs", {**query, **limits}))
-        except RpcError as error:
-            if first == last:
-                raise refusal(error, self.url_label) from None
-            middle = (first + last) // 2
-            return self._logs(query, first, middle) + self._logs(query, middle + 1, last)
+        Raises:
+            PrunedLogs: the node does not have these blocks any more.
+        """
+        parts = self.logs_of(contract_name, address, [event], from_block, to_block, **indexed)
+        return [found for _, events in parts for found in events]
+
+    def logs_of(
+        self,
+        contract_name: str,
+        address: str | None,
+        events: Sequence[str],
+        from_block: int,
+        to_block: int | None = None,
+        **indexed: object,
+    ) -> Iterator[tuple[int, list[Event]]]:
+        """Events of several kinds, in ranges of blocks that grow and shrink with what the node accepts.
+
+        Args:
+            contract_name: says what the events look like.
+            address: the contract; any if None.
+            events: their names.
+            from_block: the first block.
+            to_block: the last block; the latest if None.
+            indexed: values that indexed arguments must have, which stand at the same place in all of them.
+
+        Returns:
+            For each range its last block and its events, both in their order. What came before is complete.
+
+        Raises:
+            PrunedLogs: while it is read: the node does not have these blocks any more.
+        """
+        query = make_query(artifact(contract_name).events, address, events, indexed)
+        last = self.block_number() if to_block is None else to_block
+        return self._log_reader.read(query, from_block, last)
 
     # Time, on chains for development
 

@@ -45,6 +45,7 @@ _FAUCET = PrivateKey(keccak(text="dcai: the faucet of the embedded chain"))
 
 _FAUCET_WEI = 10**30
 _PRIORITY_FEE_WEI = 10**9
+_MOST_HISTORY = 1024
 _REVERTED = 3
 _REFUSED = -32_000
 
@@ -71,6 +72,8 @@ class EmbeddedNode:
             "eth_chainId": lambda: hex(EMBEDDED_CHAIN_ID),
             "eth_blockNumber": lambda: hex(self._head.block_number),
             "eth_maxPriorityFeePerGas": lambda: hex(_PRIORITY_FEE_WEI),
+            "eth_gasPrice": lambda: hex(self._next_base_fee() + _PRIORITY_FEE_WEI),
+            "eth_feeHistory": self._fee_history,
             "eth_getBalance": lambda who, block: hex(self._state(block).get_balance(to_bytes(who))),
             "eth_getTransactionCount": lambda who, block: hex(self._state(block).get_nonce(to_bytes(who))),
             "eth_getCode": lambda who, block: to_hex(self._state(block).get_code(to_bytes(who))),
@@ -98,6 +101,16 @@ class EmbeddedNode:
             return handler(*params)
         except (ValueError, ValidationError) as error:
             raise RpcError(f"invalid argument: {error}", rpc_code=-32_602) from None
+
+    def request_many(self, requests: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+        """Answer requests one by one; errors stand in the list."""
+        return [self._answer(method, *params) for method, params in requests]
+
+    def _answer(self, method: str, *params: Any) -> Any:  # noqa: ANN401 - JSON
+        try:
+            return self.request(method, *params)
+        except RpcError as error:
+            return error
 
     def next_timestamp(self) -> int:
         """The time of a block mined now: the clock plus what was advanced, but later than the last block."""
@@ -155,6 +168,29 @@ class EmbeddedNode:
     def _block(self, block: str, _with_transactions: object = None) -> Json:
         return block_form(self._header(block))
 
+    def _next_base_fee(self) -> int:
+        return int(self._chain.create_header_from_parent(self._head).base_fee_per_gas)
+
+    def _fee_history(self, count: str, newest: str, percentiles: Sequence[float] = ()) -> Json:
+        last = self._header(newest)
+        first = max(last.block_number + 1 - min(int(count, 16), _MOST_HISTORY), 0)
+        headers = [self._header(hex(number)) for number in range(first, last.block_number)] + [last]
+        following = self._chain.create_header_from_parent(last).base_fee_per_gas
+        return {
+            "oldestBlock": hex(first),
+            "baseFeePerGas": [hex(fee) for fee in (*(h.base_fee_per_gas for h in headers), following)],
+            "gasUsedRatio": [header.gas_used / header.gas_limit for header in headers],
+            # A block has one transaction at most, so all percentiles are what that paid.
+            "reward": [[hex(self._priority_fee(header))] * len(percentiles) for header in headers],
+        }
+
+    def _priority_fee(self, header: Any) -> int:  # noqa: ANN401
+        if not header.gas_used:
+            return 0
+        transaction = self._chain.get_canonical_transaction_by_index(header.block_number, 0)
+        room = transaction.max_fee_per_gas - header.base_fee_per_gas
+        return int(min(transaction.max_priority_fee_per_gas, room))
+
     def _find(self, transaction_hash: str) -> tuple[Any, Any] | None:
         try:
             number, _ = self._chain.get_canonical_transaction_index(to_bytes(transaction_hash))
@@ -171,14 +207,16 @@ class EmbeddedNode:
         return found and receipt_form(*found, self._chain.get_transaction_receipt(found[1].hash))
 
     def _logs(self, query: Mapping[str, Any]) -> list[Json]:
-        address = to_bytes(query["address"])
-        wanted = [None if topic is None else int(topic, 16) for topic in query["topics"]]
+        addresses = [to_bytes(address) for address in _choices(query.get("address"))]
+        topics = [[int(topic, 16) for topic in _choices(wanted)] for wanted in query["topics"]]
+        blooms = [[_bloom(address) for address in addresses]]
+        blooms += [[_bloom(topic.to_bytes(32, "big")) for topic in wanted] for wanted in topics]
         last = self._header(query["toBlock"]).block_number
         found: list[Json] = []
         for number in range(int(query["fromBlock"], 16), last + 1):
             header = self._header(hex(number))
             # The header's Bloom filter rules most blocks out without reading their receipts.
-            if address not in BloomFilter(header.bloom):
+            if not header.bloom or not all(_may_hold(header.bloom, choices) for choices in blooms):
                 continue
             transaction = self._chain.get_canonical_transaction_by_index(number, 0)
             receipt = self._chain.get_transaction_receipt(transaction.hash)
@@ -186,7 +224,7 @@ class EmbeddedNode:
             found += [
                 form
                 for form, log in zip(forms, receipt.logs, strict=True)
-                if log.address == address and _matches(wanted, log.topics)
+                if (not addresses or log.address in addresses) and _matches(topics, log.topics)
             ]
         return found
 
@@ -266,7 +304,7 @@ class EmbeddedNode:
         balance = state.get_balance(transaction.sender)
         cost = transaction.gas * transaction.max_fee_per_gas + transaction.value
         least = least_gas(transaction.data, transaction.intrinsic_gas)
-        base_fee = self._chain.create_header_from_parent(self._head).base_fee_per_gas
+        base_fee = self._next_base_fee()
         refusals = (
             (
                 f"oversized data: transaction size {size}, limit {MAX_TRANSACTION_BYTES}",
@@ -330,7 +368,22 @@ def _refusal(words: str) -> str:
     return f"insufficient funds for gas * price + value: {words}" if poor else words
 
 
-def _matches(wanted: Sequence[int | None], topics: Sequence[int]) -> bool:
+def _choices(wanted: str | list[str] | None) -> list[str]:
+    """What a member of a query of logs accepts; empty if it accepts anything."""
+    if wanted is None:
+        return []
+    return wanted if isinstance(wanted, list) else [wanted]
+
+
+def _bloom(value: bytes) -> int:
+    return int(BloomFilter.from_iterable([value]))
+
+
+def _may_hold(bloom: int, choices: Sequence[int]) -> bool:
+    return not choices or any(bloom & choice == choice for choice in choices)
+
+
+def _matches(wanted: Sequence[Sequence[int]], topics: Sequence[int]) -> bool:
     if len(wanted) > len(topics):
         return False
-    return all(want is None or want == have for want, have in zip(wanted, topics, strict=False))
+    return all(not want or have in want for want, have in zip(wanted, topics, strict=False))

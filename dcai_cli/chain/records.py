@@ -13,10 +13,19 @@ class Fees:
     Args:
         max_fee_per_gas_wei: at most, base fee and priority fee together.
         priority_fee_wei: on top of the base fee; None on chains without EIP-1559.
+        base_fee_wei: what the next block asks, if that is known; not part of the offer.
     """
 
     max_fee_per_gas_wei: int
     priority_fee_wei: int | None
+    base_fee_wei: int | None = field(default=None, compare=False)
+
+    @property
+    def likely_price_wei(self) -> int:
+        """What a unit of gas costs if the next block takes it."""
+        if self.priority_fee_wei is None or self.base_fee_wei is None:
+            return self.max_fee_per_gas_wei
+        return min(self.max_fee_per_gas_wei, self.base_fee_wei + self.priority_fee_wei)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +48,29 @@ class SignedTransaction:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedFields:
+    """What a signed transaction says, so that it can be signed again with other fees.
+
+    Args:
+        to: the receiver; None deploys.
+        data: the input.
+        value_wei: sent along.
+        nonce: the account's nonce that it uses up.
+        gas: its gas limit.
+        fees: what it offers for gas.
+        chain_id: where it is valid.
+    """
+
+    to: str | None
+    data: bytes = field(repr=False)
+    value_wei: int
+    nonce: int
+    gas: int
+    fees: Fees
+    chain_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What became of a mined transaction.
 
@@ -51,6 +83,7 @@ class Receipt:
         effective_gas_price_wei: paid for a unit of gas.
         contract_address: what it deployed, if it did.
         logs: as the node sent them.
+        data_fee_wei: what a layer 2 charged on top for the transaction's bytes.
     """
 
     hash: str
@@ -61,11 +94,12 @@ class Receipt:
     effective_gas_price_wei: int
     contract_address: str | None
     logs: tuple[dict[str, Any], ...] = field(repr=False)
+    data_fee_wei: int = 0
 
     @property
     def fee_wei(self) -> int:
-        """What its gas cost."""
-        return self.gas_used * self.effective_gas_price_wei
+        """What it cost: its gas, and on a layer 2 its bytes."""
+        return self.gas_used * self.effective_gas_price_wei + self.data_fee_wei
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +111,7 @@ class Event:
         address: the contract that emitted it.
         args: its arguments by name.
         block_number: where it was mined.
+        block_hash: tells whether it was reorganised into another block.
         transaction_hash: what caused it.
         log_index: its place in the block.
     """
@@ -85,5 +120,23 @@ class Event:
     address: str
     args: dict[str, Any]
     block_number: int
+    block_hash: str
     transaction_hash: str
     log_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What tells a block from all others.
+
+    Args:
+        number: its place in the chain.
+        hash: changes with anything in it.
+        parent_hash: the block before it.
+        timestamp: the chain's time.
+    """
+
+    number: int
+    hash: str
+    parent_hash: str
+    timestamp: int

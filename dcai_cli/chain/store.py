@@ -7,16 +7,21 @@ facts of our own. Keys are read when they are needed and only new ones are writt
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from eth.db.backends.base import BaseDB
 
-from dcai_cli.errors import BadInput
+from dcai_cli.errors import BadInput, DcaiError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _FORMAT = 1
+
+_REFUSED = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_BUSY")
+"""Errors of the disk, not of what is in the file."""
 
 
 class Store(BaseDB):  # type: ignore[misc]
@@ -27,6 +32,7 @@ class Store(BaseDB):  # type: ignore[misc]
 
     Raises:
         BadInput: the file is not an embedded chain of this format.
+        DcaiError: it cannot be read or written now.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,18 +40,27 @@ class Store(BaseDB):  # type: ignore[misc]
         self._cache: dict[bytes, bytes] = {}
         # None marks a deleted key.
         self._pending: dict[bytes, bytes | None] = {}
-        try:
+        with self._told():
             self._database = sqlite3.connect(path, isolation_level=None)
-        except sqlite3.DatabaseError as error:
-            raise self._unusable(str(error)) from None
         try:
-            self._prepare()
-        except sqlite3.DatabaseError as error:
-            self._database.close()
-            raise self._unusable(str(error)) from None
-        except BadInput:
+            with self._told():
+                self._prepare()
+        except BaseException:
             self._database.close()
             raise
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Say what SQLite refuses: a full disk is no reason to throw the chain away."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorname", "").startswith(_REFUSED):
+                raise DcaiError(
+                    f"The embedded chain {self._path} cannot be written: {error}.",
+                    hint="Check the free space and the permissions, and run the same command again.",
+                ) from None
+            raise self._unusable(str(error)) from None
 
     def _unusable(self, why: str) -> BadInput:
         return BadInput(
@@ -76,7 +91,8 @@ class Store(BaseDB):  # type: ignore[misc]
         else:
             value = self._cache.get(key)
             if value is None:
-                row = self._database.execute("SELECT value FROM node WHERE key = ?", (key,)).fetchone()
+                with self._told():
+                    row = self._database.execute("SELECT value FROM node WHERE key = ?", (key,)).fetchone()
                 if row is not None:
                     value = self._cache[key] = row[0]
         if value is None:
@@ -99,14 +115,19 @@ class Store(BaseDB):  # type: ignore[misc]
 
     def fact(self, name: str) -> int:
         """A number that was committed under this name; 0 if none was."""
-        row = self._database.execute("SELECT value FROM fact WHERE name = ?", (name,)).fetchone()
+        with self._told():
+            row = self._database.execute("SELECT value FROM fact WHERE name = ?", (name,)).fetchone()
         return 0 if row is None else int(row[0])
 
     def commit(self, **facts: int) -> None:
-        """Write everything that is new, and these facts, in one durable transaction."""
+        """Write everything that is new, and these facts, in one durable transaction.
+
+        Raises:
+            DcaiError: it cannot be written; nothing of it was.
+        """
         written = [(key, value) for key, value in self._pending.items() if value is not None]
         deleted = [(key,) for key, value in self._pending.items() if value is None]
-        with self._database:
+        with self._told(), self._database:
             self._database.execute("BEGIN IMMEDIATE")
             self._database.executemany("INSERT OR REPLACE INTO node VALUES (?, ?)", written)
             self._database.executemany("DELETE FROM node WHERE key = ?", deleted)

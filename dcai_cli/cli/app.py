@@ -11,14 +11,17 @@ from dcai_cli.cli import (
     account,
     claims,
     contribute,
+    daemon,
     data,
     demo,
     devnet,
     featurize,
+    ledger,
     model,
     points,
     predict,
     settings,
+    tx,
 )
 from dcai_cli.cli.output import describe_error, print_document, print_error, stderr
 from dcai_cli.errors import DcaiError, Interrupted, UsageError
@@ -35,7 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-GOES_ON = {"contribute", "refunds", "reports", "validate", "model deploy"}
+GOES_ON = {"contribute", "refunds", "reports", "validate", "model deploy", "daemon run"}
 """Commands of many steps, which finish what an interrupted one left."""
 
 contribute.register(app)
@@ -44,9 +47,12 @@ featurize.register(app)
 claims.register(app)
 points.register(app)
 demo.register(app)
+app.add_typer(daemon.app, name="daemon")
 app.add_typer(account.app, name="account")
 app.add_typer(model.app, name="model")
 app.add_typer(data.app, name="data")
+app.add_typer(ledger.app, name="ledger")
+app.add_typer(tx.app, name="tx")
 app.add_typer(devnet.app, name="devnet")
 app.add_typer(settings.app, name="config")
 

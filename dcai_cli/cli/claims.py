@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dcai_cli.cli import options
 from dcai_cli.cli.output import Output
-from dcai_cli.domain import format_duration, format_ether, iso_time
+from dcai_cli.domain import format_duration, format_ether, iso_time, parse_amount
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from dcai_cli.services.claim import Claimed, ClaimItem
+    from dcai_cli.services.claim import Claimed, ClaimItem, ClaimPolicy, Left
     from dcai_cli.services.workspace import Workspace
 
 Model = Annotated[
     str | None, typer.Option("--model", "-m", help="Model, name or address; all models if left out.")
 ]
 Claim = Annotated[bool, typer.Option("--claim", help="Claim what is due.")]
+
+
+MinProfit = Annotated[
+    str,
+    typer.Option(
+        "--min-profit",
+        help="What a claim must pay above its fee; -1ether claims at a loss. Points are exempt.",
+    ),
+]
+MaxFee = Annotated[
+    str | None, typer.Option("--max-fee", help="Pay no more than this for the fees of all claims: 0.01ether.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -39,6 +51,8 @@ def refunds(
     *,
     model: Model = None,
     claim: Claim = False,
+    min_profit: MinProfit = "0",
+    max_fee: MaxFee = None,
     rpc_url: options.RpcUrl = None,
     chain_id: options.ChainId = None,
     account: options.Account = None,
@@ -54,7 +68,7 @@ def refunds(
     with options.open_workspace(rpc_url=rpc_url, chain_id=chain_id, password_file=password_file) as workspace:
         if claim:
             with output.progress("refunding") as progress:
-                asking = _asking(workspace, output, model, account, _refund_wei)
+                asking = _asking(workspace, output, model, account, _policy(min_profit, max_fee))
                 done = claim_refunds(workspace, **asking, progress=progress)
             _claimed(output, done, "refunded")
         else:
@@ -66,6 +80,8 @@ def reports(
     *,
     model: Model = None,
     claim: Claim = False,
+    min_profit: MinProfit = "0",
+    max_fee: MaxFee = None,
     rpc_url: options.RpcUrl = None,
     chain_id: options.ChainId = None,
     account: options.Account = None,
@@ -81,7 +97,7 @@ def reports(
     with options.open_workspace(rpc_url=rpc_url, chain_id=chain_id, password_file=password_file) as workspace:
         if claim:
             with output.progress("reporting") as progress:
-                asking = _asking(workspace, output, model, account, _report_wei)
+                asking = _asking(workspace, output, model, account, _policy(min_profit, max_fee))
                 done = claim_reports(workspace, **asking, progress=progress)
             _claimed(output, done, "reported")
         else:
@@ -94,7 +110,7 @@ def _asking(
     output: Output,
     model: str | None,
     account: str | None,
-    worth_wei: Callable[[ClaimItem], int],
+    policy: ClaimPolicy,
 ) -> dict[str, Any]:
     """What both claims are told: for whom, and whom to ask."""
     from dcai_cli.services.accounts import acting_account
@@ -103,7 +119,7 @@ def _asking(
 
     def confirm(items: Sequence[ClaimItem]) -> None:
         samples = sum(item.samples if item.sweep else item.claimable.bit_count() for item in items)
-        pay_wei, points = sum(worth_wei(item) for item in items), sum(item.points for item in items)
+        pay_wei, points = sum(item.pays_wei for item in items), sum(item.points for item in items)
         worth = [f"pay up to {format_ether(pay_wei)}"] if pay_wei or not points else []
         worth += [f"earn up to {points} points"] if points else []
         balance_wei = workspace.chain.balance_wei(acting.address)
@@ -117,7 +133,19 @@ def _asking(
         "model": model,
         "account": account,
         "confirm": confirm,
+        "policy": policy,
     }
+
+
+def _policy(min_profit: str, max_fee: str | None) -> ClaimPolicy:
+    from dcai_cli.services.claim import ClaimPolicy
+
+    least = min_profit.removeprefix("-")
+    sign = -1 if least != min_profit else 1
+    return ClaimPolicy(
+        min_profit_wei=sign * parse_amount(least),
+        budget_wei=None if max_fee is None else parse_amount(max_fee),
+    )
 
 
 def _item(item: ClaimItem) -> dict[str, Any]:
@@ -134,25 +162,6 @@ def _item(item: ClaimItem) -> dict[str, Any]:
         "expires_at": None if item.expires_at is None else iso_time(item.expires_at),
         "state": item.state,
     }
-
-
-def _refund_wei(item: ClaimItem) -> int:
-    """What a claim of one's own samples pays, if others took nothing of them; never more than is left."""
-    if item.sweep:
-        return item.amount_wei
-    from dcai_cli.features.payload import decode_payload, sample_units
-
-    samples = decode_payload(item.payload, item.model.wire)
-    units = sum(
-        sample_units(vector, item.model.wire)
-        for position, (_, vector) in enumerate(samples)
-        if item.claimable >> position & 1
-    )
-    return min(item.amount_wei, units * item.batch.deposit_per_unit_wei)
-
-
-def _report_wei(item: ClaimItem) -> int:
-    return item.amount_wei
 
 
 def _when(timestamp: int, now: int) -> str:
@@ -194,6 +203,7 @@ def _claimed(output: Output, done: Claimed, verb: str) -> None:
         "gas_used": done.gas_used,
         "fee_wei": str(done.fee_wei),
         "transactions": list(done.transactions),
+        "left": [_left(left) for left in done.left],
     }
 
     def human(console: Console) -> None:
@@ -210,5 +220,33 @@ def _claimed(output: Output, done: Claimed, verb: str) -> None:
             console.print(
                 f"{done.disagreed} samples are due, but the model's verdict is against claiming them."
             )
+        _show_left(console, done.left)
 
     output.result(data, human)
+
+
+_VERDICTS = ("waiting", "disputed", "agreed")
+"""Why most things are left: what the list of what is pending says anyway."""
+
+
+def _left(left: Left) -> dict[str, Any]:
+    return {
+        "batch_id": left.item.batch.id,
+        "model": left.item.model.address,
+        "code": left.code,
+        "reason": left.reason,
+    }
+
+
+def _show_left(console: Console, left: Sequence[Left]) -> None:
+    """What was not claimed for another reason than the model's verdict: how much, and the first of it."""
+    by_code: dict[str, list[Left]] = {}
+    for one in left:
+        if one.code not in _VERDICTS:
+            by_code.setdefault(one.code, []).append(one)
+    for code, of_code in by_code.items():
+        first = of_code[0]
+        count = f"{len(of_code)} claims are" if len(of_code) > 1 else "1 claim is"
+        console.print(
+            f"{count} left ({code}); batch {first.item.batch.id} of {first.item.model.name}: {first.reason}"
+        )

@@ -9,7 +9,7 @@ import typer
 
 from dcai_cli.cli import options
 from dcai_cli.cli.output import Output
-from dcai_cli.domain import format_duration, format_ether, iso_time, parse_amount
+from dcai_cli.domain import format_duration, format_ether, iso_time, parse_amount, parse_duration
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,6 +46,14 @@ def contribute(
     max_deposit: Annotated[
         str | None, typer.Option(help="Refuse if the deposits can exceed this, for instance 0.5ether.")
     ] = None,
+    max_fee: Annotated[
+        str | None,
+        typer.Option("--max-fee", help="Pay no more than this for the fees of all batches: 0.01ether."),
+    ] = None,
+    spread: Annotated[
+        str | None,
+        typer.Option("--spread", help="Send the batches over this time, for instance 24h: each costs less."),
+    ] = None,
     unverified: Annotated[
         bool, typer.Option("--unverified", help="Accept a model whose code dcai does not ship.")
     ] = False,
@@ -74,6 +82,8 @@ def contribute(
         batch_size=batch_size,
         allow_duplicates=allow_duplicates,
         max_deposit_wei=None if max_deposit is None else parse_amount(max_deposit),
+        max_fee_wei=None if max_fee is None else parse_amount(max_fee),
+        spread_s=0 if spread is None else parse_duration(spread),
         unverified=unverified,
         dry_run=dry_run,
         scheduler=scheduler,
@@ -120,7 +130,8 @@ def _plan_lines(plan: ContributionPlan) -> list[str]:
             f"deposits  at most {format_ether(plan.deposit_at_most_wei)}",
             "          back after the refund wait, if the model agrees then",
         ]
-    lines.append(f"fees      about {format_ether(plan.fee_estimate_wei)} at most")
+    data = f", {format_ether(plan.data_fee_wei)} of it for data" if plan.data_fee_wei else ""
+    lines.append(f"fees      about {format_ether(plan.fee_estimate_wei)} at most{data}")
     if not plan.model.has_points:
         lines += [f"at risk   {format_ether(plan.at_risk_wei)}", f"          {rejected}"]
     if plan.unfinished:
@@ -167,6 +178,7 @@ def _plan_data(plan: ContributionPlan) -> dict[str, Any]:
         "unfinished_batches": plan.unfinished,
         "deposit_at_most_wei": str(plan.deposit_at_most_wei),
         "fee_estimate_wei": str(plan.fee_estimate_wei),
+        "data_fee_wei": str(plan.data_fee_wei),
         "balance_wei": str(plan.balance_wei),
         "rejected": plan.rejected,
         "at_risk_wei": str(plan.at_risk_wei),

@@ -23,7 +23,8 @@ RpcUrl = Annotated[
     str | None,
     typer.Option(
         "--rpc-url",
-        help="Node to talk to; 'embedded' is the chain in this process. (env: ETH_RPC_URL)",
+        help="Node to talk to, or several in order, separated by commas; 'embedded' is the chain in this "
+        "process. (env: ETH_RPC_URL)",
         rich_help_panel=_NETWORK,
     ),
 ]

@@ -121,6 +121,24 @@ def sample_units(vector: Vector, wire: Wire) -> int:
     return -(-influence // UNIT_INFLUENCE)
 
 
+def payload_units(payload: bytes, wire: Wire) -> list[int]:
+    """Units of each sample of a payload that the contract has taken.
+
+    Raises:
+        BadInput: it is malformed.
+
+    >>> payload_units(bytes.fromhex("0100020002012c"), Wire(4096, 1024))
+    [1]
+    """
+    if wire.valued:
+        return [sample_units(vector, wire) for _, vector in decode_payload(payload, wire)]
+    stride = wire.index_bytes
+    return [
+        -(-((end - start - HEADER_BYTES) // stride) // UNIT_INFLUENCE)
+        for start, end in _boundaries(payload, wire)
+    ]
+
+
 def _boundaries(payload: bytes, wire: Wire) -> Iterator[tuple[int, int]]:
     """Walk over the headers: start and end of each sample."""
     stride = wire.index_bytes + wire.valued

@@ -2,5 +2,15 @@
 
 from dcai_cli.ledger.records import Claim, ModelRecord, StoredBatch, StoredTransaction
 from dcai_cli.ledger.store import Ledger, open_ledger
+from dcai_cli.ledger.totals import SettledClaim, Totals
 
-__all__ = ["Claim", "Ledger", "ModelRecord", "StoredBatch", "StoredTransaction", "open_ledger"]
+__all__ = [
+    "Claim",
+    "Ledger",
+    "ModelRecord",
+    "SettledClaim",
+    "StoredBatch",
+    "StoredTransaction",
+    "Totals",
+    "open_ledger",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dcai_cli.domain import Batch
 
@@ -32,7 +32,12 @@ class ModelRecord:
 
 @dataclass(frozen=True, slots=True)
 class StoredTransaction:
-    """A signed transaction: it is in the ledger before it is sent."""
+    """A signed transaction: it is in the ledger before it is sent.
+
+    `raw` and `hash` are those of the newest attempt while it is on its way, and of the one that was mined
+    afterwards; `cancels` says whether that attempt only uses up the nonce. It is `final` once no
+    reorganisation is expected to reach its block.
+    """
 
     id: int
     chain: str
@@ -42,8 +47,10 @@ class StoredTransaction:
     model: str | None
     hash: str
     nonce: int
-    raw: bytes
+    raw: bytes = field(repr=False)
     state: str
+    cancels: bool
+    final: bool
     created_at: int
     block_number: int | None
     block_hash: str | None
@@ -53,8 +60,21 @@ class StoredTransaction:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """One signing of a transaction: its first, or one that offers more, or that only uses up the nonce."""
+
+    hash: str
+    raw: bytes = field(repr=False)
+    cancels: bool
+
+
+@dataclass(frozen=True, slots=True)
 class StoredBatch:
-    """A batch of this user's samples, from plan to settlement."""
+    """A batch of samples, from plan to settlement; what others contributed begins open.
+
+    `account` is the contributor. `payload` is None where nothing is left to claim, or where it was not asked
+    for.
+    """
 
     id: int
     chain: str
@@ -65,12 +85,15 @@ class StoredBatch:
     count: int
     units: int
     samples_root: bytes
-    payload: bytes | None
+    payload: bytes | None = field(repr=False)
     batch_id: int | None
     added_at: int | None
     deposit_per_unit_wei: int | None
     informative: int | None
+    block_number: int | None
+    block_hash: str | None
     settled: int
+    taken: int
     refunded_wei: int
     lost_wei: int
 
@@ -98,6 +121,94 @@ class StoredBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where an event stands: what a reorganisation can move.
+
+    Args:
+        block_number: its block.
+        block_hash: that block's hash.
+        transaction_hash: what caused it.
+        log_index: its place in the block.
+    """
+
+    block_number: int
+    block_hash: str
+    transaction_hash: str
+    log_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What the chain adds to a batch when it takes it.
+
+    Args:
+        batch_id: its number.
+        added_at: the block's time.
+        deposit_per_unit_wei: what a unit cost.
+        informative: bitmap of the samples that trained the model.
+        place: where the event stands.
+    """
+
+    batch_id: int
+    added_at: int
+    deposit_per_unit_wei: int
+    informative: int
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """A batch as its event tells it.
+
+    Args:
+        batch: the committed meta-data.
+        payload: its samples.
+        keys: for each sample, what tells it from others where nobody knows its row: the hash of its bytes.
+        place: where the event stands.
+    """
+
+    batch: Batch
+    payload: bytes = field(repr=False)
+    keys: tuple[bytes, ...] = field(repr=False)
+    place: Place
+
+    @property
+    def opened(self) -> Opened:
+        """What the chain added to the samples."""
+        batch = self.batch
+        return Opened(batch.id, batch.added_at, batch.deposit_per_unit_wei, batch.informative, self.place)
+
+
+@dataclass(frozen=True, slots=True)
+class Payout:
+    """What left a batch, as an event tells it.
+
+    Args:
+        kind: refund, report or sweep.
+        batch_id: of which batch.
+        account: who was paid.
+        bitmap: the samples that paid; 0 for a sweep, which takes all that is left.
+        amount_wei: how much.
+        place: where the event stands.
+    """
+
+    kind: str
+    batch_id: int
+    account: str
+    bitmap: int
+    amount_wei: int
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Up to which block the events of a model were read; the hash tells whether it is still there."""
+
+    block_number: int
+    block_hash: str
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """What one transaction asks for of one batch."""
 
@@ -113,3 +224,32 @@ class PlannedSample:
     key: bytes
     occurrence: int
     row_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a transaction: its receipt, as far as the ledger keeps it.
+
+    Args:
+        status: whether it was executed (False: it reverted).
+        block_number: its block.
+        block_hash: that block's hash.
+        gas_used: gas, intrinsic part included.
+        fee_wei: gas used times the effective price, and what a layer 2 took for the data.
+        hash: of the attempt that was mined; the newest if empty.
+        contract_address: the contract it created, if it did.
+        contributed: what the chain added to its batch, if it contributed.
+        payouts: what it was paid, if it claimed.
+        points: model points that it earned, if it claimed where there are points.
+    """
+
+    status: bool
+    block_number: int
+    block_hash: str
+    gas_used: int
+    fee_wei: int
+    hash: str = ""
+    contract_address: str | None = None
+    contributed: Opened | None = None
+    payouts: tuple[Payout, ...] = ()
+    points: int = 0

@@ -1,4 +1,4 @@
-"""The ledger's tables and the migrations that lead to them.
+"""The ledger's tables as they are now; `migrations` leads to them.
 
 Every table names its chain, because a reset devnet and a main network may share one ledger.
 """
@@ -8,26 +8,19 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
     Column,
-    Connection,
     ForeignKey,
     Index,
-    Integer,
     LargeBinary,
     MetaData,
     String,
     Table,
     UniqueConstraint,
-    insert,
-    inspect,
-    select,
-    update,
 )
 from sqlalchemy.types import TypeDecorator
 
-from dcai_cli.errors import BadInput
-
-SCHEMA_VERSION = 1
+from dcai_cli.ledger.columns import Integer
 
 
 class BigInteger(TypeDecorator[int]):
@@ -79,10 +72,16 @@ transactions = Table(
     Column("kind", String(20), nullable=False),
     Column("detail", String(200), nullable=False, default=""),
     Column("model", String(42)),
-    Column("hash", String(66), nullable=False, unique=True),
+    Column(
+        "hash", String(66), nullable=False, unique=True, comment="of the newest attempt, or the mined one"
+    ),
     Column("nonce", Integer, nullable=False),
     Column("raw", LargeBinary, nullable=False),
-    Column("state", String(10), nullable=False, comment="signed, sent, mined, reverted or dropped"),
+    Column(
+        "state", String(10), nullable=False, comment="signed, sent, mined, reverted, cancelled or dropped"
+    ),
+    Column("cancels", Boolean, nullable=False, default=False, comment="whether `raw` only uses up the nonce"),
+    Column("final", Boolean, nullable=False, default=False, comment="no reorganisation reaches its block"),
     Column("created_at", Integer, nullable=False),
     Column("block_number", Integer),
     Column("block_hash", String(66)),
@@ -90,6 +89,17 @@ transactions = Table(
     Column("fee_wei", BigInteger),
     Column("contract_address", String(42)),
     Index("transactions_by_state", "chain", "account", "state"),
+    Index("transactions_by_nonce", "chain", "account", "nonce"),
+)
+
+replaced = Table(
+    "replaced",
+    metadata,
+    Column("hash", String(66), primary_key=True),
+    Column("transaction_id", ForeignKey("transactions.id"), nullable=False, index=True),
+    Column("raw", LargeBinary, nullable=False),
+    Column("cancels", Boolean, nullable=False),
+    comment="earlier attempts at a transaction, with lower fees: each can still be the one that is mined",
 )
 
 batches = Table(
@@ -97,23 +107,56 @@ batches = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("chain", String(80), nullable=False),
-    Column("account", String(42), nullable=False),
+    Column("account", String(42), nullable=False, comment="the contributor: this user, or anybody else"),
     Column("model", String(42), nullable=False),
     Column("state", String(10), nullable=False, comment="planned, signed, open or settled"),
-    Column("transaction_id", ForeignKey("transactions.id")),
+    Column("transaction_id", ForeignKey("transactions.id"), index=True, comment="none for what others sent"),
     Column("count", Integer, nullable=False),
     Column("units", Integer, nullable=False),
     Column("samples_root", LargeBinary(32), nullable=False),
-    Column("payload", LargeBinary, comment="kept until the batch is settled: nodes prune logs"),
+    Column("payload", LargeBinary, comment="kept until the batch is settled for good: nodes prune logs"),
     Column("batch_id", BigInteger),
     Column("added_at", Integer),
     Column("deposit_per_unit_wei", BigInteger),
     Column("informative", BigInteger),
+    Column("block_number", Integer),
+    Column("block_hash", String(66)),
     Column("settled", BigInteger, nullable=False, default=0, comment="bitmap"),
+    Column("taken", BigInteger, nullable=False, default=0, comment="bitmap of what reports took whole"),
     Column("refunded_wei", BigInteger, nullable=False, default=0),
     Column("lost_wei", BigInteger, nullable=False, default=0),
-    Index("batches_by_state", "chain", "account", "state"),
-    Index("batches_by_id", "chain", "model", "batch_id"),
+    Index("batches_by_state", "chain", "account", "state", "added_at"),
+    Index("batches_by_id", "chain", "model", "batch_id", unique=True),
+)
+
+payouts = Table(
+    "payouts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("chain", String(80), nullable=False),
+    Column("model", String(42), nullable=False),
+    Column("batch_id", BigInteger, nullable=False),
+    Column("kind", String(10), nullable=False, comment="refund, report or sweep"),
+    Column("account", String(42), nullable=False, comment="who was paid"),
+    Column("bitmap", BigInteger, nullable=False, comment="samples that paid; 0 for a sweep"),
+    Column("amount_wei", BigInteger, nullable=False),
+    Column("block_number", Integer, nullable=False),
+    Column("block_hash", String(66), nullable=False),
+    Column("transaction_hash", String(66), nullable=False),
+    Column("log_index", Integer, nullable=False),
+    Index("payouts_by_batch", "chain", "model", "batch_id"),
+    UniqueConstraint("chain", "block_hash", "log_index"),
+    comment="what left a batch, by the events of its trainer",
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("chain", String(80), primary_key=True),
+    Column("model", String(42), primary_key=True),
+    Column("block_number", Integer, primary_key=True, autoincrement=False),
+    Column("block_hash", String(66), nullable=False),
+    comment="up to which blocks the events of a model were read",
 )
 
 samples = Table(
@@ -127,7 +170,7 @@ samples = Table(
     Column("occurrence", Integer, nullable=False, comment="0, or more with --allow-duplicates"),
     Column("batch", ForeignKey("batches.id"), nullable=False, index=True),
     Column("position", Integer, nullable=False),
-    Column("row_number", Integer, nullable=False),
+    Column("row_number", Integer, nullable=False, comment="0 where only the sample is known, not the row"),
     # A row that is on-chain, or on its way, cannot be planned again: not even by two processes at once.
     UniqueConstraint("chain", "account", "model", "key", "occurrence"),
 )
@@ -145,23 +188,10 @@ claims = Table(
     UniqueConstraint("transaction_id", "batch_id"),
 )
 
-
-def migrate(connection: Connection) -> None:
-    """Bring a ledger to this version's tables; the record of it is part of the same transaction.
-
-    Raises:
-        BadInput: the ledger was written by a newer dcai.
-    """
-    if not inspect(connection).has_table("schema_version"):
-        metadata.create_all(connection)
-        connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
-        return
-    found = connection.execute(select(schema_version.c.version)).scalar_one()
-    if found > SCHEMA_VERSION:
-        raise BadInput(
-            f"The ledger has version {found}; this dcai knows versions up to {SCHEMA_VERSION}.",
-            hint="Upgrade dcai: pip install --upgrade dcai",
-        )
-    if found < SCHEMA_VERSION:
-        metadata.create_all(connection)
-        connection.execute(update(schema_version).values(version=SCHEMA_VERSION))
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("chain", String(80), primary_key=True),
+    Column("account", String(42), primary_key=True, comment="in small letters"),
+    comment="what `database.lock_account` locks",
+)

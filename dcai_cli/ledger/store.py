@@ -2,86 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, Row, Table, create_engine, delete, event, insert, select, update
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy import Connection, Select, Table, delete, func, insert, null, select, update
 
-from dcai_cli.errors import BadInput, DcaiError, Locked
-from dcai_cli.files import make_folder
-from dcai_cli.ledger.records import Claim, ModelRecord, PlannedSample, StoredBatch, StoredTransaction
-from dcai_cli.ledger.schema import batches, choices, claims, migrate, models, samples, transactions
+from dcai_cli.errors import Locked
+from dcai_cli.ledger import fold
+from dcai_cli.ledger.database import Database, lock_account, skip_locked, upsert
+from dcai_cli.ledger.fold import DONE, UNSETTLED
+from dcai_cli.ledger.records import (
+    Attempt,
+    Checkpoint,
+    Claim,
+    Contribution,
+    ModelRecord,
+    Outcome,
+    Payout,
+    PlannedSample,
+    StoredBatch,
+    StoredTransaction,
+)
+from dcai_cli.ledger.schema import (
+    batches,
+    checkpoints,
+    choices,
+    claims,
+    models,
+    payouts,
+    replaced,
+    samples,
+    transactions,
+)
+from dcai_cli.ledger.totals import SettledClaim, Totals, read_settled_claims, read_totals
 
-UNSETTLED = ("signed", "sent")
-"""States of a transaction whose outcome is not known yet."""
+if TYPE_CHECKING:
+    from typing import Protocol
 
-WAIT_S = 10
-"""How long to wait for another process that writes."""
+    class Signed(Protocol):
+        """A signed transaction, as the chain floor makes it."""
 
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a transaction: its receipt, as far as the ledger keeps it.
-
-    Args:
-        status: whether it was executed (False: it reverted).
-        block_number: its block.
-        block_hash: that block's hash.
-        gas_used: gas, intrinsic part included.
-        fee_wei: gas used times the effective price.
-        contract_address: the contract it created, if it did.
-        contributed: (batch id, added at, deposit per unit in wei, informative bitmap), if it contributed.
-        paid: batch id -> (bitmap of samples that paid, amount in wei), if it claimed.
-        points: model points that it earned, if it claimed where there are points.
-    """
-
-    status: bool
-    block_number: int
-    block_hash: str
-    gas_used: int
-    fee_wei: int
-    contract_address: str | None = None
-    contributed: tuple[int, int, int, int] | None = None
-    paid: dict[int, tuple[int, int]] | None = None
-    points: int = 0
+        @property
+        def hash(self) -> str: ...  # noqa: D102
+        @property
+        def raw(self) -> bytes: ...  # noqa: D102
+        @property
+        def nonce(self) -> int: ...  # noqa: D102
 
 
-class Ledger:
-    """What this user did and is owed.
+KEPT_CHECKPOINTS = 64
+"""How many places a model's events can be read on from, after a reorganisation."""
 
-    Args:
-        engine: a SQLAlchemy engine whose tables are migrated.
-    """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def close(self) -> None:
-        """Close the database."""
-        self._engine.dispose()
-
-    @contextmanager
-    def _begin(self) -> Iterator[Connection]:
-        with _mapped_errors(), self._engine.begin() as connection:
-            yield connection
+class Ledger(Database):
+    """What this user did and is owed."""
 
     # --- choices -------------------------------------------------------------------------------------
 
     def choice(self, scope: str, name: str) -> str | None:
         """What was chosen, or None."""
-        with self._begin() as connection:
+        with self._begin(write=False) as connection:
             query = select(choices.c.value).where(choices.c.scope == scope, choices.c.name == name)
             return connection.execute(query).scalar_one_or_none()
 
     def choose(self, scope: str, name: str, value: str) -> None:
         """Remember a choice, over an earlier one."""
         with self._begin() as connection:
-            connection.execute(delete(choices).where(choices.c.scope == scope, choices.c.name == name))
-            connection.execute(insert(choices).values(scope=scope, name=name, value=value))
+            upsert(connection, choices, {"scope": scope, "name": name, "value": value})
 
     # --- models --------------------------------------------------------------------------------------
 
@@ -89,13 +79,11 @@ class Ledger:
         """Remember a model, or refresh what is known of it."""
         values = {name: getattr(model, name) for name in ModelRecord.__slots__}
         with self._begin() as connection:
-            known = models.c.chain == model.chain, models.c.address == model.address
-            connection.execute(delete(models).where(*known))
-            connection.execute(insert(models).values(**values))
+            upsert(connection, models, values)
 
     def models(self, chain: str) -> list[ModelRecord]:
         """The models known on a chain, oldest first."""
-        with self._begin() as connection:
+        with self._begin(write=False) as connection:
             query = select(models).where(models.c.chain == chain).order_by(models.c.from_block, models.c.name)
             return [ModelRecord(*row) for row in connection.execute(query)]
 
@@ -110,16 +98,28 @@ class Ledger:
                 samples.c.chain == chain,
                 samples.c.account == account,
                 samples.c.model == model,
+                samples.c.row_number > 0,
                 batches.c.state != "planned",
             )
         )
-        with self._begin() as connection:
+        with self._begin(write=False) as connection:
             return {(bytes(key), occurrence) for key, occurrence in connection.execute(query)}
+
+    def sample_keys(self, chain: str, account: str, model: str) -> Counter[bytes]:
+        """Samples on-chain whose rows this ledger does not know: the hash of their bytes, and how many."""
+        query = select(samples.c.key).where(
+            samples.c.chain == chain,
+            samples.c.account == account,
+            samples.c.model == model,
+            samples.c.row_number == 0,
+        )
+        with self._begin(write=False) as connection:
+            return Counter(bytes(key) for key in connection.execute(query).scalars())
 
     def keys_of(self, batch: StoredBatch) -> set[tuple[bytes, int]]:
         """The rows of a batch: (identity, occurrence)."""
         query = select(samples.c.key, samples.c.occurrence).where(samples.c.batch == batch.id)
-        with self._begin() as connection:
+        with self._begin(write=False) as connection:
             return {(bytes(key), occurrence) for key, occurrence in connection.execute(query)}
 
     def plan_batch(
@@ -181,33 +181,170 @@ class Ledger:
             connection.execute(delete(batches).where(batches.c.id.in_(planned)))
             return len(planned)
 
-    def batches(self, chain: str, account: str, *, state: str, model: str | None = None) -> list[StoredBatch]:
-        """A contributor's batches in one state, oldest first."""
-        query = select(batches).where(
-            batches.c.chain == chain, batches.c.account == account, batches.c.state == state
+    def batches(
+        self,
+        chain: str,
+        account: str,
+        *,
+        state: str,
+        model: str | None = None,
+        others: bool = False,
+        payloads: bool = True,
+        added_by: int | None = None,
+    ) -> list[StoredBatch]:
+        """Batches in one state, oldest first.
+
+        Args:
+            chain: the chain's key.
+            account: the contributor.
+            state: planned, signed, open or settled.
+            model: only of this model.
+            others: those of everybody else, instead of the account's.
+            payloads: whether to read their samples, too.
+            added_by: only those that came on-chain by this time.
+        """
+        columns = [
+            column if payloads or column.name != "payload" else null().label("payload")
+            for column in batches.c
+        ]
+        query: Select[Any] = select(*columns).where(
+            batches.c.chain == chain,
+            batches.c.account != account if others else batches.c.account == account,
+            batches.c.state == state,
         )
         if model is not None:
             query = query.where(batches.c.model == model)
-        with self._begin() as connection:
+        if added_by is not None:
+            query = query.where(batches.c.added_at <= added_by)
+        with self._begin(write=False) as connection:
             return [StoredBatch(*row) for row in connection.execute(query.order_by(batches.c.id))]
+
+    def batch(self, identity: int) -> StoredBatch | None:
+        """One batch as it stands now; None if it is gone."""
+        with self._begin(write=False) as connection:
+            row = connection.execute(select(batches).where(batches.c.id == identity)).one_or_none()
+            return None if row is None else StoredBatch(*row)
 
     def batch_of(self, transaction: StoredTransaction) -> StoredBatch | None:
         """The batch that a transaction contributed, if it did."""
-        with self._begin() as connection:
+        with self._begin(write=False) as connection:
             query = select(batches).where(batches.c.transaction_id == transaction.id)
             row = connection.execute(query).one_or_none()
             return None if row is None else StoredBatch(*row)
 
-    def settle_batch(self, batch: StoredBatch, *, settled: int, lost_wei: int) -> None:
-        """Take over from the chain what others settled of a batch.
+    def reported(self, batch: StoredBatch, account: str) -> int:
+        """Bitmap of the samples of a batch that an account reported: nobody can do so twice."""
+        query = select(payouts.c.bitmap).where(
+            payouts.c.chain == batch.chain,
+            payouts.c.model == batch.model,
+            payouts.c.batch_id == batch.batch_id,
+            payouts.c.kind == "report",
+            payouts.c.account == account,
+        )
+        reported = 0
+        with self._begin(write=False) as connection:
+            for bitmap in connection.execute(query).scalars():
+                reported |= bitmap
+        return reported
+
+    def mark_taken(self, batch: StoredBatch, taken: int) -> None:
+        """Write down which samples reports took whole: their events do not say it.
 
         Args:
-            batch: the batch.
-            settled: bitmap of its settled samples.
-            lost_wei: what reports and sweeps took.
+            batch: a batch of which reports took something.
+            taken: bitmap of samples of which nothing is left.
         """
         with self._begin() as connection:
-            _settle(connection, _reread(connection, batches, batch.id), settled=settled, lost_wei=lost_wei)
+            fold.lock_model(connection, batch.chain, batch.model)
+            connection.execute(update(batches).where(batches.c.id == batch.id).values(taken=taken))
+            if batch.batch_id is not None:
+                fold.refold(connection, batch.chain, batch.model, batch.batch_id)
+
+    # --- what the chain says -------------------------------------------------------------------------
+
+    def checkpoints(self, chain: str, model: str) -> list[Checkpoint]:
+        """Up to which blocks the events of a model were read, the last first."""
+        query = (
+            select(checkpoints.c.block_number, checkpoints.c.block_hash)
+            .where(checkpoints.c.chain == chain, checkpoints.c.model == model)
+            .order_by(checkpoints.c.block_number.desc())
+        )
+        with self._begin(write=False) as connection:
+            return [Checkpoint(*row) for row in connection.execute(query)]
+
+    def take_over(
+        self,
+        chain: str,
+        model: str,
+        events: Iterable[Contribution | Payout],
+        checkpoint: Checkpoint,
+        own: Collection[str],
+    ) -> None:
+        """Take over events of a model, and up to where they were read.
+
+        Args:
+            chain: the chain's key.
+            model: the trainer's address.
+            events: in their order; those that are known change nothing.
+            checkpoint: the block up to which they were read.
+            own: the accounts of this user.
+        """
+        with self._begin() as connection:
+            fold.lock_model(connection, chain, model)
+            for found in events:
+                if isinstance(found, Contribution):
+                    fold.take_contribution(connection, chain, model, found, own)
+                else:
+                    fold.take_payout(connection, chain, model, found)
+            of_model = checkpoints.c.chain == chain, checkpoints.c.model == model
+            connection.execute(
+                delete(checkpoints).where(*of_model, checkpoints.c.block_number >= checkpoint.block_number)
+            )
+            connection.execute(
+                insert(checkpoints).values(
+                    chain=chain,
+                    model=model,
+                    block_number=checkpoint.block_number,
+                    block_hash=checkpoint.block_hash,
+                )
+            )
+            kept = (
+                select(checkpoints.c.block_number)
+                .where(*of_model)
+                .order_by(checkpoints.c.block_number.desc())
+                .offset(KEPT_CHECKPOINTS)
+                .limit(1)
+            )
+            oldest = connection.execute(kept).scalar_one_or_none()
+            if oldest is not None:
+                connection.execute(delete(checkpoints).where(*of_model, checkpoints.c.block_number <= oldest))
+
+    def roll_back(self, chain: str, model: str, block_number: int) -> None:
+        """Forget what later blocks said of a model: they were reorganised away."""
+        with self._begin() as connection:
+            fold.lock_model(connection, chain, model)
+            fold.roll_back(connection, chain, model, block_number)
+            connection.execute(
+                delete(checkpoints).where(
+                    checkpoints.c.chain == chain,
+                    checkpoints.c.model == model,
+                    checkpoints.c.block_number > block_number,
+                )
+            )
+
+    def forget_payloads(self, chain: str, block_number: int) -> None:
+        """Forget the samples of batches that were settled for good: by this block, or an earlier one."""
+        with self._begin() as connection:
+            connection.execute(
+                update(batches)
+                .where(
+                    batches.c.chain == chain,
+                    batches.c.state == "settled",
+                    batches.c.payload.is_not(None),
+                    ~fold.has_payout_after(block_number),
+                )
+                .values(payload=None)
+            )
 
     # --- transactions --------------------------------------------------------------------------------
 
@@ -217,42 +354,57 @@ class Ledger:
         chain: str,
         account: str,
         kind: str,
-        hash: str,  # noqa: A002 - the field's word
-        nonce: int,
-        raw: bytes,
         created_at: int,
+        next_nonce: int,
+        sign: Callable[[int], Signed],
         detail: str = "",
         model: str | None = None,
         batch: StoredBatch | None = None,
         asked: Iterable[Claim] = (),
+        over: Collection[int] = (),
     ) -> StoredTransaction:
-        """Write down a signed transaction, with what it is about, before it is sent.
+        """Choose a nonce, sign, and write the transaction down with what it is about, before it is sent.
 
-        Signing the same once more gives the same hash: one that is on its way under it is the same, and
-        what was dropped under it is forgotten.
+        Signing the same once more gives the same hash; what was dropped under it is forgotten.
+
+        Args:
+            chain: the chain's key.
+            account: whose nonce it is.
+            kind: what it does.
+            created_at: now.
+            next_nonce: the next nonce as the node has it; nonces of transactions on their way are left out.
+            sign: signs with a nonce.
+            detail: what the kind leaves open.
+            model: the trainer's address, if it is about one.
+            batch: the planned batch that it contributes.
+            asked: what it claims.
+            over: transactions on their way (their ids) that no node takes, so that their nonces are free.
+
+        Raises:
+            Locked: the batch, or one that it claims, is another process's work by now.
         """
-        values: dict[str, Any] = {
-            "chain": chain,
-            "account": account,
-            "kind": kind,
-            "detail": detail,
-            "model": model,
-            "hash": hash,
-            "nonce": nonce,
-            "raw": raw,
-            "state": "signed",
-            "created_at": created_at,
-        }
+        values: dict[str, Any] = {"kind": kind, "detail": detail, "model": model, "created_at": created_at}
         with self._begin() as connection:
-            under_way = transactions.c.hash == hash, transactions.c.state.in_(UNSETTLED)
-            same = connection.execute(select(transactions).where(*under_way)).one_or_none()
-            if same is not None:
-                return StoredTransaction(*same)
-            dropped = transactions.c.hash == hash, transactions.c.state == "dropped"
-            asked_before = claims.c.transaction_id.in_(select(transactions.c.id).where(*dropped))
-            connection.execute(delete(claims).where(asked_before))
+            lock_account(connection, chain, account)
+            _check_free(connection, chain, batch, model, asked := list(asked))
+            nonce = _free_nonce(connection, chain, account, next_nonce, over)
+            signed = sign(nonce)
+            dropped = transactions.c.hash == signed.hash, transactions.c.state == "dropped"
+            same = select(transactions.c.id).where(*dropped)
+            connection.execute(delete(claims).where(claims.c.transaction_id.in_(same)))
+            connection.execute(delete(replaced).where(replaced.c.transaction_id.in_(same)))
             connection.execute(delete(transactions).where(*dropped))
-            result = connection.execute(insert(transactions).values(**values))
+            result = connection.execute(
+                insert(transactions).values(
+                    chain=chain,
+                    account=account,
+                    hash=signed.hash,
+                    nonce=nonce,
+                    raw=signed.raw,
+                    state="signed",
+                    **values,
+                )
+            )
             (transaction,) = result.inserted_primary_key or (None,)
             if batch is not None:
                 connection.execute(
@@ -268,6 +420,46 @@ class Ledger:
                 )
             return StoredTransaction(*_reread(connection, transactions, transaction))
 
+    def replace(self, transaction: StoredTransaction, signed: Signed, *, cancels: bool) -> StoredTransaction:
+        """Write down another attempt at a transaction, of the same nonce, before it is sent.
+
+        Args:
+            transaction: one that is on its way.
+            signed: the new attempt.
+            cancels: whether it only uses up the nonce.
+
+        Raises:
+            Locked: it is not on its way any more, or another process replaced it.
+        """
+        with self._begin() as connection:
+            lock_account(connection, transaction.chain, transaction.account)
+            row = _reread(connection, transactions, transaction.id)
+            if row.state not in UNSETTLED or row.hash != transaction.hash:
+                raise Locked(
+                    f"Transaction {transaction.hash} is {row.state} by now, or another process replaced it.",
+                    hint="Look at it again: dcai tx list",
+                )
+            connection.execute(
+                insert(replaced).values(
+                    hash=row.hash, transaction_id=row.id, raw=row.raw, cancels=row.cancels
+                )
+            )
+            connection.execute(
+                update(transactions)
+                .where(transactions.c.id == row.id)
+                .values(hash=signed.hash, raw=signed.raw, cancels=cancels, state="signed")
+            )
+            return StoredTransaction(*_reread(connection, transactions, transaction.id))
+
+    def attempts(self, transaction: StoredTransaction) -> list[Attempt]:
+        """All attempts at a transaction, the newest, or the one that was mined, first."""
+        query = select(replaced.c.hash, replaced.c.raw, replaced.c.cancels).where(
+            replaced.c.transaction_id == transaction.id
+        )
+        with self._begin(write=False) as connection:
+            earlier = [Attempt(row.hash, bytes(row.raw), row.cancels) for row in connection.execute(query)]
+        return [Attempt(transaction.hash, transaction.raw, transaction.cancels), *earlier]
+
     def mark_sent(self, transaction: StoredTransaction) -> None:
         """A node took the transaction."""
         with self._begin() as connection:
@@ -280,19 +472,29 @@ class Ledger:
     def drop(self, transaction: StoredTransaction) -> None:
         """The transaction can never be mined: its nonce was used by another; its batch is a plan again."""
         with self._begin() as connection:
-            connection.execute(
-                update(transactions).where(transactions.c.id == transaction.id).values(state="dropped")
+            result = connection.execute(
+                update(transactions)
+                .where(transactions.c.id == transaction.id, transactions.c.state.in_(UNSETTLED))
+                .values(state="dropped")
             )
-            _unplan(connection, transaction)
+            if result.rowcount:
+                _unplan(connection, transaction)
 
     def settle(self, transaction: StoredTransaction, outcome: Outcome) -> None:
         """Write down what became of a transaction, and all that follows from it, once."""
         with self._begin() as connection:
-            result = connection.execute(
+            if transaction.model is not None:
+                fold.lock_model(connection, transaction.chain, transaction.model)
+            row = _reread(connection, transactions, transaction.id)
+            if row.state not in UNSETTLED:
+                return  # another process was faster
+            cancelled = _make_current(connection, row, outcome.hash or row.hash)
+            state = "mined" if outcome.status else "reverted"
+            connection.execute(
                 update(transactions)
-                .where(transactions.c.id == transaction.id, transactions.c.state.in_(UNSETTLED))
+                .where(transactions.c.id == transaction.id)
                 .values(
-                    state="mined" if outcome.status else "reverted",
+                    state="cancelled" if cancelled else state,
                     block_number=outcome.block_number,
                     block_hash=outcome.block_hash,
                     gas_used=outcome.gas_used,
@@ -300,34 +502,108 @@ class Ledger:
                     contract_address=outcome.contract_address,
                 )
             )
-            if result.rowcount == 0:
-                return  # another process was faster; the sums below must not be added twice
-            if not outcome.status:
+            if cancelled or not outcome.status:
                 _unplan(connection, transaction)
-            elif outcome.contributed is not None:
-                batch_id, added_at, deposit_per_unit_wei, informative = outcome.contributed
-                values: dict[str, Any] = {
-                    "state": "open",
-                    "batch_id": batch_id,
-                    "added_at": added_at,
-                    "deposit_per_unit_wei": deposit_per_unit_wei,
-                    "informative": informative,
-                }
-                if not deposit_per_unit_wei and not informative:
-                    values |= _CLOSED  # nothing was deposited and no point can be earned
+                return
+            if outcome.contributed is not None:
+                batch = select(batches).where(batches.c.transaction_id == transaction.id)
+                planned = connection.execute(batch).one_or_none()
+                if planned is not None:
+                    fold.open_batch(connection, planned, outcome.contributed)
+            if transaction.model is not None:
+                for paid in outcome.payouts:
+                    fold.take_payout(connection, transaction.chain, transaction.model, paid)
+                    _record_payment(connection, transaction, paid)
+
+    def unsettle(self, transaction: StoredTransaction) -> StoredTransaction:
+        """The block of a transaction was reorganised away: it is on its way again, with all that it did."""
+        with self._begin() as connection:
+            if transaction.model is not None:
+                fold.lock_model(connection, transaction.chain, transaction.model)
+            row = _reread(connection, transactions, transaction.id)
+            if row.state in DONE and row.block_hash == transaction.block_hash:
+                fold.forget_transaction(connection, row)
+            return StoredTransaction(*_reread(connection, transactions, transaction.id))
+
+    def finalize(self, done: Sequence[StoredTransaction]) -> None:
+        """No reorganisation is expected to reach the blocks of these any more."""
+        with self._begin() as connection:
+            for transaction in done:
                 connection.execute(
-                    update(batches).where(batches.c.transaction_id == transaction.id).values(**values)
+                    update(transactions)
+                    .where(
+                        transactions.c.id == transaction.id,
+                        transactions.c.block_hash == transaction.block_hash,
+                    )
+                    .values(final=True)
                 )
-            for batch_id, (paid, amount_wei) in (outcome.paid or {}).items():
-                _record_payment(connection, transaction, batch_id, paid, amount_wei)
+
+    def claims_in_flight(self, chain: str) -> set[tuple[str, int]]:
+        """Batches that a transaction on its way claims something of: (model, batch id)."""
+        query = (
+            select(transactions.c.model, claims.c.batch_id)
+            .join(claims, claims.c.transaction_id == transactions.c.id)
+            .where(transactions.c.chain == chain, transactions.c.state.in_(UNSETTLED))
+        )
+        with self._begin(write=False) as connection:
+            return {(model, batch_id) for model, batch_id in connection.execute(query)}
+
+    @contextmanager
+    def hold(self, rows: Sequence[int]) -> Iterator[set[int]]:
+        """Hold batches while it is found out whether claiming them pays; others that claim pass them by.
+
+        Args:
+            rows: the batches' numbers in the ledger.
+
+        Yields:
+            Those that are open and free: nobody else holds them, and no transaction on its way claims them.
+        """
+        claimed = (
+            select(claims.c.id)
+            .join(transactions, claims.c.transaction_id == transactions.c.id)
+            .where(
+                claims.c.batch_id == batches.c.batch_id,
+                transactions.c.chain == batches.c.chain,
+                transactions.c.model == batches.c.model,
+                transactions.c.state.in_(UNSETTLED),
+            )
+            .exists()
+        )
+        query = select(batches.c.id).where(batches.c.id.in_(rows), batches.c.state == "open", ~claimed)
+        if not self.is_server:
+            # One process at a time: the account's lock. A transaction held open would keep writers waiting.
+            with self._begin(write=False) as connection:
+                free = set(connection.execute(query).scalars())
+            yield free
+            return
+        with self._begin() as connection:
+            yield set(connection.execute(skip_locked(query)).scalars())
+
+    def fees_wei(self, chain: str, account: str, *, kinds: Sequence[str], since: int) -> int:
+        """What an account paid for transactions of some kinds that it signed since a time."""
+        query = select(transactions.c.fee_wei).where(
+            transactions.c.chain == chain,
+            transactions.c.account == account,
+            transactions.c.kind.in_(kinds),
+            transactions.c.created_at >= since,
+            transactions.c.fee_wei.is_not(None),
+        )
+        with self._begin(write=False) as connection:
+            return sum(connection.execute(query).scalars())
 
     def transaction(self, identity: int) -> StoredTransaction:
         """One transaction as it stands now."""
-        with self._begin() as connection:
+        with self._begin(write=False) as connection:
             return StoredTransaction(*_reread(connection, transactions, identity))
 
     def transactions(
-        self, chain: str, *, account: str | None = None, states: Sequence[str] = (), kind: str | None = None
+        self,
+        chain: str,
+        *,
+        account: str | None = None,
+        states: Sequence[str] = (),
+        kind: str | None = None,
+        final: bool | None = None,
     ) -> list[StoredTransaction]:
         """Transactions of a chain in the order of their nonces per account."""
         query = select(transactions).where(transactions.c.chain == chain)
@@ -337,60 +613,37 @@ class Ledger:
             query = query.where(transactions.c.state.in_(states))
         if kind is not None:
             query = query.where(transactions.c.kind == kind)
-        with self._begin() as connection:
+        if final is not None:
+            query = query.where(transactions.c.final.is_(final))
+        with self._begin(write=False) as connection:
             rows = connection.execute(query.order_by(transactions.c.nonce, transactions.c.id))
             return [StoredTransaction(*row) for row in rows]
 
+    # --- sums ----------------------------------------------------------------------------------------
 
-def open_ledger(path: Path) -> Ledger:
+    def totals(self, chain: str, account: str, *, since: int) -> Totals:
+        """What an account's claims came to, ever and since a time (seconds since 1970)."""
+        with self._begin() as connection:
+            return read_totals(connection, chain, account, since)
+
+    def settled_claims(self, chain: str, account: str, *, beyond: Totals) -> list[SettledClaim]:
+        """The claims that were settled since some totals were read, oldest first."""
+        with self._begin() as connection:
+            return read_settled_claims(connection, chain, account, beyond)
+
+
+def open_ledger(place: Path | str) -> Ledger:
     """Open the ledger, making or migrating it as need be.
 
     Args:
-        path: the SQLite file.
+        place: the SQLite file, or the URL of a PostgreSQL database.
 
     Raises:
-        BadInput: the file is no ledger, or a newer one.
+        BadInput: it is no ledger, a damaged one, or a newer one.
+        Locked: another process keeps it from being opened.
+        DcaiError: it cannot be reached, read or written.
     """
-    make_folder(path.parent)
-    # An error shows the statement; its values are payloads and signed transactions.
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": WAIT_S}, hide_parameters=True)
-    event.listen(engine, "connect", _set_pragmas)
-    try:
-        with _mapped_errors(path):
-            with engine.begin() as connection:
-                migrate(connection)
-            path.chmod(0o600)
-    except BaseException:
-        engine.dispose()
-        raise
-    return Ledger(engine)
-
-
-def _set_pragmas(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own class
-    # FULL: a transaction that was committed before a send must survive a power cut, too.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}").close()
-
-
-@contextmanager
-def _mapped_errors(path: Path | None = None) -> Iterator[None]:
-    where = f"The ledger {path}" if path else "The ledger"
-    try:
-        yield
-    except OperationalError as error:
-        if "locked" in str(error.orig):
-            raise Locked(
-                f"{where} is in use by another dcai process.", hint="Run the same command again."
-            ) from error
-        raise DcaiError(
-            f"{where} cannot be written: {error.orig}.", hint="Check the disk and the folder's permissions."
-        ) from error
-    except DatabaseError as error:
-        if "not a database" in str(error.orig) or "malformed" in str(error.orig):
-            raise BadInput(
-                f"{where} is damaged: {error.orig}.", hint="Move the file away; the chain knows your batches."
-            ) from error
-        raise
+    return Ledger.open(place)
 
 
 def _reread(connection: Connection, table: Table, identity: int | None) -> Any:  # noqa: ANN401
@@ -405,42 +658,65 @@ def _unplan(connection: Connection, transaction: StoredTransaction) -> None:
     )
 
 
-def _record_payment(
-    connection: Connection, transaction: StoredTransaction, batch_id: int, paid: int, amount_wei: int
+def _check_free(
+    connection: Connection, chain: str, batch: StoredBatch | None, model: str | None, asked: Sequence[Claim]
 ) -> None:
-    claim = claims.c.transaction_id == transaction.id, claims.c.batch_id == batch_id
-    if transaction.kind == "sweep":  # it takes what is left of every sample that was open
-        paid = connection.execute(select(claims.c.mask).where(*claim)).scalar_one()
-    connection.execute(update(claims).where(*claim).values(paid=paid, amount_wei=amount_wei))
-    own = connection.execute(
-        select(batches).where(
-            batches.c.chain == transaction.chain,
-            batches.c.model == transaction.model,
-            batches.c.account == transaction.account,
-            batches.c.batch_id == batch_id,
+    if batch is not None and _reread(connection, batches, batch.id).state != "planned":
+        raise Locked("Another process has taken over the planned batch.", hint="Run the same command again.")
+    in_flight = (
+        select(claims.c.batch_id)
+        .join(transactions, claims.c.transaction_id == transactions.c.id)
+        .where(
+            transactions.c.chain == chain,
+            transactions.c.model == model,
+            transactions.c.state.in_(UNSETTLED),
         )
-    ).one_or_none()
-    if own is not None:  # others' batches are not in this account's books
-        _settle(connection, own, settled=own.settled | paid, refunded_wei=own.refunded_wei + amount_wei)
+    )
+    taken = set(connection.execute(in_flight).scalars()) if asked else set()
+    for claim in asked:
+        if claim.batch_id in taken:
+            raise Locked(
+                f"Another transaction that claims batch {claim.batch_id} is on its way.",
+                hint="Run the same command again.",
+            )
 
 
-_CLOSED = {"state": "settled", "payload": None}
-"""What becomes of a batch when there is nothing more to get for it."""
+def _free_nonce(
+    connection: Connection, chain: str, account: str, next_nonce: int, over: Collection[int]
+) -> int:
+    """The first nonce that neither the node nor the ledger knows to be used."""
+    own = transactions.c.chain == chain, transactions.c.account == account
+    mined = select(func.max(transactions.c.nonce)).where(*own, transactions.c.state.in_(DONE))
+    last = connection.execute(mined).scalar_one()
+    # Behind one URL there may be several nodes, and one may lag behind what another has told before.
+    nonce = max(next_nonce, 0 if last is None else last + 1)
+    flying = select(transactions.c.nonce, transactions.c.id).where(*own, transactions.c.state.in_(UNSETTLED))
+    used = {used for used, identity in connection.execute(flying) if identity not in over}
+    while nonce in used:
+        nonce += 1
+    return nonce
 
 
-def _settle(
-    connection: Connection,
-    row: Row[Any],
-    *,
-    settled: int,
-    refunded_wei: int | None = None,
-    lost_wei: int | None = None,
-) -> None:
-    refunded_wei = row.refunded_wei if refunded_wei is None else refunded_wei
-    lost_wei = row.lost_wei if lost_wei is None else lost_wei
-    values: dict[str, Any] = {"settled": settled, "refunded_wei": refunded_wei, "lost_wei": lost_wei}
-    deposit_wei = row.deposit_per_unit_wei * row.units
-    # Without a deposit there are points, which only informative samples can earn.
-    if refunded_wei + lost_wei == deposit_wei if deposit_wei else not row.informative & ~settled:
-        values |= _CLOSED
-    connection.execute(update(batches).where(batches.c.id == row.id).values(**values))
+def _make_current(connection: Connection, row: Any, mined_hash: str) -> bool:  # noqa: ANN401 - a row
+    """Make the attempt that was mined the transaction's own; returns whether it is a cancellation."""
+    if mined_hash == row.hash:
+        return bool(row.cancels)
+    earlier = connection.execute(select(replaced).where(replaced.c.hash == mined_hash)).one()
+    connection.execute(delete(replaced).where(replaced.c.hash == mined_hash))
+    connection.execute(
+        update(transactions)
+        .where(transactions.c.id == row.id)
+        .values(hash=earlier.hash, raw=earlier.raw, cancels=earlier.cancels)
+    )
+    connection.execute(
+        insert(replaced).values(hash=row.hash, transaction_id=row.id, raw=row.raw, cancels=row.cancels)
+    )
+    return bool(earlier.cancels)
+
+
+def _record_payment(connection: Connection, transaction: StoredTransaction, paid: Payout) -> None:
+    claim = claims.c.transaction_id == transaction.id, claims.c.batch_id == paid.batch_id
+    bitmap = paid.bitmap
+    if paid.kind == "sweep":  # it takes what is left of every sample that was open
+        bitmap = connection.execute(select(claims.c.mask).where(*claim)).scalar_one_or_none() or 0
+    connection.execute(update(claims).where(*claim).values(paid=bitmap, amount_wei=paid.amount_wei))

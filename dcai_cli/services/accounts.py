@@ -173,15 +173,18 @@ def _stored_account(workspace: Workspace, name_or_address: str | None) -> Stored
 
 
 def unlock(workspace: Workspace, account: ActingAccount, password: Password) -> LocalAccount:
-    """Decrypt an account's key.
+    """Decrypt an account's key, once per workspace.
 
     Raises:
         WrongPassword: the password does not open the key file.
     """
+    if (known := workspace.unlocked.get(account.address)) is not None:
+        return known
     key = workspace.keystore.unlock(account.stored, password(account.stored))
     if key.address.lower() != account.address.lower():
         raise DcaiError(
             f"The key file of {account.name} holds the key of {key.address}, not of {account.address}.",
             hint=f"Restore the key file {account.stored.path} from a backup.",
         )
+    workspace.unlocked[account.address] = key
     return key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,9 @@ from dcai_cli.errors import DcaiError, InsufficientFunds, PartlyDone
 from dcai_cli.features.featurize import FeaturizedRow, Skipped
 from dcai_cli.ledger.records import PlannedSample
 from dcai_cli.services.models import HostedModel
-from dcai_cli.services.transactions import USABLE_GAS, submit
+from dcai_cli.services.transactions import USABLE_GAS, Outbox
 
 if TYPE_CHECKING:
-    from eth_account.signers.local import LocalAccount
-
     from dcai_cli.services.workspace import Workspace
 
 
@@ -72,6 +71,7 @@ class BatchSender:
         self._model = model
         self._size = batch_size
         self._fitted: FittedBatch | None = None
+        self._posted: dict[int, FittedBatch] = {}
         self.batches: list[ContributedBatch] = []
         self._skipped: dict[int, Skipped] = {}
 
@@ -82,40 +82,68 @@ class BatchSender:
 
     def send_all(
         self,
-        key: LocalAccount,
+        outbox: Outbox,
         candidates: Sequence[Candidate],
-        gas_price_limit_wei: int,
         progress: Callable[[int, int], None],
+        pace: Callable[[int], None] = lambda _left: None,
     ) -> None:
-        """Send every candidate that fits a transaction, while gas costs no more than the limit.
+        """Send every candidate that fits a transaction, several batches at a time, in order.
+
+        Args:
+            outbox: sends; its ceiling is what a unit of gas may cost.
+            candidates: the samples.
+            progress: gets (samples on-chain, samples in all).
+            pace: called before each batch but the first, with how many samples are left; returns when it is
+                time.
 
         Raises:
             PartlyDone: it broke off after some batches.
         """
         # The plan has looked at the first ones already.
         queue = [candidate for candidate in candidates if candidate.row.number not in self._skipped]
-        sent, total = 0, len(queue)
-        while queue:
-            progress(sent, total)
-            try:
-                fitted = self.fit(queue)
+        total = len(queue)
+        try:
+            while queue:
+                progress(self._samples, total)
+                while outbox.is_full:
+                    self._wait(outbox)
+                fitted = self.fit(queue, pending=bool(outbox.flying))
                 if fitted is None:
                     queue = queue[1:]
                     continue
-                self._send(key, fitted, gas_price_limit_wei)
-            except DcaiError as error:
-                if not self.batches:
-                    raise
-                raise PartlyDone(
-                    f"{sent} of {total} samples are on-chain; then: {error.message}",
-                    hint=f"{error.hint} The same command again goes on where this one stopped.".strip(),
-                ) from error
-            queue = queue[len(fitted.chosen) :]
-            sent += len(fitted.chosen)
-        progress(sent, total)
+                if self._posted:
+                    pace(len(queue))
+                self._post(outbox, fitted)
+                queue = queue[len(fitted.chosen) :]
+            while outbox.flying:
+                progress(self._samples, total)
+                self._wait(outbox)
+        except DcaiError as error:
+            # Those behind the one that failed are on their way all the same.
+            while outbox.flying:
+                before = len(outbox.flying)
+                with suppress(DcaiError):
+                    self._wait(outbox)
+                if len(outbox.flying) == before:
+                    break
+            if not self.batches:
+                raise
+            raise PartlyDone(
+                f"{self._samples} of {total} samples are on-chain; then: {error.message}",
+                hint=f"{error.hint} The same command again goes on where this one stopped.".strip(),
+            ) from error
+        progress(self._samples, total)
 
-    def fit(self, candidates: Sequence[Candidate]) -> FittedBatch | None:
+    @property
+    def _samples(self) -> int:
+        return sum(batch.samples for batch in self.batches)
+
+    def fit(self, candidates: Sequence[Candidate], *, pending: bool = False) -> FittedBatch | None:
         """The largest batch of the first candidates that fits a transaction.
+
+        Args:
+            candidates: the samples.
+            pending: whether to reckon with what is on its way.
 
         Returns:
             The batch, the same until it is sent; None if the first candidate fits none, and was skipped.
@@ -125,7 +153,7 @@ class BatchSender:
             if not chosen:
                 self._skip(candidates[0], "is too long for one transaction")
                 return None
-            fitted = self._measure(chosen)
+            fitted = self._measure(chosen, pending=pending)
             if fitted.gas <= USABLE_GAS:
                 self._fitted = fitted
             elif len(chosen) == 1:
@@ -147,7 +175,7 @@ class BatchSender:
                 return candidates[:count]
         return candidates
 
-    def _measure(self, chosen: Sequence[Candidate]) -> FittedBatch:
+    def _measure(self, chosen: Sequence[Candidate], *, pending: bool) -> FittedBatch:
         payload = b"".join(candidate.row.sample for candidate in chosen)
         units = sum(candidate.row.units for candidate in chosen)
         data = self._workspace.chain.encode("CollaborativeTrainer", "contribute", payload)
@@ -158,12 +186,14 @@ class BatchSender:
         if offer_wei and balance_wei <= offer_wei:
             raise too_poor(self._address, balance_wei, offer_wei)
         try:
-            gas = self._workspace.chain.estimate_gas(self._address, self._model.address, data, offer_wei)
+            gas = self._workspace.chain.estimate_gas(
+                self._address, self._model.address, data, offer_wei, pending=pending
+            )
         except GasTooHigh:
             gas = MAX_TRANSACTION_GAS
         return FittedBatch(chosen, payload, units, data, offer_wei, gas)
 
-    def _send(self, key: LocalAccount, fitted: FittedBatch, gas_price_limit_wei: int) -> None:
+    def _post(self, outbox: Outbox, fitted: FittedBatch) -> None:
         workspace, count = self._workspace, len(fitted.chosen)
         batch = workspace.ledger.plan_batch(
             workspace.chain.key,
@@ -174,9 +204,7 @@ class BatchSender:
             samples_root=samples_root([candidate.row.sample for candidate in fitted.chosen]),
             rows=[candidate.planned for candidate in fitted.chosen],
         )
-        sent = submit(
-            workspace,
-            key,
+        stored = outbox.post(
             kind="contribute",
             to=self._model.address,
             data=fitted.data,
@@ -184,25 +212,28 @@ class BatchSender:
             gas_estimate=fitted.gas,
             model=self._model.address,
             batch=batch,
-            gas_price_limit_wei=gas_price_limit_wei,
         )
-        assert sent.outcome.contributed is not None
-        batch_id, added_at, deposit_per_unit_wei, informative = sent.outcome.contributed
+        self._posted[stored.id] = fitted
+        self._fitted = None
+        # Fresh words cost most, and later batches find fewer of them: let the batch grow again.
+        self._size = max(1, min(self._batch_size, USABLE_GAS * count // fitted.gas))
+
+    def _wait(self, outbox: Outbox) -> None:
+        stored, sent = outbox.wait()
+        fitted, opened = self._posted[stored.id], sent.outcome.contributed
+        assert opened is not None
         self.batches.append(
             ContributedBatch(
-                batch_id=batch_id,
-                samples=count,
-                informative=informative.bit_count(),
-                deposit_wei=deposit_per_unit_wei * fitted.units,
-                added_at=added_at,
+                batch_id=opened.batch_id,
+                samples=len(fitted.chosen),
+                informative=opened.informative.bit_count(),
+                deposit_wei=opened.deposit_per_unit_wei * fitted.units,
+                added_at=opened.added_at,
                 gas_used=sent.gas_used,
                 fee_wei=sent.fee_wei,
                 transaction=sent.hash,
             )
         )
-        self._fitted = None
-        # Fresh words cost most, and later batches find fewer of them: let the batch grow again.
-        self._size = max(1, min(self._batch_size, USABLE_GAS * count // fitted.gas))
 
 
 def highest_unit_price_wei(model: HostedModel) -> int:

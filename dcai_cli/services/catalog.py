@@ -9,7 +9,7 @@ from dcai_cli.errors import Reverted, WrongChain
 from dcai_cli.services.accounts import Password, acting_account, unlock
 from dcai_cli.services.models import HostedModel, describe, find_model, known_models
 from dcai_cli.services.registry import known_registry
-from dcai_cli.services.transactions import Sent, recover, submit
+from dcai_cli.services.transactions import Sent, finish, submit
 
 if TYPE_CHECKING:
     from dcai_cli.chain import Chain
@@ -88,6 +88,6 @@ def supersede_model(
     registry = chain.view("CollaborativeTrainer", model.address, "registry")
     key = unlock(workspace, acting_account(workspace, model.owner), password)
     with workspace.sending(key.address):
-        recover(workspace, key.address)
+        finish(workspace, key.address, key)
         data = chain.encode("ModelRegistry", "supersede", model.address, other)
         return submit(workspace, key, kind="supersede", to=registry, data=data, model=model.address)

@@ -1,27 +1,62 @@
-"""What refunds and reports share: what can be claimed of a batch, and claiming it."""
+"""What refunds and reports share: what can be claimed of a batch, whether it pays, and claiming it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from dcai_cli.chain import FeeTooLow, GasTooHigh
-from dcai_cli.domain import MAX_TRANSACTION_BYTES, MAX_TRANSACTION_GAS, Batch
-from dcai_cli.errors import DcaiError, InsufficientFunds, PartlyDone
+from dcai_cli.chain import FeesAboveCeiling, GasTooHigh
+from dcai_cli.domain import MAX_TRANSACTION_BYTES, MAX_TRANSACTION_GAS, Batch, bits, format_ether
+from dcai_cli.errors import DcaiError, PartlyDone, Reverted
 from dcai_cli.ledger import Claim
 from dcai_cli.services.accounts import Password, acting_account, unlock
+from dcai_cli.services.index import follow
 from dcai_cli.services.models import HostedModel, find_model, known_models
-from dcai_cli.services.transactions import Sent, recover, submit
+from dcai_cli.services.settling import recheck
+from dcai_cli.services.transactions import USABLE_GAS, Outbox, Recovered, Sent, recover
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
+    from dcai_cli.ledger import StoredBatch
     from dcai_cli.services.workspace import Workspace
 
 USABLE_BYTES = MAX_TRANSACTION_BYTES * 3 // 4
 """Bytes of payloads and proofs in one claim; ABI padding and meta-data take a part of the rest."""
+
+DEADLINE_MARGIN_S = 6 * 3600
+"""So long before others can take a deposit, a daemon lets claiming it cost more."""
+
+CLAIM_KINDS = ("refund", "report", "sweep")
+"""Transactions that claim."""
+
+_SAME_SECOND = "ContributionThisSecond"
+_SAME_SECOND_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimPolicy:
+    """When a claim is worth its gas.
+
+    Args:
+        max_fee_per_gas_wei: what a unit of gas may cost at most, in quiet times; None for no limit.
+        deadline_margin_s: so near to the time when others can take a deposit, gas may cost up to what is at
+            stake, and the budget does not count; None if nothing is to be exempt.
+        min_profit_wei: what a claim must pay above its fee; may be negative.
+        budget_wei: what the fees of all claims may cost at most; what is near its deadline is exempt. None
+            for no limit.
+    """
+
+    max_fee_per_gas_wei: int | None = None
+    deadline_margin_s: int | None = None
+    min_profit_wei: int = 0
+    budget_wei: int | None = None
+
+
+ANY_PROFIT = ClaimPolicy()
+"""Whatever pays more than its fee."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,27 +66,28 @@ class ClaimItem:
     Args:
         model: its model.
         batch: its committed meta-data.
-        payload: its samples.
+        row: its number in the ledger, which has its samples.
         open: bitmap of samples that are not settled; for points, of those among them that can earn one.
         agreed: bitmap of open samples with which the model agrees now.
         amount_wei: of one's own, all that is left; of others', what claiming now would pay; 0 for points.
+        pays_wei: what claiming now would pay.
         due_at: from when it can be claimed.
         expires_at: from when others can take it, too; None if nobody ever can, since there are only points.
         state: waiting, due, at-risk (due, and others can take it, too), disputed (the model rejects all that
-            is open), unreadable (the model's words are none that a contract of ours writes), missing (the
-            chain does not know the batch: its block was reorganised away), agreed (others' samples that the
-            model agrees with, or that would pay nothing), or sweepable (all that is left, whatever the
-            model says).
+            is open), unreadable (the model's words are none that a contract of ours writes), agreed (others'
+            samples that the model agrees with, or that would pay nothing), or sweepable (all that is left,
+            whatever the model says).
         claimable: bitmap of the samples that claiming now would settle or draw on.
         sweep: whether it is claimed by a sweep instead of sample by sample.
     """
 
     model: HostedModel
     batch: Batch
-    payload: bytes
+    row: int
     open: int
     agreed: int
     amount_wei: int
+    pays_wei: int
     due_at: int
     expires_at: int | None
     state: str
@@ -68,6 +104,27 @@ class ClaimItem:
         """How many model points claiming now would earn."""
         return self.claimable.bit_count() if self.model.has_points else 0
 
+    @property
+    def is_claimable(self) -> bool:
+        """Whether claiming now would get anything."""
+        return bool(self.claimable or self.sweep)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Something that was not claimed.
+
+    Args:
+        item: what.
+        code: waiting, disputed, agreed, unreadable, in-flight, fee-ceiling, unprofitable, budget, too-dear,
+            or reverted.
+        reason: the same for people, with its values.
+    """
+
+    item: ClaimItem
+    code: str
+    reason: str
+
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
@@ -75,6 +132,7 @@ class Claimed:
 
     Args:
         items: what was pending before it.
+        left: what was not claimed, and why.
         amount_wei: what it paid.
         points: the model points that it earned.
         samples: samples that paid, or earned a point.
@@ -85,6 +143,7 @@ class Claimed:
     """
 
     items: tuple[ClaimItem, ...]
+    left: tuple[Left, ...]
     amount_wei: int
     points: int
     samples: int
@@ -94,6 +153,15 @@ class Claimed:
     transactions: tuple[str, ...]
 
 
+_STATES = {
+    "waiting": "it is not due yet",
+    "disputed": "the model rejects all that is open",
+    "unreadable": "the model's words are none that a contract of ours writes",
+    "agreed": "the model agrees with the samples, or they would pay nothing",
+}
+"""Why nothing can be claimed of an item, by its state."""
+
+
 def claim_due(
     workspace: Workspace,
     password: Password,
@@ -101,11 +169,12 @@ def claim_due(
     account: str | None,
     confirm: Callable[[Sequence[ClaimItem]], None],
     progress: Callable[[int, int], None],
+    policy: ClaimPolicy,
     *,
     pending: Callable[[Workspace, str, Sequence[HostedModel]], list[ClaimItem]],
-    send: Callable[[Workspace, LocalAccount, Sequence[ClaimItem]], Iterator[tuple[int, Sent]]],
+    send: Callable[[ClaimSender, Sequence[ClaimItem]], Iterator[int]],
 ) -> Claimed:
-    """Claim all that is due, after a yes.
+    """Claim all that is due and worth it, after a yes.
 
     Args:
         workspace: the opened parts.
@@ -114,52 +183,242 @@ def claim_due(
         account: whose; the acting account's if None.
         confirm: gets what will be claimed; raises to stop.
         progress: gets (batches claimed, batches in all).
+        policy: what is worth it.
         pending: lists an address's items of some models.
-        send: claims items; yields (batches claimed, transaction).
+        send: claims items; yields how many batches it has dealt with.
 
     Raises:
         PartlyDone: it broke off after some claims; the same call again goes on.
     """
     stored = acting_account(workspace, account)
-    sent: list[Sent] = []
-    with workspace.sending(stored.address):
+    with workspace.sending(stored.address, exclusive=False):
         # What cannot be sent for want of ether must not keep ether from coming in: a claim takes its nonce.
-        with suppress(InsufficientFunds, FeeTooLow):
-            recover(workspace, stored.address)
-        items = pending(workspace, stored.address, models_meant(workspace, model))
-        chosen = [item for item in items if item.claimable or item.sweep]
+        recovered = recover(workspace, stored.address)
+        models = models_meant(workspace, model)
+        follow(workspace, models)
+        items = pending(workspace, stored.address, models)
+        busy = workspace.ledger.claims_in_flight(workspace.chain.key)
+        chosen = [
+            item for item in items if item.is_claimable and (item.model.address, item.batch.id) not in busy
+        ]
+        # The most urgent first: others can take it from then on.
+        chosen.sort(key=lambda item: (item.expires_at or item.due_at, item.batch.id))
+        sender = ClaimSender(workspace, stored.address, policy, recovered)
+        for item in items:
+            if not item.is_claimable:
+                sender.leave([item], item.state, _STATES[item.state])
+            elif item not in chosen:
+                sender.leave([item], "in-flight", "a transaction that claims it is on its way")
         if chosen:
             confirm(chosen)
-            key = unlock(workspace, stored, password)
+            sender.key = unlock(workspace, stored, password)
             progress(0, len(chosen))
-            try:
-                for done, transaction in send(workspace, key, chosen):
-                    sent.append(transaction)
-                    progress(done, len(chosen))
-            except DcaiError as error:
-                if not sent:
-                    raise
-                raise PartlyDone(
-                    f"{len(sent)} claims are on-chain; then: {error.message}",
-                    hint=f"{error.hint} The same command again goes on where this one stopped.".strip(),
-                ) from error
-    paid = [payment for transaction in sent for payment in (transaction.outcome.paid or {}).values()]
-    now = workspace.chain.timestamp()
+        try:
+            for done in send(sender, chosen):
+                progress(done, len(chosen))
+            sender.finish()
+            recheck(workspace, stored.address)
+        except DcaiError as error:
+            with suppress(DcaiError):
+                sender.finish()
+            if not sender.sent:
+                raise
+            raise PartlyDone(
+                f"{len(sender.sent)} claims are on-chain; then: {error.message}",
+                hint=f"{error.hint} The same command again goes on where this one stopped.".strip(),
+            ) from error
+    return _claimed(sender, items, workspace.chain.timestamp())
+
+
+def _claimed(sender: ClaimSender, items: Sequence[ClaimItem], now: int) -> Claimed:
+    paid = [payment for transaction in sender.sent for payment in transaction.outcome.payouts]
+    swept = {payment.batch_id for payment in paid if payment.kind == "sweep"}
     return Claimed(
         items=tuple(items),
-        amount_wei=sum(amount_wei for _, amount_wei in paid),
-        points=sum(transaction.outcome.points for transaction in sent),
-        samples=sum(bitmap.bit_count() for bitmap, _ in paid)
-        + sum(item.samples for item in chosen if item.sweep),
+        left=tuple(sender.left),
+        amount_wei=sum(payment.amount_wei for payment in paid),
+        points=sum(transaction.outcome.points for transaction in sender.sent),
+        samples=sum(payment.bitmap.bit_count() for payment in paid)
+        + sum(item.samples for item in items if item.sweep and item.batch.id in swept),
         disagreed=sum(
             (item.open & ~item.claimable).bit_count()
             for item in items
             if item.due_at <= now and not item.sweep
         ),
-        gas_used=sum(transaction.gas_used for transaction in sent),
-        fee_wei=sum(transaction.fee_wei for transaction in sent),
-        transactions=tuple(transaction.hash for transaction in sent),
+        gas_used=sum(transaction.gas_used for transaction in sender.sent),
+        fee_wei=sum(transaction.fee_wei for transaction in sender.sent),
+        transactions=tuple(transaction.hash for transaction in sender.sent),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One transaction that claims: what it asks for, and its call.
+
+    Args:
+        kind: refund, report or sweep.
+        items: the batches, each with the samples that are asked for.
+        data: call data of the trainer.
+        claims: the same for the ledger.
+    """
+
+    kind: str
+    items: Sequence[ClaimItem]
+    data: bytes = field(repr=False)
+    claims: Sequence[Claim]
+
+
+class ClaimSender:
+    """Sends claims that pay, several at a time, and keeps why the others were left.
+
+    Args:
+        workspace: the opened parts; the caller holds the account's lock.
+        address: who claims.
+        policy: what is worth it.
+        recovered: what is on its way from before; its refused transactions give their nonces up.
+    """
+
+    def __init__(self, workspace: Workspace, address: str, policy: ClaimPolicy, recovered: Recovered) -> None:
+        self.workspace = workspace
+        self.address = address
+        self.key: LocalAccount | None = None
+        self.sent: list[Sent] = []
+        self.left: list[Left] = []
+        self._policy = policy
+        self._recovered = recovered
+        self._outbox: Outbox | None = None
+        self._spent_wei = 0
+        self._asked: set[int] = set()
+        self._now = workspace.chain.timestamp()
+
+    def leave(self, items: Iterable[ClaimItem], code: str, reason: str) -> None:
+        """Keep that something is not claimed, and why."""
+        self.left += [Left(item, code, reason) for item in items]
+
+    def payload(self, item: ClaimItem) -> bytes:
+        """The samples of a batch."""
+        stored = self.workspace.ledger.batch(item.row)
+        assert stored is not None
+        assert stored.payload is not None
+        return stored.payload
+
+    def post(self, request: Request, *, whole_gas: bool = False) -> bool:
+        """Send a claim if it pays; what it does not claim for another reason than its size is left.
+
+        Args:
+            request: the claim.
+            whole_gas: whether it may take all gas of a transaction, so that no margin is left.
+
+        Returns:
+            Whether the request was dealt with; False if it has to be cut, since it needs too much gas, or
+            since the contract refuses it as a whole.
+        """
+        if not self._asked.isdisjoint(item.row for item in request.items):
+            self.finish()  # a part of one of them is on its way
+        # Nothing is settled while batches are held: others may hold their model, and wait for the batches.
+        outbox = self._ready()
+        while outbox.is_full:
+            self._wait(outbox)
+        with self.workspace.ledger.hold([item.row for item in request.items]) as free:
+            if len(free) < len(request.items):
+                self.leave(request.items, "in-flight", "another process is claiming it")
+                return True
+            try:
+                pays_wei, gas = self._simulate(request)
+            except GasTooHigh:
+                return False
+            except Reverted as error:
+                if len(request.items) > 1:
+                    return False  # one of them must not keep the others back
+                self.leave(request.items, "reverted", error.message)
+                return True
+            if gas > (MAX_TRANSACTION_GAS - 1 if whole_gas else USABLE_GAS):
+                return False
+            self._post(request, pays_wei, gas)
+        return True
+
+    def finish(self) -> None:
+        """Wait for all claims that are on their way, those of earlier processes included."""
+        outbox = self._ready()
+        while outbox.flying:
+            self._wait(outbox)
+        self._asked.clear()
+
+    def _simulate(self, request: Request) -> tuple[int, int]:
+        """What a claim would pay now, and the gas that it needs."""
+        chain, trainer = self.workspace.chain, request.items[0].model.address
+        for tries in range(_SAME_SECOND_TRIES):
+            try:
+                answer = chain.call(trainer, request.data, sender=self.address)
+                return int.from_bytes(answer, "big"), chain.estimate_gas(self.address, trainer, request.data)
+            except Reverted as error:
+                # No verdict can be used in the second of a contribution: the next second will do.
+                if error.name != _SAME_SECOND or tries == _SAME_SECOND_TRIES - 1:
+                    raise
+                self.workspace.sleep(1)
+        raise AssertionError("unreachable")
+
+    def _post(self, request: Request, pays_wei: int, gas: int) -> None:
+        policy, chain = self._policy, self.workspace.chain
+        urgent = any(self._is_urgent(item) for item in request.items)
+        ceiling_wei = policy.max_fee_per_gas_wei
+        if urgent and ceiling_wei is not None:
+            ceiling_wei = max(ceiling_wei, pays_wei // gas)
+        try:
+            fees = chain.fees(ceiling_wei)
+        except FeesAboveCeiling as error:
+            self.leave(request.items, "fee-ceiling", error.message)
+            return
+        fee_wei = gas * fees.likely_price_wei + chain.data_fee_wei(request.data, gas=gas)
+        has_points = request.items[0].model.has_points
+        if not has_points and pays_wei - fee_wei < policy.min_profit_wei:
+            self.leave(
+                request.items,
+                "unprofitable",
+                f"it would pay {format_ether(pays_wei)} for about {format_ether(fee_wei)} of fees",
+            )
+            return
+        if policy.budget_wei is not None and not urgent and self._spent_wei + fee_wei > policy.budget_wei:
+            self.leave(
+                request.items,
+                "budget",
+                f"its fee of about {format_ether(fee_wei)} would exceed what is left of the budget: "
+                f"{format_ether(max(0, policy.budget_wei - self._spent_wei))}",
+            )
+            return
+        outbox = self._ready()
+        outbox.ceiling_wei = ceiling_wei
+        outbox.post(
+            kind=request.kind,
+            to=request.items[0].model.address,
+            data=request.data,
+            gas_estimate=gas,
+            model=request.items[0].model.address,
+            claims=request.claims,
+        )
+        self._asked |= {item.row for item in request.items}
+        self._spent_wei += fee_wei
+
+    def _is_urgent(self, item: ClaimItem) -> bool:
+        margin_s = self._policy.deadline_margin_s
+        if margin_s is None or item.expires_at is None:
+            return False
+        return self._now >= item.expires_at - margin_s
+
+    def _ready(self) -> Outbox:
+        if self._outbox is None:
+            refused = [stored for stored, _ in self._recovered.refused]
+            self._outbox = Outbox(self.workspace, self.address, self.key, over=refused)
+            self._outbox.flying.extend(
+                stored
+                for stored in self._recovered.flying
+                if stored.kind in CLAIM_KINDS and stored not in refused
+            )
+        return self._outbox
+
+    def _wait(self, outbox: Outbox) -> None:
+        _, sent = outbox.wait()
+        self.sent.append(sent)
 
 
 def models_meant(workspace: Workspace, wanted: str | None) -> list[HostedModel]:
@@ -173,46 +432,38 @@ def sweep_wait_s(model: HostedModel, address: str) -> int:
     return model.terms.owner_wait_s if owns else model.terms.public_wait_s
 
 
-def stake(workspace: Workspace, model: HostedModel, batch: Batch) -> tuple[int, int]:
-    """Bitmap of settled samples and wei paid out of a batch."""
-    settled, paid_wei, *_ = workspace.chain.view("StakeIncentive", model.incentive, "stakeOf", batch.id)
-    return settled, paid_wei
-
-
-def gas_needed(workspace: Workspace, key: LocalAccount, model: HostedModel, data: bytes) -> int:
-    """What a call of the trainer needs; a whole transaction's gas if it needs more than that."""
-    try:
-        return workspace.chain.estimate_gas(key.address, model.address, data, 0)
-    except GasTooHigh:
-        return MAX_TRANSACTION_GAS
-
-
-def submit_claim(
-    workspace: Workspace,
-    key: LocalAccount,
-    model: HostedModel,
-    kind: str,
-    data: bytes,
-    gas: int,
-    asked: Iterable[Claim],
-) -> Sent:
-    """Send a claim, with what it asks for."""
-    return submit(
-        workspace,
-        key,
-        kind=kind,
-        to=model.address,
-        data=data,
-        gas_estimate=gas,
-        model=model.address,
-        claims=tuple(asked),
-    )
-
-
-def submit_sweep(workspace: Workspace, key: LocalAccount, item: ClaimItem) -> Sent:
+def sweep_request(workspace: Workspace, item: ClaimItem) -> Request:
     """Take all that is left of a batch."""
     data = workspace.chain.encode("CollaborativeTrainer", "sweep", item.batch.as_tuple())
-    gas = gas_needed(workspace, key, item.model, data)
-    return submit_claim(
-        workspace, key, item.model, "sweep", data, gas, [Claim("sweep", item.batch.id, item.open)]
+    return Request("sweep", [item], data, [Claim("sweep", item.batch.id, item.open)])
+
+
+def waiting_item(model: HostedModel, stored: StoredBatch, due_at: int, expires_at: int | None) -> ClaimItem:
+    """A batch as it stands in the ledger, before anybody asked the model."""
+    batch = stored.on_chain()
+    # A sample that taught the model nothing earns no point.
+    counted = batch.informative if model.has_points else (1 << batch.count) - 1
+    return ClaimItem(
+        model=model,
+        batch=batch,
+        row=stored.id,
+        open=counted & ~stored.settled,
+        agreed=0,
+        amount_wei=batch.deposit_wei - stored.refunded_wei - stored.lost_wei,
+        pays_wei=0,
+        due_at=due_at,
+        expires_at=expires_at,
+        state="waiting",
+        claimable=0,
     )
+
+
+def without(item: ClaimItem, claimed: int) -> ClaimItem:
+    """The same batch, without some samples of what is claimable."""
+    return replace(item, claimable=item.claimable & ~claimed)
+
+
+def first_half(item: ClaimItem) -> ClaimItem:
+    """The same batch, with half of what is claimable."""
+    positions = bits(item.claimable)
+    return replace(item, claimable=sum(1 << position for position in positions[: len(positions) // 2]))

@@ -23,13 +23,21 @@ from dcai_cli.services.batches import (
     highest_unit_price_wei,
     too_poor,
 )
+from dcai_cli.services.index import sample_key
 from dcai_cli.services.models import HostedModel, find_model, known_models, snapshot
-from dcai_cli.services.transactions import recover, settle_mined
+from dcai_cli.services.settling import recheck
+from dcai_cli.services.transactions import ENVELOPE_BYTES, Outbox, finish, settle_mined
 
 if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
+    from dcai_cli.chain import Chain
     from dcai_cli.ledger import StoredBatch, StoredTransaction
     from dcai_cli.models.replica import Replica
     from dcai_cli.services.workspace import Workspace
+
+LONGEST_NAP_S = 30.0
+"""A spread contribution looks at the chain's clock so often, which is not this machine's."""
 
 GAS_PRICE_RISE = 4
 """How many times what was shown a unit of gas may cost before the command stops and shows it anew."""
@@ -49,6 +57,8 @@ class ContributeRequest:
         batch_size: samples of a batch at most.
         allow_duplicates: send repeated rows, too.
         max_deposit_wei: deposits of this command at most.
+        max_fee_wei: fees of this command's transactions at most.
+        spread_s: how long the batches are spread over, so that each costs less; 0 sends them at once.
         unverified: accept a model whose code is not what dcai ships.
         dry_run: do all but sign.
         scheduler: the address of a Dask cluster that featurizes; None for this process.
@@ -63,6 +73,8 @@ class ContributeRequest:
     batch_size: int = 100
     allow_duplicates: bool = False
     max_deposit_wei: int | None = None
+    max_fee_wei: int | None = None
+    spread_s: int = 0
     unverified: bool = False
     dry_run: bool = False
     scheduler: str | None = None
@@ -85,6 +97,7 @@ class ContributionPlan:
         batches: batches, if none has to shrink.
         deposit_at_most_wei: deposits of all batches, sent back to back.
         fee_estimate_wei: transaction fees, from an estimate of the first batch.
+        data_fee_wei: the part of them that a layer 2 takes for the data.
         gas_price_wei: what a unit of gas was taken to cost at most.
         balance_wei: the account's balance.
         rejected: samples that the model would reject after learning all of them today.
@@ -104,6 +117,7 @@ class ContributionPlan:
     batches: int
     deposit_at_most_wei: int
     fee_estimate_wei: int
+    data_fee_wei: int
     gas_price_wei: int
     balance_wei: int
     rejected: int
@@ -181,8 +195,18 @@ def contribute(
             if not request.dry_run and (candidates or plan.unfinished):
                 confirm(plan)
                 key = unlock(workspace, account, password)
-                before.send_again()
-                sender.send_all(key, candidates, plan.gas_price_wei * GAS_PRICE_RISE, progress)
+                ceiling_wei = plan.gas_price_wei * GAS_PRICE_RISE
+                before.send_again(key, ceiling_wei)
+                outbox = Outbox(
+                    workspace,
+                    account.address,
+                    key,
+                    ceiling_wei=ceiling_wei,
+                    budget_wei=request.max_fee_wei,
+                )
+                pace = _Pace(workspace, request.spread_s, len(candidates))
+                sender.send_all(outbox, candidates, progress, pace.wait)
+                recheck(workspace, account.address)
     return Contribution(plan, (*before.batches, *sender.batches), (*plan.skipped, *sender.skipped))
 
 
@@ -219,9 +243,9 @@ class _Before:
         prices = {model.address: highest_unit_price_wei(model) for model in known_models(self._workspace)}
         return sum(batch.units * prices[batch.model] for batch in self.unfinished())
 
-    def send_again(self) -> None:
+    def send_again(self, key: LocalAccount, ceiling_wei: int) -> None:
         """Finish the unfinished."""
-        self._add(recover(self._workspace, self._address))
+        self._add(finish(self._workspace, self._address, key, ceiling_wei=ceiling_wei))
 
     def _add(self, settled: Sequence[StoredTransaction]) -> None:
         for stored in settled:
@@ -242,6 +266,30 @@ class _Before:
                     transaction=stored.hash,
                 )
             )
+
+
+class _Pace:
+    """Spreads batches over a time by the chain's clock, as many samples of it as are sent.
+
+    Args:
+        workspace: the opened parts.
+        spread_s: the time; 0 for none.
+        samples: how many samples there are in all.
+    """
+
+    def __init__(self, workspace: Workspace, spread_s: int, samples: int) -> None:
+        self._workspace = workspace
+        self._spread_s = spread_s
+        self._samples = samples
+        self._start = workspace.chain.timestamp() if spread_s else 0
+
+    def wait(self, left: int) -> None:
+        """Wait until the next batch is due."""
+        if not self._spread_s:
+            return
+        due = self._start + self._spread_s * (self._samples - left) // self._samples
+        while (ahead_s := due - self._workspace.chain.timestamp()) > 0:
+            self._workspace.sleep(min(ahead_s, LONGEST_NAP_S))
 
 
 def _plan(
@@ -280,6 +328,8 @@ def _plan(
     candidates, already, repeated = _choose(
         usable, known, before.keys, allow_duplicates=request.allow_duplicates
     )
+    candidates, already_by_sample = _without_sent(workspace, account.address, model, candidates)
+    already += already_by_sample
     skipped = tuple(sorted((*unusable, *repeated), key=lambda skip: skip.row))
     units = [candidate.row.units for candidate in candidates]
     unit_price_wei = highest_unit_price_wei(model)
@@ -294,10 +344,16 @@ def _plan(
     if deposit_at_most_wei and balance_wei <= deposit_at_most_wei:
         raise too_poor(account.address, balance_wei, deposit_at_most_wei)
     gas_price_wei = chain.fees().max_fee_per_gas_wei
-    fee_estimate_wei = _estimate_gas(sender, candidates) * gas_price_wei
+    gas, data_fee_wei = _estimate(chain, sender, candidates)
+    fee_estimate_wei = gas * gas_price_wei + data_fee_wei
     if candidates and balance_wei < deposit_at_most_wei + fee_estimate_wei:
         what = "Deposits and fees" if deposit_at_most_wei else "Fees"
         raise too_poor(account.address, balance_wei, deposit_at_most_wei + fee_estimate_wei, what)
+    if request.max_fee_wei is not None and fee_estimate_wei > request.max_fee_wei:
+        raise LimitExceeded(
+            f"The fees can reach {fee_estimate_wei} wei, above the limit of {request.max_fee_wei} wei.",
+            hint="Raise --max-fee, send fewer rows with --limit, or wait until gas is cheaper.",
+        )
     rejected = _rejected(snapshot(chain, model), candidates) if candidates else []
     plan = ContributionPlan(
         model=model,
@@ -312,6 +368,7 @@ def _plan(
         batches=-(-len(candidates) // request.batch_size),
         deposit_at_most_wei=deposit_at_most_wei,
         fee_estimate_wei=fee_estimate_wei,
+        data_fee_wei=data_fee_wei,
         gas_price_wei=gas_price_wei,
         balance_wei=balance_wei,
         rejected=len(rejected),
@@ -321,13 +378,15 @@ def _plan(
     return plan, candidates
 
 
-def _estimate_gas(sender: BatchSender, candidates: Sequence[Candidate]) -> int:
-    """Gas of all batches, if each sample needs as much as those of the first batch that fits."""
+def _estimate(chain: Chain, sender: BatchSender, candidates: Sequence[Candidate]) -> tuple[int, int]:
+    """Gas and data fee of all batches, if each sample needs as much as those of the first that fits."""
     for first in range(len(candidates)):
         fitted = sender.fit(candidates[first:])
         if fitted is not None:
-            return fitted.gas * (len(candidates) - first) // len(fitted.chosen)
-    return 0
+            batches = -(-(len(candidates) - first) // len(fitted.chosen))
+            data_fee_wei = chain.data_fee_wei(len(fitted.data) + ENVELOPE_BYTES, gas=fitted.gas)
+            return fitted.gas * (len(candidates) - first) // len(fitted.chosen), batches * data_fee_wei
+    return 0, 0
 
 
 def _choose(
@@ -354,6 +413,23 @@ def _choose(
         else:
             candidates.append(Candidate(row, PlannedSample(row.key, occurrence, row.number)))
     return candidates, already, repeated
+
+
+def _without_sent(
+    workspace: Workspace, address: str, model: HostedModel, candidates: Sequence[Candidate]
+) -> tuple[list[Candidate], int]:
+    """Leave out samples that are on-chain from before the ledger was rebuilt; it knows no rows of them."""
+    sent = workspace.ledger.sample_keys(workspace.chain.key, address, model.address)
+    if not sent:
+        return list(candidates), 0
+    left = []
+    for candidate in candidates:
+        key = sample_key(candidate.row.sample)
+        if sent[key]:
+            sent[key] -= 1
+        else:
+            left.append(candidate)
+    return left, len(candidates) - len(left)
 
 
 def _rejected(replica: Replica, candidates: Sequence[Candidate]) -> list[int]:

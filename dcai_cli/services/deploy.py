@@ -21,7 +21,7 @@ from dcai_cli.services.accounts import Password, acting_account, unlock
 from dcai_cli.services.limits import check_name, check_spec, check_terms
 from dcai_cli.services.models import HostedModel, describe, known_models, remember, snapshot
 from dcai_cli.services.registry import cost_of_ready_registry, ready_registry
-from dcai_cli.services.transactions import Sent, recover, submit
+from dcai_cli.services.transactions import Sent, finish, submit
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -131,7 +131,8 @@ def deploy_model(
     key = unlock(workspace, stored, password)
     with workspace.sending(key.address):
         # What an earlier run had signed when it died may have been its last step, the seal.
-        just_sealed = {stored.model for stored in recover(workspace, key.address) if stored.kind == "seal"}
+        finished = finish(workspace, key.address, key)
+        just_sealed = {stored.model for stored in finished if stored.kind == "seal"}
         steps: list[Sent] = []
         model = _unfinished(workspace, key.address, plan, just_sealed)
         resumed = model is not None
@@ -172,7 +173,7 @@ def seal_model(workspace: Workspace, model: HostedModel, *, password: Password) 
     """Open a model for contributions; final."""
     key = unlock(workspace, acting_account(workspace, model.owner), password)
     with workspace.sending(key.address):
-        recover(workspace, key.address)
+        finish(workspace, key.address, key)
         return _send(workspace, key, model, "seal", "seal")
 
 

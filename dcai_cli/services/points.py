@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dcai_cli.errors import DcaiError, PartlyDone, Reverted, UsageError
 from dcai_cli.services.accounts import Password, acting_account, list_accounts, unlock
 from dcai_cli.services.models import HostedModel, find_model
-from dcai_cli.services.transactions import Sent, recover, submit
+from dcai_cli.services.transactions import Sent, finish, submit
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -155,7 +155,7 @@ def validate(
     acting = acting_account(workspace, account)
     wanted = list(dict.fromkeys(_address(workspace, name) for name in names))
     with workspace.sending(acting.address):
-        recovered = recover(workspace, acting.address)
+        recovered = finish(workspace, acting.address)
         done = [
             Validation(stored.detail, stored.hash, stored.gas_used or 0, stored.fee_wei or 0)
             for stored in recovered

@@ -1,27 +1,47 @@
-"""Sending so that nothing is lost: planned, signed and written down, then sent, mined, settled.
+"""Sending so that nothing is lost: signed, written down, sent, replaced where it is stuck, settled.
 
-A process may die between any two lines here. Whoever comes next calls `recover` first, which finishes what is
-on its way: a transaction that the ledger knows as signed is looked for on the chain, sent again as it stands
-(the same bytes, so it cannot happen twice), or dropped when its nonce went to another.
+Several transactions of an account can be on their way at once, in the order of their nonces. A nonce comes
+from the ledger and the node together, and is chosen, signed with and written down in one database
+transaction; only then the transaction is sent. `settling` has what happens afterwards.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from dcai_cli.chain import Event, FeeTooLow, NonceTaken, NotMined, Receipt
+from dcai_cli.chain import FeesAboveCeiling, FeeTooLow, NonceTaken, NotMined, RpcError
+from dcai_cli.chain.fees import bumped
+from dcai_cli.chain.signing import decode_signed
 from dcai_cli.domain import MAX_TRANSACTION_GAS
-from dcai_cli.errors import InsufficientFunds, LimitExceeded
-from dcai_cli.ledger.store import UNSETTLED, Outcome
+from dcai_cli.errors import InsufficientFunds, LimitExceeded, Locked, Reverted
+from dcai_cli.ledger.fold import UNSETTLED
+from dcai_cli.services.settling import Recovered, find_receipt, recover, settle, settle_mined
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
-    from dcai_cli.chain import Chain
+    from dcai_cli.chain import Fees, Receipt, SignedTransaction
     from dcai_cli.ledger import Claim, StoredBatch, StoredTransaction
+    from dcai_cli.ledger.records import Outcome
     from dcai_cli.services.workspace import Workspace
+
+__all__ = [
+    "USABLE_GAS",
+    "Outbox",
+    "Recovered",
+    "Sent",
+    "cancel",
+    "finish",
+    "recover",
+    "settle_mined",
+    "speed_up",
+    "submit",
+]
 
 GAS_MARGIN_PERCENT = 15
 """Gas offered above the estimate: other contributions may come first and touch other words."""
@@ -29,9 +49,14 @@ GAS_MARGIN_PERCENT = 15
 USABLE_GAS = MAX_TRANSACTION_GAS * 100 // (100 + GAS_MARGIN_PERCENT)
 """Gas that an estimate may have so that the margin above it still fits a transaction."""
 
+IN_FLIGHT = 8
+"""Transactions on their way at once; nodes keep 16 of an account for sure."""
 
-LAG_S = 15.0
-"""How long nodes behind one URL may disagree about the newest block."""
+ENVELOPE_BYTES = 200
+"""What a transaction has besides its input, at most: receiver, value, fees, signature."""
+
+PATIENCE_S = 180.0
+"""How long to wait for a transaction; what is not mined by then stays on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +78,315 @@ class Sent:
     outcome: Outcome
 
 
+class Outbox:
+    """An account's transactions on their way, oldest first.
+
+    Args:
+        workspace: the opened parts; the caller holds the account's lock.
+        address: the account.
+        key: the same, unlocked; without it nothing can be signed, and what is stuck is not replaced.
+        ceiling_wei: what a unit of gas may cost at most; None for no limit.
+        budget_wei: what the fees of all transactions may cost at most; None for no limit.
+        over: transactions on their way that no node takes: their nonces are used again.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        address: str,
+        key: LocalAccount | None = None,
+        *,
+        ceiling_wei: int | None = None,
+        budget_wei: int | None = None,
+        over: Sequence[StoredTransaction] = (),
+    ) -> None:
+        self._workspace = workspace
+        self._address = address
+        self._key = key
+        self._over = {stored.id for stored in over}
+        self._budget_wei = budget_wei
+        self._spent_wei = 0
+        self.ceiling_wei = ceiling_wei
+        self.flying: deque[StoredTransaction] = deque()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether one must be waited for before the next is sent."""
+        return len(self.flying) >= (1 if self._workspace.chain.is_embedded else IN_FLIGHT)
+
+    def post(
+        self,
+        *,
+        kind: str,
+        to: str | None,
+        data: bytes,
+        value_wei: int = 0,
+        gas_estimate: int | None = None,
+        detail: str = "",
+        model: str | None = None,
+        batch: StoredBatch | None = None,
+        claims: Sequence[Claim] = (),
+    ) -> StoredTransaction:
+        """Sign, write down and send; does not wait.
+
+        Args:
+            kind: deploy, install, create, weights, seal, supersede, contribute, refund, report, sweep, or
+                validate.
+            to: the contract, or None to create one.
+            data: call data.
+            value_wei: ether that goes along.
+            gas_estimate: what it needs; asked from the node if None.
+            detail: what the kind leaves open, for instance the contract's name.
+            model: the trainer's address, if it is about one.
+            batch: the planned batch that it contributes.
+            claims: what it claims.
+
+        Raises:
+            FeesAboveCeiling: gas costs more than the ceiling now; nothing was sent.
+            LimitExceeded: the fees could exceed the budget; nothing was sent.
+            Reverted: the contract would refuse.
+            InsufficientFunds: the balance does not cover it; nothing was sent.
+            Locked: another process was faster; nothing was sent.
+        """
+        workspace, key = self._workspace, self._key
+        assert key is not None
+        chain, ledger = workspace.chain, workspace.ledger
+        if gas_estimate is None:
+            gas_estimate = chain.estimate_gas(key.address, to, data, value_wei)
+        gas = chain.gas_limit(gas_estimate, GAS_MARGIN_PERCENT)
+        fees = chain.fees(self.ceiling_wei)
+        fee_wei = gas * fees.max_fee_per_gas_wei + chain.data_fee_wei(len(data) + ENVELOPE_BYTES, gas=gas)
+        self._check_budget(fee_wei)
+        self._check_balance(f"{kind} {detail}".rstrip(), value_wei + fee_wei)
+
+        def sign(nonce: int) -> SignedTransaction:
+            return chain.sign(key, to=to, data=data, value_wei=value_wei, nonce=nonce, gas=gas, fees=fees)
+
+        stored = ledger.add_transaction(
+            chain=chain.key,
+            account=key.address,
+            kind=kind,
+            detail=detail,
+            model=model,
+            created_at=int(workspace.clock()),
+            batch=batch,
+            asked=claims,
+            next_nonce=chain.next_nonce(key.address),
+            sign=sign,
+            over=self._over,
+        )
+        self._send(stored)
+        self.flying.append(stored)
+        return stored
+
+    def wait(self) -> tuple[StoredTransaction, Sent]:
+        """Wait until the oldest is mined; what is stuck is replaced by one that offers more.
+
+        Raises:
+            Reverted: the contract refused; with the reason.
+            NotMined: it was not mined in time; it may still be.
+            NonceTaken: its nonce went to another transaction; it will never be mined.
+        """
+        stored = self.flying[0]
+        receipt = self._receipt(stored)
+        self.flying.popleft()
+        outcome = settle(self._workspace, stored, receipt)
+        self._spent_wei += receipt.fee_wei
+        if not receipt.status:
+            raise self._workspace.chain.revert_reason(receipt)
+        return stored, Sent(
+            receipt.hash, receipt.gas_used, receipt.fee_wei, receipt.contract_address, outcome
+        )
+
+    def _send(self, stored: StoredTransaction) -> None:
+        ledger = self._workspace.ledger
+        try:
+            self._workspace.chain.send(stored.raw)
+        except (InsufficientFunds, FeeTooLow):
+            # Refused before anybody else saw it. After any other answer it may be on its way, or even mined,
+            # and `recover` finds out: so it may if there is another node that was asked before, and lost its
+            # answer, or another machine that saw it in the ledger. Behind it others may wait for its nonce.
+            alone = len(self._workspace.settings.rpc_urls) <= 1 and not ledger.is_server
+            if alone and not self._has_followers(stored):
+                ledger.drop(stored)
+            raise
+        ledger.mark_sent(stored)
+
+    def _has_followers(self, stored: StoredTransaction) -> bool:
+        flying = self._workspace.ledger.transactions(stored.chain, account=stored.account, states=UNSETTLED)
+        return any(other.nonce > stored.nonce for other in flying)
+
+    def _check_budget(self, fee_wei: int) -> None:
+        if self._budget_wei is None:
+            return
+        promised_wei = sum(_fee_wei(stored.raw) for stored in self.flying)
+        if self._spent_wei + promised_wei + fee_wei > self._budget_wei:
+            raise LimitExceeded(
+                f"The next transaction's fee can reach {fee_wei} wei; of the limit of {self._budget_wei} wei "
+                f"{self._spent_wei + promised_wei} wei are spent or promised.",
+                hint="Raise --max-fee, or wait until gas is cheaper.",
+            )
+
+    def _check_balance(self, what: str, needed_wei: int) -> None:
+        """Make sure that what is on its way and this one are covered together."""
+        chain, address = self._workspace.chain, self._address
+        promised_wei = sum(_cost_wei(stored.raw) for stored in self.flying)
+        balance_wei = chain.balance_wei(address)
+        if balance_wei < promised_wei + needed_wei:
+            also = f", and transactions on their way {promised_wei} wei" if promised_wei else ""
+            raise InsufficientFunds(
+                f"This transaction ({what}) can take {needed_wei} wei{also}; "
+                f"{address} has {balance_wei} wei.",
+                hint="Send ether to the account.",
+            )
+
+    def _receipt(self, stored: StoredTransaction) -> Receipt:
+        """Wait for the receipt of any attempt, raising what is offered after a while."""
+        workspace = self._workspace
+        step_s = 0.0 if workspace.chain.is_embedded else float(workspace.settings.replace_after_s)
+        waited_s = 0.0
+        while True:
+            look = partial(find_receipt, workspace, stored)
+            try:
+                return workspace.chain.wait_for(look, stored.hash, min(step_s, PATIENCE_S - waited_s))
+            except NotMined:
+                waited_s += step_s
+                if waited_s >= PATIENCE_S or not step_s:
+                    raise
+            if workspace.chain.mined_nonce(self._address) > stored.nonce:
+                settle_mined(workspace, self._address)
+                if workspace.ledger.transaction(stored.id).state == "dropped":
+                    self.flying.popleft()
+                    raise NonceTaken(
+                        f"Another transaction took nonce {stored.nonce} of {self._address}.",
+                        hint="Another program uses this account; type the same command again.",
+                    )
+                continue
+            self._hasten()
+            stored = workspace.ledger.transaction(stored.id)
+
+    def _hasten(self) -> None:
+        """Send what all others wait for once more, with a higher offer if that is allowed, or as it is."""
+        workspace = self._workspace
+        first, *_ = workspace.ledger.transactions(
+            workspace.chain.key, account=self._address, states=UNSETTLED
+        )
+        # Whatever is refused here, an attempt before it is on its way, and may be mined when fees fall.
+        with suppress(FeesAboveCeiling, InsufficientFunds, RpcError, Locked):
+            if self._key is not None:
+                speed_up(workspace, self._key, first, ceiling_wei=self.ceiling_wei)
+                return
+        with suppress(InsufficientFunds, RpcError):
+            workspace.chain.send(workspace.ledger.transaction(first.id).raw)
+
+
+def finish(
+    workspace: Workspace, address: str, key: LocalAccount | None = None, *, ceiling_wei: int | None = None
+) -> list[StoredTransaction]:
+    """Finish what earlier processes of an account left on its way: send it again, and wait for it.
+
+    Args:
+        workspace: the opened parts; the caller holds the account's lock.
+        address: the account.
+        key: the same, unlocked; without it, what is stuck is not replaced.
+        ceiling_wei: what a unit of gas may cost at most, where more must be offered.
+
+    Returns:
+        The transactions that are on-chain now and were not settled before, reverted ones included.
+
+    Raises:
+        InsufficientFunds: one cannot be sent again; it may be on its way elsewhere, so it is not given up.
+        FeeTooLow: likewise.
+    """
+    recovered = recover(workspace, address)
+    for stored, error in recovered.refused:
+        if key is None or not isinstance(error, FeeTooLow):
+            raise error
+        speed_up(workspace, key, stored, ceiling_wei=ceiling_wei)
+    outbox = Outbox(workspace, address, key, ceiling_wei=ceiling_wei)
+    outbox.flying.extend(recovered.flying)
+    settled = list(recovered.settled)
+    for stored in recovered.flying:
+        try:
+            outbox.wait()
+        except NonceTaken:
+            continue
+        except Reverted:
+            pass  # what it was to do is a plan again
+        settled.append(workspace.ledger.transaction(stored.id))
+    return settled
+
+
+def speed_up(
+    workspace: Workspace, key: LocalAccount, stored: StoredTransaction, *, ceiling_wei: int | None = None
+) -> StoredTransaction:
+    """Replace a transaction on its way by the same with a higher offer.
+
+    Args:
+        workspace: the opened parts; the caller holds the account's lock.
+        key: the unlocked account.
+        stored: the transaction.
+        ceiling_wei: what a unit of gas may cost at most.
+
+    Raises:
+        FeesAboveCeiling: the higher offer would exceed the ceiling.
+        Locked: it is not on its way any more.
+    """
+    fields = decode_signed(stored.raw)
+    fees = bumped(fields.fees, workspace.chain.fees(), ceiling_wei)
+    signed = workspace.chain.sign(
+        key,
+        to=fields.to,
+        data=fields.data,
+        value_wei=fields.value_wei,
+        nonce=fields.nonce,
+        gas=fields.gas,
+        fees=fees,
+    )
+    return _send_replacement(workspace, stored, signed, cancels=stored.cancels)
+
+
+def cancel(
+    workspace: Workspace, key: LocalAccount, stored: StoredTransaction, *, ceiling_wei: int | None = None
+) -> StoredTransaction:
+    """Replace a transaction on its way by one that only uses up its nonce.
+
+    Whether the cancellation or the transaction itself is mined is decided by the chain; what was planned with
+    it is given up only when the cancellation is.
+
+    Args:
+        workspace: the opened parts; the caller holds the account's lock.
+        key: the unlocked account.
+        stored: the transaction.
+        ceiling_wei: what a unit of gas may cost at most.
+
+    Raises:
+        FeesAboveCeiling: the higher offer would exceed the ceiling.
+        Locked: it is not on its way any more.
+    """
+    fees: Fees = bumped(decode_signed(stored.raw).fees, workspace.chain.fees(), ceiling_wei)
+    signed = workspace.chain.sign_cancel(key, nonce=stored.nonce, fees=fees)
+    return _send_replacement(workspace, stored, signed, cancels=True)
+
+
+def _send_replacement(
+    workspace: Workspace, stored: StoredTransaction, signed: SignedTransaction, *, cancels: bool
+) -> StoredTransaction:
+    replacement = workspace.ledger.replace(stored, signed, cancels=cancels)
+    workspace.chain.send(signed.raw)
+    workspace.ledger.mark_sent(replacement)
+    return replacement
+
+
+def _fee_wei(raw: bytes) -> int:
+    fields = decode_signed(raw)
+    return fields.gas * fields.fees.max_fee_per_gas_wei
+
+
+def _cost_wei(raw: bytes) -> int:
+    return decode_signed(raw).value_wei + _fee_wei(raw)
+
+
 def submit(
     workspace: Workspace,
     key: LocalAccount,
@@ -64,191 +398,20 @@ def submit(
     gas_estimate: int | None = None,
     detail: str = "",
     model: str | None = None,
-    batch: StoredBatch | None = None,
-    claims: Sequence[Claim] = (),
-    gas_price_limit_wei: int | None = None,
 ) -> Sent:
-    """Sign, write down, send, wait, settle.
-
-    Args:
-        workspace: the opened parts; the caller holds the account's lock.
-        key: the unlocked account.
-        kind: deploy, install, create, weights, seal, supersede, contribute, refund, report, sweep, or
-            validate.
-        to: the contract, or None to create one.
-        data: call data.
-        value_wei: ether that goes along.
-        gas_estimate: what it needs; asked from the node if None.
-        detail: what the kind leaves open, for instance the contract's name.
-        model: the trainer's address, if it is about one.
-        batch: the planned batch that it contributes.
-        claims: what it claims.
-        gas_price_limit_wei: what a unit of gas may cost at most, fees having been shown before.
+    """Send one transaction and wait for it; the arguments are those of `Outbox.post`.
 
     Raises:
-        LimitExceeded: gas costs more than that now; nothing was sent.
-        Reverted: the contract refused; with the reason.
-        InsufficientFunds: the balance does not cover it; nothing was sent.
+        DcaiError: as `Outbox.post` and `Outbox.wait` do.
     """
-    chain, ledger = workspace.chain, workspace.ledger
-    if gas_estimate is None:
-        gas_estimate = chain.estimate_gas(key.address, to, data, value_wei)
-    fees = chain.fees()
-    if gas_price_limit_wei is not None and fees.max_fee_per_gas_wei > gas_price_limit_wei:
-        raise LimitExceeded(
-            f"A unit of gas can cost {fees.max_fee_per_gas_wei} wei now, above the limit of "
-            f"{gas_price_limit_wei} wei that follows from what was shown.",
-            hint="Type the command again to see the new fees.",
-        )
-    signed = chain.sign(
-        key,
+    outbox = Outbox(workspace, key.address, key)
+    outbox.post(
+        kind=kind,
         to=to,
         data=data,
         value_wei=value_wei,
-        nonce=chain.next_nonce(key.address),
-        gas=min(gas_estimate * (100 + GAS_MARGIN_PERCENT) // 100, MAX_TRANSACTION_GAS),
-        fees=fees,
-    )
-    balance_wei = chain.balance_wei(key.address)
-    if balance_wei < value_wei + signed.max_fee_wei:
-        raise InsufficientFunds(
-            f"This transaction ({kind}{f' {detail}' if detail else ''}) can take "
-            f"{value_wei + signed.max_fee_wei} wei; {key.address} has {balance_wei} wei.",
-            hint="Send ether to the account.",
-        )
-    stored = ledger.add_transaction(
-        chain=chain.key,
-        account=key.address,
-        kind=kind,
+        gas_estimate=gas_estimate,
         detail=detail,
         model=model,
-        hash=signed.hash,
-        nonce=signed.nonce,
-        raw=signed.raw,
-        created_at=int(workspace.clock()),
-        batch=batch,
-        asked=claims,
     )
-    try:
-        chain.send(stored.raw)
-    except (InsufficientFunds, FeeTooLow):
-        # Refused before anybody else saw it. After any other answer it may be on its way, or even mined,
-        # and `recover` finds out.
-        ledger.drop(stored)
-        raise
-    ledger.mark_sent(stored)
-    receipt = chain.wait(stored.hash)
-    outcome = _settle(workspace, stored, receipt)
-    if not receipt.status:
-        raise chain.revert_reason(receipt)
-    return Sent(stored.hash, receipt.gas_used, outcome.fee_wei, receipt.contract_address, outcome)
-
-
-def settle_mined(workspace: Workspace, address: str) -> list[StoredTransaction]:
-    """Take over what became of an account's transactions in the meantime; sends nothing.
-
-    A transaction whose nonce went to another is given up.
-
-    Args:
-        workspace: the opened parts; the caller holds the account's lock.
-        address: the account.
-
-    Returns:
-        The transactions that are on-chain now and were not settled before.
-    """
-    chain, ledger = workspace.chain, workspace.ledger
-    settled = []
-    for stored in ledger.transactions(chain.key, account=address, states=UNSETTLED):
-        receipt = chain.receipt(stored.hash)
-        if receipt is None and chain.mined_nonce(address) > stored.nonce:
-            receipt = _late_receipt(chain, stored)
-            if receipt is None:
-                ledger.drop(stored)
-        if receipt is not None:
-            _settle(workspace, stored, receipt)
-            settled.append(ledger.transaction(stored.id))
-    return settled
-
-
-def recover(workspace: Workspace, address: str) -> list[StoredTransaction]:
-    """Finish what earlier processes of this account left on its way: what is not mined is sent again.
-
-    Args:
-        workspace: the opened parts; the caller holds the account's lock.
-        address: the account.
-
-    Returns:
-        The transactions that are on-chain now and were not settled before.
-
-    Raises:
-        InsufficientFunds: one cannot be sent again; it may be on its way elsewhere, so it is not given up.
-        FeeTooLow: likewise.
-    """
-    chain, ledger = workspace.chain, workspace.ledger
-    settled = settle_mined(workspace, address)
-    for stored in ledger.transactions(chain.key, account=address, states=UNSETTLED):
-        try:
-            chain.send(stored.raw)
-        except NonceTaken:
-            receipt = _late_receipt(chain, stored)
-            if receipt is None:
-                ledger.drop(stored)
-                continue
-        else:
-            ledger.mark_sent(stored)
-            receipt = chain.wait(stored.hash)
-        _settle(workspace, stored, receipt)
-        settled.append(ledger.transaction(stored.id))
-    return settled
-
-
-def _late_receipt(chain: Chain, stored: StoredTransaction) -> Receipt | None:
-    """The receipt of a transaction whose nonce is used: its own, unless another took the nonce.
-
-    Behind one URL there may be several nodes, and one may know the nonce before another knows the receipt.
-    """
-    try:
-        return chain.wait(stored.hash, timeout_s=0 if chain.is_embedded else LAG_S)
-    except NotMined:
-        return None
-
-
-def _settle(workspace: Workspace, stored: StoredTransaction, receipt: Receipt) -> Outcome:
-    events = [
-        event
-        for event in workspace.chain.events("CollaborativeTrainer", receipt)
-        if stored.model is not None and event.address.lower() == stored.model.lower()
-    ]
-    outcome = Outcome(
-        status=receipt.status,
-        block_number=receipt.block_number,
-        block_hash=receipt.block_hash,
-        gas_used=receipt.gas_used,
-        fee_wei=receipt.gas_used * receipt.effective_gas_price_wei,
-        contract_address=receipt.contract_address,
-        contributed=next((_contributed(event) for event in events if event.name == "Contributed"), None),
-        paid={event.args["batchId"]: _paid(event) for event in events if event.name in _BITMAPS},
-        points=_points(workspace, receipt) if stored.kind == "refund" else 0,
-    )
-    workspace.ledger.settle(stored, outcome)
-    return outcome
-
-
-_BITMAPS = {"Refunded": "refunded", "Reported": "reported", "Swept": None}
-"""Which argument of a paying event says which samples paid; a sweep takes all that is left."""
-
-
-def _contributed(event: Event) -> tuple[int, int, int, int]:
-    args = event.args
-    return args["batchId"], args["addedAt"], args["depositPerUnit"], args["informative"]
-
-
-def _paid(event: Event) -> tuple[int, int]:
-    bitmap = _BITMAPS[event.name]
-    return (event.args[bitmap] if bitmap else 0), event.args["amountWei"]
-
-
-def _points(workspace: Workspace, receipt: Receipt) -> int:
-    """The model points that a refund earned."""
-    events = workspace.chain.events("PointsIncentive", receipt)
-    return sum(event.args["points"] for event in events if event.name == "PointsEarned")
+    return outbox.wait()[1]

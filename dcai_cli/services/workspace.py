@@ -9,11 +9,12 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from dcai_cli import files
 from dcai_cli.keystore import Keystore
 from dcai_cli.ledger import Ledger, open_ledger
 
 if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
     from dcai_cli.chain import Chain
     from dcai_cli.config import Settings
 
@@ -24,6 +25,7 @@ class Workspace:
     Args:
         settings: where everything stands and which network is meant.
         clock: seconds since 1970; the embedded chain's blocks follow it.
+        sleep: waits some seconds.
         keystore: another keystore than that of the settings.
     """
 
@@ -32,12 +34,17 @@ class Workspace:
         settings: Settings,
         *,
         clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], object] = time.sleep,
         keystore: Keystore | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock
+        self.sleep = sleep
+        self.unlocked: dict[str, LocalAccount] = {}
         self.keystore = keystore or Keystore(settings.keystore_dir)
         self._stack = ExitStack()
+        self._chain_stack = ExitStack()
+        self._stack.callback(self.release_chain)
 
     def __enter__(self) -> Self:
         return self
@@ -47,10 +54,18 @@ class Workspace:
     ) -> None:
         self._stack.close()
 
+    def release_chain(self) -> None:
+        """Close the chain, if it is open; whoever asks for it next opens it again, and checks its id.
+
+        The embedded chain belongs to one process while it is open.
+        """
+        self.__dict__.pop("chain", None)
+        self._chain_stack.close()
+
     @cached_property
     def ledger(self) -> Ledger:
         """The ledger."""
-        ledger = open_ledger(self.settings.ledger_path)
+        ledger = open_ledger(self.settings.ledger)
         self._stack.callback(ledger.close)
         return ledger
 
@@ -59,15 +74,22 @@ class Workspace:
         """The chain of the settings: embedded, or behind an RPC URL."""
         from dcai_cli.chain import open_chain
 
-        return self._stack.enter_context(open_chain(self.settings, clock=self.clock))
+        return self._chain_stack.enter_context(open_chain(self.settings, clock=self.clock))
 
     @contextmanager
-    def sending(self, address: str) -> Iterator[None]:
+    def sending(self, address: str, *, exclusive: bool = True) -> Iterator[None]:
         """Hold the lock of one account on this chain: nonces and plans belong to one process at a time.
 
         On the embedded chain an account that is new there is funded first.
+
+        Args:
+            address: the account.
+            exclusive: whether nobody else may send for it. Claims may, where the ledger is on a server: there
+                each takes other batches, and nonces are chosen one by one.
         """
-        path = self.settings.data_dir / "locks" / f"{self.chain.key}-{address.lower()}.lock"
-        with files.lock(path, what=f"Account {address}"):
+        with ExitStack() as stack:
+            if exclusive or not self.ledger.is_server:
+                name = f"{self.chain.key}-{address.lower()}"
+                stack.enter_context(self.ledger.exclusive(name, what=f"Account {address}"))
             self.chain.fund_if_new(address)
             yield

@@ -94,6 +94,7 @@ MODEL = {
     "max_idle_s": count,
     "cost_weight_wei": AMOUNT,
 }
+LEDGER = {"ledger": WORDS, "transactions": count, "batches": count, "samples": count}
 ACCOUNT = {"name": WORDS, "address": ADDRESS, "in_use": flag}
 ITEM = {
     "batch_id": count,
@@ -124,6 +125,7 @@ PLAN = {
     "unfinished_batches": count,
     "deposit_at_most_wei": AMOUNT,
     "fee_estimate_wei": AMOUNT,
+    "data_fee_wei": AMOUNT,
     "balance_wei": AMOUNT,
     "rejected": count,
     "at_risk_wei": AMOUNT,
@@ -245,6 +247,8 @@ CASES: dict[str, tuple[list[str], Any]] = {
         ["--output", "out.csv"],
         {"model": ADDRESS, "output": WORDS, "batches": count, "samples": count},
     ),
+    "ledger check": ([], LEDGER),
+    "ledger backup": (["ledger.backup"], LEDGER | {"path": WORDS}),
     "devnet status": ([], CHAIN),
     "devnet advance": (["25h"], CHAIN),
     "devnet reset": (["--yes"], {"removed": flag}),
@@ -257,16 +261,28 @@ CASES: dict[str, tuple[list[str], Any]] = {
         [],
         {
             "network": WORDS,
+            "webhook": lambda value: value is None,
             "chain_id": lambda value: value is None,
             "account": lambda value: value is None,
             "password_file": WORDS,
             "gas_price_wei": lambda value: value is None,
             "priority_fee_wei": lambda value: value is None,
+            "ledger": WORDS,
             "config_file": WORDS,
             "data_folder": WORDS,
             "keystore": WORDS,
         },
     ),
+}
+
+OUT = {
+    "pending_batches": count,
+    "pending_wei": AMOUNT,
+    "claimable_batches": count,
+    "claimable_wei": AMOUNT,
+    "at_risk_batches": count,
+    "at_risk_wei": AMOUNT,
+    "oldest_deadline": optional(TIME),
 }
 
 
@@ -292,6 +308,59 @@ def test_a_claim_prints_the_fields_that_are_promised(contributed: Dcai) -> None:
     assert data["claimed_samples"] == 3
     data = contributed.data("reports", "--claim", "--yes")
     assert fits(data, CLAIMED | {"reported_wei": AMOUNT}), data
+
+
+def test_the_daemon_prints_the_fields_that_are_promised(contributed: Dcai) -> None:
+    """A cycle before and after the refund wait, and the status after both."""
+    claim = {"kind": WORDS, "transaction": HASH, "mined": flag, "amount_wei": AMOUNT, "samples": count} | SENT
+    left = {"model": ADDRESS, "batch_id": count, "code": WORDS, "reason": WORDS}
+    cycle = {
+        "outcome": matching("good"),
+        "account": ADDRESS,
+        "network": matching("embedded"),
+        "started_at": TIME,
+        "ended_at": TIME,
+        "chain_time": TIME,
+        "recovered": count,
+        "claims": [claim],
+        "left": [left],
+        "balance_wei": AMOUNT,
+        "gas_spent_today_wei": AMOUNT,
+    } | OUT
+    for wait, lists in (("0s", (0, 1)), ("25h", (1, 0))):
+        contributed.data("devnet", "advance", wait)
+        data = contributed.data("daemon", "run", "--once")
+        assert fits(data, cycle), data
+        assert (len(data["claims"]), len(data["left"])) == lists
+    one = {
+        "name": matching("alice"),
+        "account": ADDRESS,
+        "network": WORDS,
+        "mode": matching("once"),
+        "running": flag,
+        "pid": lambda value: value is None,
+        "host": WORDS,
+        "healthy": flag,
+        "why": matching(""),
+        "interval_s": count,
+        "started_at": TIME,
+        "last_cycle": TIME,
+        "last_outcome": matching("good"),
+        "last_good_cycle": TIME,
+        "next_cycle": TIME,
+        "failures": count,
+        "error": lambda value: value is None,
+        "listen": lambda value: value is None,
+        "left": [{"code": WORDS, "batches": count}],
+        "lost_wei": AMOUNT,
+        "balance_wei": AMOUNT,
+        "gas_spent_wei": AMOUNT,
+        "gas_spent_today_wei": AMOUNT,
+        "gas_budget_wei": lambda value: value is None,
+        "undelivered_alerts": count,
+    } | OUT
+    data = contributed.data("daemon", "status")
+    assert fits(data, {"daemons": [one]}), data
 
 
 def test_points_print_the_fields_that_are_promised(club: Dcai) -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dcai_cli.chain.http import HttpNode
+from dcai_cli.chain.remote import RemoteNode
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Dcai
@@ -338,7 +338,7 @@ def on_anvil(dcai: Dcai, anvil_url: str) -> Dcai:
     """The prepared home, pointed at anvil, where alice is rich and has a model whose name is new."""
     dcai.environment["ETH_RPC_URL"] = anvil_url
     address = dcai.data("account", "show")["address"]
-    with closing(HttpNode(anvil_url, {})) as node:
+    with closing(RemoteNode([anvil_url], {})) as node:
         node.request("anvil_setBalance", address, hex(10**21))
     name = f"m{dcai.data('devnet', 'status')['block_number']}"
     dcai.data(

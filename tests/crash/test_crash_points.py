@@ -39,11 +39,11 @@ ROWS = 12
 BATCH_SIZE = 4
 STEPS = (
     (Ledger, "plan_batch"),
-    (Chain, "sign"),
     (Ledger, "add_transaction"),
+    (Chain, "sign"),
     (Chain, "send"),
     (Ledger, "mark_sent"),
-    (Chain, "wait"),
+    (Chain, "wait_for"),
     (Ledger, "settle"),
 )
 """What a transaction goes through, in order."""

@@ -113,7 +113,7 @@ def test_a_batch_that_runs_out_of_gas_is_contributed_by_the_next_run(
 
         assert done.contributed == done.plan.to_send
         check_books(workspace, file)
-    assert rival.query("SELECT count(*) FROM transactions WHERE state = 'reverted'") == [(1,)]
+    assert rival.query("SELECT count(*) FROM transactions WHERE state = 'reverted'") == [(2,)]
 
 
 def test_a_nonce_that_another_program_took_is_left_to_it(
@@ -157,16 +157,19 @@ def test_a_transaction_that_the_node_forgot_is_sent_again_as_it_was_signed(
     file = write_texts(20)
     with rival.workspace() as workspace:
         node.rpc("evm_setAutomine", False)
-        once(monkeypatch, "wait", die)
+        once(monkeypatch, "wait_for", die)
         with pytest.raises(Died):
             send(workspace, file)
-        ((forgotten,),) = rival.query("SELECT hash FROM transactions WHERE state = 'sent'")
-        assert node.rpc("anvil_dropTransaction", forgotten) == forgotten
+        forgotten = [name for (name,) in rival.query("SELECT hash FROM transactions WHERE state = 'sent'")]
+        assert len(forgotten) == 2
+        for name in reversed(forgotten):
+            assert node.rpc("anvil_dropTransaction", name) == name
         node.rpc("evm_setAutomine", True)
 
         send(workspace, file)
 
-        assert rival.query("SELECT state FROM transactions WHERE hash = ?", forgotten) == [("mined",)]
+        for name in forgotten:
+            assert rival.query("SELECT state FROM transactions WHERE hash = ?", name) == [("mined",)]
         check_books(workspace, file)
 
 

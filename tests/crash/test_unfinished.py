@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dcai_cli.chain import Chain, NonceTaken
+from dcai_cli.chain.embedded import EmbeddedNode
 from dcai_cli.errors import BadInput, DcaiError, LimitExceeded, WrongChain
 from dcai_cli.models.perceptron import Perceptron
 from dcai_cli.services import contribute as contributing
@@ -99,11 +100,14 @@ def test_gas_that_became_dear_since_it_was_shown_stops_the_command(
     dcai = make_dcai(None)
     deploy(dcai)
     file = write_texts(ROWS)
-    honest = Chain.fees
+    honest = EmbeddedNode.request
 
-    def dear(chain: Chain) -> Any:
-        fees = honest(chain)
-        return replace(fees, max_fee_per_gas_wei=fees.max_fee_per_gas_wei * 5)
+    def dear(node: EmbeddedNode, method: str, *params: Any) -> Any:
+        answer = honest(node, method, *params)
+        if method == "eth_feeHistory":
+            base_fees = [hex(int(fee, 16) * 40) for fee in answer["baseFeePerGas"]]
+            return {**answer, "baseFeePerGas": base_fees}
+        return answer
 
     with dcai.workspace() as workspace:
         height = workspace.chain.block_number()
@@ -112,7 +116,7 @@ def test_gas_that_became_dear_since_it_was_shown_stops_the_command(
                 workspace,
                 ContributeRequest(file),
                 password=password(workspace),
-                confirm=lambda _: monkeypatch.setattr(Chain, "fees", dear),
+                confirm=lambda _: monkeypatch.setattr(EmbeddedNode, "request", dear),
             )
         assert workspace.chain.block_number() == height
 

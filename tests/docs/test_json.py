@@ -83,6 +83,7 @@ def printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DCAI_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("ETH_PASSWORD", str(tmp_path / "password"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.chdir(tmp_path)
     Path("password").write_text(PASSWORD)
     Path("rows.csv").write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in ROWS))
@@ -106,6 +107,18 @@ def play_with_points(printed: Printed) -> None:
         printed("refunds --claim", *club, "--account", name, "--yes")
     printed("validate", "bob", *club, "--account", "alice", "--yes")
     printed("leaderboard", *club)
+
+
+def play_with_the_daemon(printed: Printed) -> None:
+    """Two cycles, the second after an error; what is installed is only shown."""
+    printed("daemon run", "--once")
+    (state,) = Path("home/daemon").glob("*.json")
+    form = json.loads(state.read_bytes())
+    error = {"code": "failed", "message": "What happened.", "hint": "What to do."}
+    state.write_text(json.dumps({**form, "error": error}))
+    printed("daemon status")
+    printed("daemon install", "--cron", "--print")
+    printed("daemon uninstall", "--systemd")
 
 
 def test_the_tables_name_exactly_the_fields_that_are_printed(printed: Printed) -> None:
@@ -133,14 +146,20 @@ def test_the_tables_name_exactly_the_fields_that_are_printed(printed: Printed) -
     printed("predict", "--file", "texts.csv")
     printed("predict", "--file", "texts.csv", "--output", "predicted.csv")
     printed("refunds")
+    printed("daemon run", "--once")
+    printed("daemon status")
     printed("reports", "--account", "bob")
     printed("devnet status")
     printed("devnet advance", "25h")
+    play_with_the_daemon(printed)
     printed("refunds --claim", "--yes")
     printed("reports --claim", "--yes", "--account", "bob")
     printed("data export", "--output", "data.csv")
     printed("model supersede", "films", "--none", "--yes")
     play_with_points(printed)
+    printed("ledger check")
+    printed("ledger backup", "ledger.backup")
+    printed("ledger restore", "ledger.backup")
     printed("config show")
     printed("config path")
     printed("devnet reset", "--yes")

@@ -10,7 +10,7 @@ import pytest
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from dcai_cli.chain import Chain, Receipt, open_chain
+from dcai_cli.chain import Chain, Receipt, RpcError, open_chain
 from dcai_cli.chain.artifacts import artifact
 from dcai_cli.chain.commitment import batch_hash, samples_root
 from dcai_cli.chain.price import deposit_per_unit_wei
@@ -149,6 +149,52 @@ def test_events_are_found_by_contract_kind_and_argument(world: World) -> None:
     )
     assert chain.logs("CollaborativeTrainer", world.trainer, "Swept", 0) == []
     assert chain.logs("CollaborativeTrainer", world.trainer, "Contributed", 5, 4) == []
+
+
+def test_events_of_any_contract_are_found_by_kind_and_argument(world: World) -> None:
+    """Whoever lost the ledger finds their contributions without knowing where they went."""
+    chain = world.chain
+    batch, receipt = contribute(world)
+    other = chain.events("ModelRegistry", create_model(chain))[0].args["trainer"]
+    transact(chain, other, chain.encode("CollaborativeTrainer", "seal"))
+    kinds = ["Contributed", "Refunded"]
+    parts = list(chain.logs_of("CollaborativeTrainer", None, kinds, 0, contributor=OWNER.address))
+    assert parts[-1][0] == chain.block_number()
+    found = [event for _, events in parts for event in events]
+    assert found == chain.logs("CollaborativeTrainer", world.trainer, "Contributed", 0)
+    assert (found[-1].args["batchId"], found[-1].block_hash) == (batch.id, receipt.block_hash)
+    seals = chain.logs("CollaborativeTrainer", None, "Sealed", world.created.block_number)
+    assert {event.address for event in seals} == {world.trainer, other}
+    assert chain.logs("CollaborativeTrainer", None, "Contributed", 0, contributor=other) == []
+    both = [
+        event.name
+        for _, events in chain.logs_of("CollaborativeTrainer", other, ["Sealed", "Contributed"], 0)
+        for event in events
+    ]
+    assert both == ["Sealed"]
+
+
+def test_a_block_is_known_by_its_hash(world: World) -> None:
+    """Each names the one before it; what is not mined yet is no block."""
+    chain = world.chain
+    latest = chain.block("latest")
+    assert chain.block(latest.number) == latest
+    assert chain.block(latest.number - 1).hash == latest.parent_hash
+    assert latest.timestamp == chain.block_time(latest.number) > 0
+    assert chain.key.endswith(chain.block(0).hash[2:10])
+    with pytest.raises(RpcError):
+        chain.block(latest.number + 1_000)
+
+
+def test_many_requests_are_answered_in_their_order(world: World) -> None:
+    """One message or one by one: each result, or error, stands where its request stood."""
+    node, latest = world.chain._node, world.chain.block("latest")
+    found = node.request_many(
+        [("eth_getBlockByNumber", (hex(latest.number), False)), ("no_such_method", ()), ("eth_chainId", ())]
+    )
+    assert found[0]["hash"] == latest.hash
+    assert isinstance(found[1], RpcError)
+    assert int(found[2], 16) == world.chain.chain_id
 
 
 def test_a_refusal_is_shown_with_its_values(world: World) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dcai_cli.config import KEYS, Settings, describe_settings, host_of, load_settings
+from dcai_cli.config import KEYS, Settings, describe_settings, host_of, ipc_path, load_settings
 from dcai_cli.errors import BadInput, UsageError
 
 SECRET = "s3cr3t"
@@ -130,3 +130,83 @@ def test_settings_cannot_be_changed(tmp_path: Path) -> None:
     settings = Settings(tmp_path, tmp_path, tmp_path)
     with pytest.raises(AttributeError):
         settings.chain_id = 5  # type: ignore[misc]
+
+
+def test_several_urls_are_kept_in_their_order(tmp_path: Path) -> None:
+    """Commas separate them in flag and environment, in the file a list does, too; each counts once."""
+    home = {"DCAI_HOME": str(tmp_path)}
+    (tmp_path / "config.toml").write_text('rpc_url = ["http://a.example", "ws://b.example/key"]\n')
+    assert load_settings(home).rpc_urls == ("http://a.example", "ws://b.example/key")
+    text = " http://c.example , /run/geth.ipc,http://c.example,"
+    assert load_settings({**home, "ETH_RPC_URL": text}).rpc_urls == ("http://c.example", "/run/geth.ipc")
+    assert load_settings(home, rpc_url=text).rpc_url == "http://c.example,/run/geth.ipc"
+    (tmp_path / "config.toml").write_text('rpc_url = ["embedded"]\n')
+    assert load_settings(home).rpc_urls == ()
+    with pytest.raises(UsageError, match="cannot stand beside other nodes"):
+        load_settings(home, rpc_url="embedded,http://c.example")
+
+
+def test_of_several_urls_only_hosts_and_file_names_are_shown(tmp_path: Path) -> None:
+    """Keys in paths, and the folders of sockets, are nobody's business."""
+    urls = f"https://u:{SECRET}@a.example/{SECRET},wss://b.example:1/{SECRET},ipc:///{SECRET}/geth.ipc"
+    settings = load_settings({"DCAI_HOME": str(tmp_path), "ETH_RPC_URL": urls})
+    assert describe_settings(settings)["network"] == "a.example, b.example:1, geth.ipc"
+    assert SECRET not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("/run/geth.ipc", "/run/geth.ipc"),
+        ("~/.ethereum/geth.ipc", "~/.ethereum/geth.ipc"),
+        ("geth.ipc", "geth.ipc"),
+        (r"\\.\pipe\geth.ipc", r"\\.\pipe\geth.ipc"),
+        ("IPC:///run/geth.ipc", "/run/geth.ipc"),
+        ("ipc://", None),
+        ("http://node.example/geth.ipc", None),
+        ("node.example", None),
+    ],
+)
+def test_sockets_are_told_from_urls(url: str, path: str | None) -> None:
+    """A path is one by its beginning or its ending; a URL never is."""
+    assert ipc_path(url) == path
+    if path:
+        assert host_of(url) == "geth.ipc"
+
+
+def test_a_ledger_on_a_server_is_named_without_its_password(home: Path) -> None:
+    """File, then environment; what is shown has the database and the host."""
+    with (home / "config.toml").open("a") as file:
+        file.write(f'ledger_url = "postgresql://me:{SECRET}@db.example/team"\n')
+    settings = load_settings({"DCAI_HOME": str(home)})
+    assert settings.ledger == f"postgresql://me:{SECRET}@db.example/team"
+    assert describe_settings(settings)["ledger"] == "team on db.example"
+    assert SECRET not in repr(settings)
+    other = {
+        "DCAI_HOME": str(home),
+        "DCAI_LEDGER": f"postgres://me:{SECRET}@[::1]:5433/a%20b?sslmode=require",
+    }
+    assert describe_settings(load_settings(other))["ledger"] == "a b on [::1]:5433"
+    file_again = load_settings({"DCAI_HOME": str(home), "DCAI_LEDGER": "file"})
+    assert file_again.ledger == file_again.ledger_path
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"mysql://me:{SECRET}@db.example/team",
+        f"postgresql://me:{SECRET}/x@db.example/team",
+        f"postgresql://me:{SECRET}#x@db.example/team",
+        f"postgresql://me:12?{SECRET}@db.example/team",
+        f"postgresql://me:a@{SECRET}@db.example/team",
+        f"postgresql://me:{SECRET}@db.example",
+        f"postgresql://me:{SECRET}@db.example:port/team",
+        f"/home/{SECRET}/ledger.sqlite",
+    ],
+)
+def test_a_url_that_is_no_database_is_refused_unseen(home: Path, url: str) -> None:
+    """Also where a password that should have been escaped makes a part of it look like a host."""
+    with pytest.raises(UsageError, match="not one of a PostgreSQL database") as caught:
+        load_settings({"DCAI_HOME": str(home), "DCAI_LEDGER": url})
+    assert SECRET not in caught.value.message + caught.value.hint
+    assert "%XX" in caught.value.hint

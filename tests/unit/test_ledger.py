@@ -12,22 +12,36 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from dcai_cli.chain import SignedTransaction
+from dcai_cli.domain import Batch
 from dcai_cli.errors import BadInput, Locked
 from dcai_cli.ledger import Claim, Ledger, ModelRecord, StoredBatch, StoredTransaction, open_ledger
-from dcai_cli.ledger.records import PlannedSample
-from dcai_cli.ledger.store import UNSETTLED, Outcome
+from dcai_cli.ledger.fold import UNSETTLED
+from dcai_cli.ledger.records import (
+    Checkpoint,
+    Contribution,
+    Opened,
+    Outcome,
+    Payout,
+    Place,
+    PlannedSample,
+)
+from dcai_cli.ledger.store import KEPT_CHECKPOINTS
 
 CHAIN = "131337-00000000"
 ME = "0x" + "11" * 20
 MODEL = "0x" + "22" * 20
+OTHER = "0x" + "33" * 20
 PRICE_WEI = 2**65 + 1
 """Of one unit: more than SQLite's integers hold."""
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    """An empty ledger."""
-    with closing(open_ledger(tmp_path / "ledger.sqlite")) as ledger:
+@pytest.fixture(params=["sqlite", "postgres"])
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+    """An empty ledger, in a file and again on a server."""
+    on_server = request.param == "postgres"
+    place = request.getfixturevalue("postgres_url") if on_server else tmp_path / "ledger.sqlite"
+    with closing(open_ledger(place)) as ledger:
         yield ledger
 
 
@@ -39,24 +53,49 @@ def plan(ledger: Ledger, *numbers: int, occurrence: int = 0, account: str = ME) 
     )
 
 
-def sign(ledger: Ledger, nonce: int, **values: Any) -> StoredTransaction:
-    """Write down a signed transaction."""
+def sign(ledger: Ledger, nonce: int, *, fee: int = 0, **values: Any) -> StoredTransaction:
+    """Write down a signed transaction; the fee makes another hash of the same nonce."""
     fields: dict[str, Any] = {"kind": "contribute", "model": MODEL, "account": ME} | values
     return ledger.add_transaction(
-        chain=CHAIN, hash=f"0x{nonce:064x}", nonce=nonce, raw=b"raw", created_at=1, **fields
+        chain=CHAIN, next_nonce=nonce, sign=lambda free: signed(free, fee), created_at=1, **fields
     )
 
 
-def mined(**values: Any) -> Outcome:
+def signed(nonce: int, fee: int = 0) -> SignedTransaction:
+    """What a key would sign."""
+    return SignedTransaction(f"0x{fee:032x}{nonce:032x}", b"raw", nonce, 21_000, 1)
+
+
+def at(nonce: int, *, block: int = 5, fork: str = "b", log: int = 0) -> Place:
+    """Where the event of a transaction stands."""
+    return Place(block, f"0x{fork}{block}", f"0x{0:032x}{nonce:032x}", nonce * 10 + log)
+
+
+def opened(
+    nonce: int, batch_id: int, informative: int, *, price_wei: int = PRICE_WEI, **place: Any
+) -> Opened:
+    """What the chain adds to a batch."""
+    return Opened(batch_id, 1000, price_wei, informative, at(nonce, **place))
+
+
+def paid(
+    nonce: int, batch_id: int, bitmap: int, amount_wei: int, kind: str = "refund", to: str = ME, **place: Any
+) -> Payout:
+    """What left a batch."""
+    return Payout(kind, batch_id, to, bitmap, amount_wei, at(nonce, **place))
+
+
+def mined(*, block: int = 5, fork: str = "b", **values: Any) -> Outcome:
     """What became of a transaction that was executed."""
-    fields: dict[str, Any] = {"status": True, "block_number": 5, "block_hash": "0xb", "gas_used": 21_000}
-    return Outcome(**fields | {"fee_wei": 2**70} | values)
+    fields: dict[str, Any] = {"status": True, "block_number": block, "block_hash": f"0x{fork}{block}"}
+    return Outcome(**fields | {"gas_used": 21_000, "fee_wei": 2**70} | values)
 
 
-def contribute(ledger: Ledger, nonce: int, *numbers: int) -> StoredBatch:
+def contribute(ledger: Ledger, nonce: int, *numbers: int, **place: Any) -> StoredBatch:
     """Plan, sign and mine a batch; its id is its nonce."""
     batch = plan(ledger, *numbers)
-    ledger.settle(sign(ledger, nonce, batch=batch), mined(contributed=(nonce, 1000, PRICE_WEI, 1)))
+    outcome = mined(contributed=opened(nonce, nonce, 1, **place), **place)
+    ledger.settle(sign(ledger, nonce, batch=batch), outcome)
     return next(stored for stored in ledger.batches(CHAIN, ME, state="open") if stored.batch_id == nonce)
 
 
@@ -74,21 +113,26 @@ def test_a_batch_goes_from_plan_to_settlement(ledger: Ledger) -> None:
     assert (states(ledger), transaction.state) == ({"signed": 1}, "signed")
     ledger.mark_sent(transaction)
     assert ledger.transaction(transaction.id).state == "sent"
-    ledger.settle(transaction, mined(contributed=(7, 1000, PRICE_WEI, 0b11)))
-    (opened,) = ledger.batches(CHAIN, ME, state="open")
-    assert (opened.batch_id, opened.deposit_wei, opened.informative) == (7, 2 * PRICE_WEI, 3)
-    assert opened.on_chain().deposit_wei == 2 * PRICE_WEI
-    assert ledger.batch_of(transaction) == opened
+    ledger.settle(transaction, mined(contributed=opened(0, 7, 0b11)))
+    (batch,) = ledger.batches(CHAIN, ME, state="open")
+    assert (batch.batch_id, batch.deposit_wei, batch.informative) == (7, 2 * PRICE_WEI, 3)
+    assert batch.on_chain().deposit_wei == 2 * PRICE_WEI
+    assert ledger.batch_of(transaction) == batch
 
     refund = sign(ledger, 1, kind="refund", asked=[Claim("refund", 7, 0b11)])
-    ledger.settle(refund, mined(paid={7: (0b01, PRICE_WEI)}))
+    ledger.settle(refund, mined(payouts=(paid(1, 7, 0b01, PRICE_WEI),)))
     (half,) = ledger.batches(CHAIN, ME, state="open")
     assert (half.settled, half.refunded_wei, half.payload) == (0b01, PRICE_WEI, bytes([1, 2]))
     ledger.settle(
-        sign(ledger, 2, kind="refund", asked=[Claim("refund", 7, 0b10)]), mined(paid={7: (2, PRICE_WEI)})
+        sign(ledger, 2, kind="refund", asked=[Claim("refund", 7, 0b10)]),
+        mined(block=6, payouts=(paid(2, 7, 2, PRICE_WEI, block=6),)),
     )
     (settled,) = ledger.batches(CHAIN, ME, state="settled")
-    assert (settled.settled, settled.refunded_wei, settled.payload) == (0b11, 2 * PRICE_WEI, None)
+    assert (settled.settled, settled.refunded_wei, settled.payload) == (0b11, 2 * PRICE_WEI, bytes([1, 2]))
+    for final, payload in ((5, bytes([1, 2])), (6, None)):
+        ledger.forget_payloads(CHAIN, final)
+        (settled,) = ledger.batches(CHAIN, ME, state="settled")
+        assert settled.payload == payload
 
 
 def test_a_transaction_is_settled_once(ledger: Ledger) -> None:
@@ -96,7 +140,7 @@ def test_a_transaction_is_settled_once(ledger: Ledger) -> None:
     contribute(ledger, 0, 1, 2)
     refund = sign(ledger, 1, kind="refund", asked=[Claim("refund", 0, 1)])
     for _ in range(2):
-        ledger.settle(refund, mined(paid={0: (1, PRICE_WEI)}))
+        ledger.settle(refund, mined(payouts=(paid(1, 0, 1, PRICE_WEI),)))
     (batch,) = ledger.batches(CHAIN, ME, state="open")
     assert batch.refunded_wei == PRICE_WEI
 
@@ -146,38 +190,210 @@ def test_the_rows_of_a_batch_are_known(ledger: Ledger) -> None:
 def test_what_others_took_is_taken_over(ledger: Ledger) -> None:
     """A loss that the chain tells of settles the batch when nothing is left."""
     batch = contribute(ledger, 0, 1, 2)
-    ledger.settle_batch(batch, settled=0b01, lost_wei=PRICE_WEI)
+    checkpoint = Checkpoint(9, "0xb9")
+    ledger.take_over(CHAIN, MODEL, [paid(1, 0, 0b01, PRICE_WEI, "report", OTHER, block=8)], checkpoint, {ME})
     (half,) = ledger.batches(CHAIN, ME, state="open")
-    assert (half.settled, half.lost_wei) == (0b01, PRICE_WEI)
-    ledger.settle_batch(batch, settled=0b11, lost_wei=2 * PRICE_WEI)
+    assert (half.settled, half.lost_wei) == (0, PRICE_WEI)
+    ledger.mark_taken(batch, 0b01)
+    (half,) = ledger.batches(CHAIN, ME, state="open")
+    assert half.settled == 0b01
+    assert ledger.reported(half, OTHER) == 0b01
+    assert ledger.reported(half, ME) == 0
+    ledger.take_over(CHAIN, MODEL, [paid(2, 0, 0b10, PRICE_WEI, "report", OTHER, block=9)], checkpoint, {ME})
     (settled,) = ledger.batches(CHAIN, ME, state="settled")
-    assert (settled.lost_wei, settled.refunded_wei) == (2 * PRICE_WEI, 0)
+    assert (settled.lost_wei, settled.refunded_wei, settled.settled) == (2 * PRICE_WEI, 0, 0b11)
+    assert ledger.checkpoints(CHAIN, MODEL) == [checkpoint]
+
+
+def test_a_batch_whose_block_is_gone_is_on_its_way_again(ledger: Ledger) -> None:
+    """A roll-back takes back the batch, its payments and its transactions; later events bring them again."""
+    contribute(ledger, 0, 1, 2)
+    refund = sign(ledger, 1, kind="refund", asked=[Claim("refund", 0, 1)])
+    ledger.settle(refund, mined(block=7, payouts=(paid(1, 0, 1, PRICE_WEI, block=7),)))
+
+    ledger.roll_back(CHAIN, MODEL, 6)
+    (batch,) = ledger.batches(CHAIN, ME, state="open")
+    assert (batch.settled, batch.refunded_wei) == (0, 0)
+    assert ledger.transaction(refund.id).state == "sent"
+
+    ledger.roll_back(CHAIN, MODEL, 4)
+    (batch,) = ledger.batches(CHAIN, ME, state="signed")
+    assert (batch.batch_id, batch.block_hash, batch.payload) == (None, None, bytes([1, 2]))
+    assert {stored.state for stored in ledger.transactions(CHAIN)} == {"sent"}
+    assert {key[0] for key, _ in ledger.contributed_keys(CHAIN, ME, MODEL)} == {1, 2}
+
+    # In the new branch another batch came first, so that this one has another number.
+    first, second = ledger.transactions(CHAIN)
+    ledger.settle(first, mined(block=6, fork="c", contributed=opened(0, 3, 1, block=6, fork="c")))
+    payment = paid(1, 3, 0b11, 2 * PRICE_WEI, block=8, fork="c")
+    ledger.settle(second, mined(block=8, fork="c", payouts=(payment,)))
+    (batch,) = ledger.batches(CHAIN, ME, state="settled")
+    assert (batch.batch_id, batch.refunded_wei) == (3, 2 * PRICE_WEI)
+
+
+def test_a_transaction_whose_block_is_gone_takes_back_what_it_did(ledger: Ledger) -> None:
+    """Unsettled by its own block: batch and payments go with it, and its old block cannot do it twice."""
+    contribute(ledger, 0, 1, 2)
+    (stored,) = ledger.transactions(CHAIN)
+    assert ledger.unsettle(stored).state == "sent"
+    assert states(ledger) == {"signed": 1}
+    ledger.settle(stored, mined(block=6, fork="c", contributed=opened(0, 0, 1, block=6, fork="c")))
+    assert states(ledger) == {"open": 1}
+    assert ledger.unsettle(stored).state == "mined"  # it was of the old block
+
+
+def test_the_same_event_in_another_block_counts_once(ledger: Ledger) -> None:
+    """A payment that moved to another block is the same payment."""
+    contribute(ledger, 0, 1, 2)
+    for fork in ("b", "c", "c"):
+        ledger.take_over(
+            CHAIN,
+            MODEL,
+            [paid(1, 0, 1, PRICE_WEI, block=8, fork=fork)],
+            Checkpoint(8, f"0x{fork}8"),
+            {ME},
+        )
+    (batch,) = ledger.batches(CHAIN, ME, state="open")
+    assert (batch.refunded_wei, ledger.checkpoints(CHAIN, MODEL)) == (PRICE_WEI, [Checkpoint(8, "0xc8")])
+
+
+def told(nonce: int, batch_id: int, *numbers: int, contributor: str = ME, **place: Any) -> Contribution:
+    """A batch as its event tells it."""
+    batch = Batch(batch_id, contributor, 1000, PRICE_WEI, len(numbers), len(numbers), 1, bytes(32))
+    keys = tuple(bytes([number]) * 32 for number in numbers)
+    return Contribution(batch, bytes(numbers), keys, at(nonce, **place))
+
+
+def test_ones_own_batches_are_found_again_without_a_ledger(ledger: Ledger) -> None:
+    """Of a batch that this ledger did not send, the samples are known, each as often as it is there."""
+    events = [told(0, 0, 1, 1, 2), told(1, 1, 1), told(2, 2, 9, contributor=OTHER)]
+    for _ in range(2):  # reading them again changes nothing
+        ledger.take_over(CHAIN, MODEL, events, Checkpoint(5, "0xb5"), {ME})
+    assert states(ledger) == {"open": 2}
+    assert ledger.contributed_keys(CHAIN, ME, MODEL) == set()
+    found = ledger.sample_keys(CHAIN, ME, MODEL)
+    assert found == {bytes([1]) * 32: 3, bytes([2]) * 32: 1}
+    (others,) = ledger.batches(CHAIN, ME, state="open", others=True)
+    assert (others.account, others.payload) == (OTHER, bytes([9]))
+    ledger.roll_back(CHAIN, MODEL, 4)
+    assert states(ledger) == {}
+    assert ledger.sample_keys(CHAIN, ME, MODEL) == {}
+
+
+def test_an_event_finds_the_batch_that_was_signed_here(ledger: Ledger) -> None:
+    """The index may see a batch before its receipt is read: the planned batch opens, and no second one."""
+    stored = sign(ledger, 0, batch=plan(ledger, 1, 2))
+    ledger.take_over(CHAIN, MODEL, [told(0, 0, 1, 2)], Checkpoint(5, "0xb5"), {ME})
+    assert states(ledger) == {"open": 1}
+    ledger.settle(stored, mined(contributed=opened(0, 0, 1)))
+    assert states(ledger) == {"open": 1}
+    assert ledger.transaction(stored.id).state == "mined"
+
+
+@pytest.mark.parametrize("which", ["first", "second", "cancellation"])
+def test_any_attempt_at_a_transaction_may_be_the_one_that_is_mined(ledger: Ledger, which: str) -> None:
+    """A batch opens whichever attempt was mined, and is a plan again if it was the cancellation."""
+    first = sign(ledger, 0, batch=plan(ledger, 1))
+    second = ledger.replace(first, signed(0, 1), cancels=False)
+    third = ledger.replace(second, signed(0, 2), cancels=True)
+    assert [attempt.cancels for attempt in ledger.attempts(third)] == [True, False, False]
+    with pytest.raises(Locked, match="replaced"):
+        ledger.replace(second, signed(0, 3), cancels=False)
+    hashes = {"first": first.hash, "second": second.hash, "cancellation": third.hash}
+    contributed = None if which == "cancellation" else opened(0, 0, 1)
+    ledger.settle(third, mined(hash=hashes[which], contributed=contributed))
+    stored = ledger.transaction(first.id)
+    assert stored.hash == hashes[which]
+    assert (stored.state, states(ledger)) == (
+        ("cancelled", {"planned": 1}) if which == "cancellation" else ("mined", {"open": 1})
+    )
+    assert {attempt.hash for attempt in ledger.attempts(stored)} == set(hashes.values())
+
+
+def test_a_nonce_is_chosen_behind_all_that_is_known(ledger: Ledger) -> None:
+    """Neither a lagging node nor one that forgot what waits makes a nonce be used twice; gaps are filled."""
+    assert sign(ledger, 4).nonce == 4
+    assert sign(ledger, 4).nonce == 5
+    third = sign(ledger, 4)
+    assert third.nonce == 6
+    ledger.drop(ledger.transactions(CHAIN)[1])
+    assert sign(ledger, 4, fee=1).nonce == 5
+    ledger.settle(third, mined())
+    assert sign(ledger, 0, fee=2).nonce == 7
+    # One that no node takes gives its nonce to another.
+    refused = ledger.transactions(CHAIN, states=UNSETTLED)[-1]
+    assert sign(ledger, 0, fee=3, over={refused.id}).nonce == 7
+
+
+def test_what_is_claimed_by_one_transaction_is_not_claimed_by_another(ledger: Ledger) -> None:
+    """As long as a claim is on its way, its batch is neither free nor asked for again."""
+    batch = contribute(ledger, 0, 1, 2)
+    with ledger.hold([batch.id]) as free:
+        assert free == {batch.id}
+    first = sign(ledger, 1, kind="refund", asked=[Claim("refund", 0, 1)])
+    assert ledger.claims_in_flight(CHAIN) == {(MODEL, 0)}
+    with ledger.hold([batch.id]) as free:
+        assert free == set()
+    with pytest.raises(Locked, match="batch 0"):
+        sign(ledger, 2, kind="refund", asked=[Claim("refund", 0, 2)])
+    assert len(ledger.transactions(CHAIN)) == 2
+    ledger.settle(first, mined(payouts=(paid(1, 0, 1, PRICE_WEI),)))
+    assert ledger.claims_in_flight(CHAIN) == set()
+    sign(ledger, 2, kind="refund", asked=[Claim("refund", 0, 2)])
+
+
+def test_a_plan_that_another_process_took_is_not_signed(ledger: Ledger) -> None:
+    """A batch is signed once."""
+    batch = plan(ledger, 1)
+    sign(ledger, 0, batch=batch)
+    with pytest.raises(Locked, match="planned batch"):
+        sign(ledger, 1, batch=batch)
+
+
+def test_finality_is_kept_and_fees_are_summed(ledger: Ledger) -> None:
+    """Only what was told to be final is; fees count by kind and time of signing."""
+    contribute(ledger, 0, 1)
+    (stored,) = ledger.transactions(CHAIN, final=False)
+    ledger.finalize([stored])
+    assert ledger.transactions(CHAIN, final=False) == []
+    assert ledger.fees_wei(CHAIN, ME, kinds=("contribute",), since=1) == 2**70
+    assert ledger.fees_wei(CHAIN, ME, kinds=("contribute",), since=2) == 0
+    assert ledger.fees_wei(CHAIN, ME, kinds=("refund",), since=0) == 0
+
+
+def test_only_so_many_checkpoints_are_kept(ledger: Ledger) -> None:
+    """The newest ones, so that a reorganisation of the usual depth finds one."""
+    for block in range(100):
+        ledger.take_over(CHAIN, MODEL, [], Checkpoint(block, f"0xb{block}"), {ME})
+    kept = [checkpoint.block_number for checkpoint in ledger.checkpoints(CHAIN, MODEL)]
+    assert kept == list(range(99, 99 - KEPT_CHECKPOINTS, -1))
 
 
 def test_a_batch_without_a_deposit_is_settled_when_all_its_points_are_earned(ledger: Ledger) -> None:
     """Open while an informative sample is open; the others are not waited for."""
     transaction = sign(ledger, 0, batch=plan(ledger, 1, 2, 3))
-    ledger.settle(transaction, mined(contributed=(0, 1000, 0, 0b101)))
-    for nonce, (paid, after) in enumerate([(0b001, "open"), (0b010, "open"), (0b100, "settled")], start=1):
-        refund = sign(ledger, nonce, kind="refund", asked=[Claim("refund", 0, paid)])
-        ledger.settle(refund, mined(paid={0: (paid, 0)}))
+    ledger.settle(transaction, mined(contributed=opened(0, 0, 0b101, price_wei=0)))
+    for nonce, (earned, after) in enumerate([(0b001, "open"), (0b010, "open"), (0b100, "settled")], start=1):
+        refund = sign(ledger, nonce, kind="refund", asked=[Claim("refund", 0, earned)])
+        ledger.settle(refund, mined(payouts=(paid(nonce, 0, earned, 0),)))
         assert states(ledger) == {after: 1}
     (batch,) = ledger.batches(CHAIN, ME, state="settled")
-    assert (batch.settled, batch.refunded_wei, batch.lost_wei, batch.payload) == (0b111, 0, 0, None)
+    assert (batch.settled, batch.refunded_wei, batch.lost_wei) == (0b111, 0, 0)
 
 
 def test_a_batch_that_can_earn_nothing_is_settled_at_once(ledger: Ledger) -> None:
-    """Neither a deposit nor an informative sample: there is nothing to claim, and the payload may go."""
-    ledger.settle(sign(ledger, 0, batch=plan(ledger, 1, 2)), mined(contributed=(0, 1000, 0, 0)))
+    """Neither a deposit nor an informative sample: there is nothing to claim."""
+    stored = sign(ledger, 0, batch=plan(ledger, 1, 2))
+    ledger.settle(stored, mined(contributed=opened(0, 0, 0, price_wei=0)))
     (batch,) = ledger.batches(CHAIN, ME, state="settled")
-    assert (batch.batch_id, batch.payload) == (0, None)
+    assert batch.batch_id == 0
 
 
 def test_a_sweep_takes_all_samples_that_were_asked_for(ledger: Ledger) -> None:
     """The event of a sweep names no samples; the mask that was asked for is what is settled."""
     contribute(ledger, 0, 1, 2)
     sweep = sign(ledger, 1, kind="sweep", asked=[Claim("sweep", 0, 0b11)])
-    ledger.settle(sweep, mined(paid={0: (0, 2 * PRICE_WEI)}))
+    ledger.settle(sweep, mined(payouts=(paid(1, 0, 0, 2 * PRICE_WEI, "sweep"),)))
     (batch,) = ledger.batches(CHAIN, ME, state="settled")
     assert (batch.settled, batch.refunded_wei) == (0b11, 2 * PRICE_WEI)
 
@@ -187,7 +403,7 @@ def test_claims_on_others_batches_are_not_in_ones_own_books(ledger: Ledger) -> N
     contribute(ledger, 0, 1)
     before = ledger.batches(CHAIN, ME, state="open")
     report = sign(ledger, 1, kind="report", asked=[Claim("report", 9, 1)])
-    ledger.settle(report, mined(paid={9: (1, 5)}))
+    ledger.settle(report, mined(payouts=(paid(1, 9, 1, 5, "report"),)))
     assert ledger.batches(CHAIN, ME, state="open") == before
 
 
@@ -196,7 +412,9 @@ def test_amounts_are_exact_beyond_64_bits(ledger: Ledger) -> None:
     batch = plan(ledger, 1)
     largest = 2**256 - 1
     transaction = sign(ledger, 0, batch=batch)
-    ledger.settle(transaction, mined(fee_wei=largest, contributed=(largest, 1, largest, largest)))
+    ledger.settle(
+        transaction, mined(fee_wei=largest, contributed=opened(0, largest, largest, price_wei=largest))
+    )
     (found,) = ledger.batches(CHAIN, ME, state="open")
     assert (found.batch_id, found.deposit_per_unit_wei, found.informative) == (largest, largest, largest)
     assert ledger.transaction(transaction.id).fee_wei == largest
@@ -249,22 +467,22 @@ def test_a_newer_ledger_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     open_ledger(path).close()
     with closing(sqlite3.connect(path)) as database, database:
-        database.execute("UPDATE schema_version SET version = 99")
+        database.execute("UPDATE alembic_version SET version_num = '0099'")
     with pytest.raises(BadInput, match="version 99") as caught:
         open_ledger(path)
     assert "upgrade" in caught.value.hint
 
 
 def test_a_ledger_that_another_process_writes_is_locked(
-    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A writer elsewhere that does not end in time makes it Locked, and nothing is lost by trying again."""
-    monkeypatch.setattr("dcai_cli.ledger.store.WAIT_S", 0.05)
+    monkeypatch.setattr("dcai_cli.ledger.database.WAIT_S", 0.05)
     path = tmp_path / "ledger.sqlite"
-    with closing(sqlite3.connect(path, isolation_level=None)) as other, closing(open_ledger(path)) as mine:
+    with closing(open_ledger(path)) as mine, closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(Locked, match="in use by another dcai process"):
             mine.choose("", "account", "alice")
         other.execute("ROLLBACK")
         mine.choose("", "account", "alice")
-    assert ledger.choice("", "account") == "alice"
+        assert mine.choice("", "account") == "alice"

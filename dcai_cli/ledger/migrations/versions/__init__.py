@@ -1,0 +1,1 @@
+"""The revisions, oldest first; they never import the tables of today."""
