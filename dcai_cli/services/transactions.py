@@ -246,6 +246,8 @@ class Outbox:
         step_s = 0.0 if workspace.chain.is_embedded else float(workspace.settings.replace_after_s)
         waited_s = 0.0
         while True:
+            # As it stands now: it may have been replaced since it was posted.
+            stored = workspace.ledger.transaction(stored.id)
             look = partial(find_receipt, workspace, stored)
             try:
                 return workspace.chain.wait_for(look, stored.hash, min(step_s, PATIENCE_S - waited_s))
@@ -263,7 +265,6 @@ class Outbox:
                     )
                 continue
             self._hasten()
-            stored = workspace.ledger.transaction(stored.id)
 
     def _hasten(self) -> None:
         """Send what all others wait for once more, with a higher offer if that is allowed, or as it is."""
@@ -373,7 +374,9 @@ def _send_replacement(
     workspace: Workspace, stored: StoredTransaction, signed: SignedTransaction, *, cancels: bool
 ) -> StoredTransaction:
     replacement = workspace.ledger.replace(stored, signed, cancels=cancels)
-    workspace.chain.send(signed.raw)
+    # If an attempt before it was mined meanwhile, that one counts, and whoever waits finds its receipt.
+    with suppress(NonceTaken):
+        workspace.chain.send(signed.raw)
     workspace.ledger.mark_sent(replacement)
     return replacement
 
