@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 _LOCK_WAIT_S = 10.0
 _DATA_MARGIN_PERCENT = 50
+_LEAST_GAS = 21_000
+"""What a transaction takes that does nothing."""
+
 _POLLS_S = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -135,6 +138,9 @@ class Chain:
         self._layer2: list[Layer2 | None] = []  # empty until the node has said it
         self._log_reader = LogReader(node)
         self.chain_id = self._count("eth_chainId")
+        if not self.chain_id:
+            # What is signed for no chain is valid on every chain.
+            raise RpcError(f"The node at {node.label} says that its chain has the number 0.")
         if settings.chain_id not in (None, self.chain_id):
             raise WrongChain(
                 f"The node at {node.label} is on chain {self.chain_id}, not on chain {settings.chain_id}.",
@@ -324,6 +330,8 @@ class Chain:
             raise execution_error(error, self.url_label) from None
         if gas > most_gas:
             raise too_much_gas()
+        if gas < _LEAST_GAS:
+            raise RpcError(f"The node at {self.url_label} says that a transaction takes {gas:,} gas.")
         return gas
 
     # Transactions
@@ -465,7 +473,13 @@ class Chain:
         # Some nodes answer with a form without a block while the transaction waits.
         if form is None or to_form(form).get("blockNumber") is None:
             return None
-        return to_receipt(form)
+        receipt = to_receipt(form)
+        if receipt.hash != transaction_hash.lower():
+            raise RpcError(
+                f"The node at {self.url_label} answers with another transaction's receipt: {receipt.hash}",
+                hint="Give --rpc-url the URL of another node.",
+            )
+        return receipt
 
     def wait(self, transaction_hash: str, timeout_s: float = 180) -> Receipt:
         """Wait until a transaction is mined.

@@ -360,6 +360,8 @@ class ClaimSender:
 
     def _post(self, request: Request, pays_wei: int, gas: int) -> None:
         policy, chain = self._policy, self.workspace.chain
+        # Never more than what was shown, whatever a node says of the call.
+        pays_wei = min(pays_wei, sum(item.pays_wei for item in request.items))
         urgent = any(self._is_urgent(item) for item in request.items)
         ceiling_wei = policy.max_fee_per_gas_wei
         if urgent and ceiling_wei is not None:
@@ -388,6 +390,10 @@ class ClaimSender:
             return
         outbox = self._ready()
         outbox.ceiling_wei = ceiling_wei
+        if not has_points and policy.min_profit_wei >= 0:
+            # Nor may gas ever cost more than what the claim pays, however its price moves.
+            most_wei = pays_wei // gas
+            outbox.ceiling_wei = most_wei if ceiling_wei is None else min(ceiling_wei, most_wei)
         outbox.post(
             kind=request.kind,
             to=request.items[0].model.address,

@@ -26,7 +26,7 @@ from dcai_cli.services.batches import (
 from dcai_cli.services.index import sample_key
 from dcai_cli.services.models import HostedModel, find_model, known_models, snapshot
 from dcai_cli.services.settling import recheck
-from dcai_cli.services.transactions import ENVELOPE_BYTES, Outbox, finish, settle_mined
+from dcai_cli.services.transactions import ENVELOPE_BYTES, FEE_RISE, Outbox, finish, settle_mined
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 
 LONGEST_NAP_S = 30.0
 """A spread contribution looks at the chain's clock so often, which is not this machine's."""
-
-GAS_PRICE_RISE = 4
-"""How many times what was shown a unit of gas may cost before the command stops and shows it anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,19 +192,24 @@ def contribute(
             if not request.dry_run and (candidates or plan.unfinished):
                 confirm(plan)
                 key = unlock(workspace, account, password)
-                ceiling_wei = plan.gas_price_wei * GAS_PRICE_RISE
+                ceiling_wei = plan.gas_price_wei * FEE_RISE
                 before.send_again(key, ceiling_wei)
                 outbox = Outbox(
                     workspace,
                     account.address,
                     key,
                     ceiling_wei=ceiling_wei,
-                    budget_wei=request.max_fee_wei,
+                    budget_wei=_budget_wei(request, plan),
                 )
                 pace = _Pace(workspace, request.spread_s, len(candidates))
                 sender.send_all(outbox, candidates, progress, pace.wait)
                 recheck(workspace, account.address)
     return Contribution(plan, (*before.batches, *sender.batches), (*plan.skipped, *sender.skipped))
+
+
+def _budget_wei(request: ContributeRequest, plan: ContributionPlan) -> int:
+    """What all fees may cost: what the user said, or not far more than what was shown."""
+    return plan.fee_estimate_wei * FEE_RISE if request.max_fee_wei is None else request.max_fee_wei
 
 
 class _Before:

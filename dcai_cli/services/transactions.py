@@ -40,8 +40,10 @@ __all__ = [
     "recover",
     "settle_mined",
     "speed_up",
-    "submit",
 ]
+
+FEE_RISE = 4
+"""How many times what was shown the fees may cost, a unit of gas and all in all, before a command stops."""
 
 GAS_MARGIN_PERCENT = 15
 """Gas offered above the estimate: other contributions may come first and touch other words."""
@@ -108,6 +110,11 @@ class Outbox:
         self._spent_wei = 0
         self.ceiling_wei = ceiling_wei
         self.flying: deque[StoredTransaction] = deque()
+
+    @property
+    def address(self) -> str:
+        """The account."""
+        return self._address
 
     @property
     def is_full(self) -> bool:
@@ -178,6 +185,17 @@ class Outbox:
         self._send(stored)
         self.flying.append(stored)
         return stored
+
+    def carry_out(
+        self, *, kind: str, to: str | None, data: bytes, detail: str = "", model: str | None = None
+    ) -> Sent:
+        """Send one transaction and wait for it; the arguments are those of `post`.
+
+        Raises:
+            DcaiError: as `post` and `wait` do.
+        """
+        self.post(kind=kind, to=to, data=data, detail=detail, model=model)
+        return self.wait()[1]
 
     def wait(self) -> tuple[StoredTransaction, Sent]:
         """Wait until the oldest is mined; what is stuck is replaced by one that offers more.
@@ -388,33 +406,3 @@ def _fee_wei(raw: bytes) -> int:
 
 def _cost_wei(raw: bytes) -> int:
     return decode_signed(raw).value_wei + _fee_wei(raw)
-
-
-def submit(
-    workspace: Workspace,
-    key: LocalAccount,
-    *,
-    kind: str,
-    to: str | None,
-    data: bytes,
-    value_wei: int = 0,
-    gas_estimate: int | None = None,
-    detail: str = "",
-    model: str | None = None,
-) -> Sent:
-    """Send one transaction and wait for it; the arguments are those of `Outbox.post`.
-
-    Raises:
-        DcaiError: as `Outbox.post` and `Outbox.wait` do.
-    """
-    outbox = Outbox(workspace, key.address, key)
-    outbox.post(
-        kind=kind,
-        to=to,
-        data=data,
-        value_wei=value_wei,
-        gas_estimate=gas_estimate,
-        detail=detail,
-        model=model,
-    )
-    return outbox.wait()[1]

@@ -73,12 +73,12 @@ WRONG = [("wonderful great heart", "negative"), ("a dull cold mess", "positive")
 SHAPE = ("--labels", "negative,positive", "--n-features", "256")
 
 COMMANDS: dict[str, tuple[int, tuple[str, ...]]] = {
-    "account show": (2, ()),
-    "model show": (2, ()),
-    "model list": (1, ()),
-    "model verify": (1, ()),
-    "devnet status": (2, ()),
-    "predict": (2, ("a wonderful film",)),
+    "account show": (9, ()),
+    "model show": (4, ()),
+    "model list": (2, ()),
+    "model verify": (2, ()),
+    "devnet status": (9, ()),
+    "predict": (9, ("a wonderful film",)),
     "predict --file": (1, ("new.csv", "--output", "out.csv")),
     "data export": (2, ("-o", "out.csv")),
     "refunds": (2, ()),
@@ -124,6 +124,7 @@ class Plan:
         rng: says what.
         style: "once", "method", "often" or "always".
         at: which request is answered badly, for "once".
+        burst: how many in a row; clients ask again what they could not understand.
         method: what is answered badly, for "method".
         lies: the share of lies; the rest is malformed.
     """
@@ -131,6 +132,7 @@ class Plan:
     rng: random.Random
     style: str = "never"
     at: int = 0
+    burst: int = 1
     method: str = ""
     lies: float = 0.5
     seen: int = 0
@@ -145,7 +147,7 @@ class Plan:
         self.methods.append(method)
         match self.style:
             case "once":
-                return self.seen == self.at
+                return self.at <= self.seen < self.at + self.burst
             case "method":
                 return method == self.method
             case "often":
@@ -195,8 +197,8 @@ class Handler(BaseHTTPRequestHandler):
         swallowed = bad and method == "eth_sendRawTransaction" and plan.rng.random() < 0.5
         answer = {"jsonrpc": "2.0", "id": first["id"], "result": "0x"} if swallowed else self._ask(body)
         reply = self._worse(plan, method, answer) if bad else Reply(json.dumps(answer).encode())
-        if not bad and method == "eth_chainId":
-            plan.chain_ids.add(CHAIN_ID)
+        if method == "eth_chainId":
+            plan.chain_ids.add(understood(reply.body))
         self._send(reply)
 
     def _worse(self, plan: Plan, method: str, answer: Json) -> Reply:
@@ -205,8 +207,6 @@ class Handler(BaseHTTPRequestHandler):
             plan.told.append(f"lie about {method}")
             told = lie(rng, method, answer.pop("result"))
             answer |= {"error": told.args[0]} if isinstance(told, ValueError) else {"result": told}
-            if method == "eth_chainId" and isinstance(told, str):
-                plan.chain_ids.add(int(told, 16))
             return Reply(json.dumps(answer).encode())
         plan.told.append(f"malformed {method}")
         return malformed(rng, answer, self.server.trap)
@@ -233,6 +233,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
+
+
+def understood(body: bytes) -> int:
+    """The number that an answer names; 0 if none."""
+    try:
+        return int(json.loads(body)["result"], 16)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return 0
 
 
 class Trap(BaseHTTPRequestHandler):
@@ -544,7 +552,7 @@ def make_plan(rng: random.Random, methods: Sequence[str]) -> Plan:
     # Methods that are asked for once must not be drowned by those that are asked for often.
     method = rng.choice(sorted(set(methods)))
     places = [at for at, asked in enumerate(methods, start=1) if asked == method]
-    return Plan(rng, style, rng.choice(places), method, lies)
+    return Plan(rng, style, rng.choice(places), rng.choice([1, 1, 4, 12]), method, lies)
 
 
 def fuzz(count: int, folder: Path, node: Anvil, seed: int = SEED) -> Outcome:
