@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 from dcai_cli.chain import abi
 from dcai_cli.chain.errors import RpcError
 from dcai_cli.chain.records import Block, Event, Receipt
+from dcai_cli.hashing import checksummed
 
 _QUANTITY = re.compile("0x[0-9a-fA-F]{1,64}")
 _MOST = 2**63 - 1
@@ -146,6 +147,4 @@ def to_checksum(address: str) -> str:
     Raises:
         ValueError: it is none.
     """
-    from eth_utils.address import to_checksum_address
-
-    return to_checksum_address(address)
+    return checksummed(address)

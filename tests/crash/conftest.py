@@ -115,9 +115,7 @@ def _check_batches(workspace: Workspace, model: HostedModel) -> None:
         for batch in ledger.batches(chain.key, account, state=state)
     ]
     committed = {
-        batch.id: batch
-        for batch, _ in contributed_batches(workspace, model)
-        if batch.contributor == account
+        batch.id: batch for batch, _ in contributed_batches(workspace, model) if batch.contributor == account
     }
     assert {batch.batch_id for batch in stored} == set(committed)
     assert len(stored) == len(committed)

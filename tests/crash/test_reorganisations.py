@@ -253,13 +253,15 @@ def test_a_cancelled_contribution_that_comes_back_in_other_blocks_is_refunded_al
     dcai: Dcai, node: Anvil, write_texts: WriteTexts, check_books: CheckBooks
 ) -> None:
     """A reorganisation puts the contribution in the place of its cancellation: it is in the books as it is."""
-    from dcai_cli.services.tx import replace_transaction  # noqa: PLC0415
-    from tests.crash.test_stuck import die_waiting  # noqa: PLC0415
+    from dcai_cli.services.tx import replace_transaction
+    from tests.crash.test_stuck import die_waiting
 
     file, before = write_texts(BATCH_SIZE), head(node)
     node.rpc("evm_setAutomine", False)
     die_waiting(dcai, file, BATCH_SIZE)
-    (contribution,) = [entry["hash"] for entry in node.rpc("txpool_content")["pending"][dcai.address].values()]
+    (contribution,) = [
+        entry["hash"] for entry in node.rpc("txpool_content")["pending"][dcai.address].values()
+    ]
     raw = node.rpc("eth_getRawTransactionByHash", contribution)
     with dcai.workspace() as workspace:
         replace_transaction(workspace, None, cancels=True, password=password(workspace), wait=False)

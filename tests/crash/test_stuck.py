@@ -47,7 +47,7 @@ def dcai(node: Anvil, make_dcai: MakeDcai) -> Dcai:
 
 def waiting(workspace: Workspace, pause: Callable[[float], object]) -> None:
     """Let something happen whenever the chain is waited for, in the place of waiting."""
-    workspace.chain._sleep = pause  # noqa: SLF001 - the only seam: time is made up
+    workspace.chain._sleep = pause
 
 
 def run(dcai: Dcai, file: Path, batch_size: int, pause: Callable[[float], object], **settings: str) -> Any:
@@ -246,7 +246,7 @@ def test_a_replacement_of_what_was_mined_meanwhile_counts_for_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Mined between signing and sending the higher offer: the command ends well, and the first one counts."""
-    from dcai_cli.services.tx import replace_transaction  # noqa: PLC0415
+    from dcai_cli.services.tx import replace_transaction
 
     file = write_texts(BATCH_SIZE)
     die_waiting(dcai, file, BATCH_SIZE)
