@@ -112,12 +112,14 @@ def to_receipt(answer: Any) -> Receipt:  # noqa: ANN401
 
 
 @_understood
-def to_event(log: Any, known: Mapping[bytes, abi.Entry]) -> Event | None:  # noqa: ANN401
+def to_event(log: Any, known: Mapping[bytes, abi.Entry], *, trusted: bool = True) -> Event | None:  # noqa: ANN401
     """A decoded log; None if it was removed, or is no event that is known.
 
     Args:
         log: as the node sent it.
         known: events by their first topic.
+        trusted: whether a contract that we know emitted it. Any other can emit the same kind with anything
+            in it, so its arguments are not read.
     """
     topics = [to_data(topic) for topic in log["topics"]]
     entry = known.get(topics[0]) if topics else None
@@ -126,7 +128,7 @@ def to_event(log: Any, known: Mapping[bytes, abi.Entry]) -> Event | None:  # noq
     return Event(
         name=entry["name"],
         address=to_checksum(log["address"]),
-        args=abi.decode_event(entry, topics, to_data(log["data"])),
+        args=abi.decode_event(entry, topics, to_data(log["data"])) if trusted else {},
         block_number=_number(log["blockNumber"], _MOST),
         block_hash=to_hash(log["blockHash"]),
         transaction_hash=to_hash(log["transactionHash"]),

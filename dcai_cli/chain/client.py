@@ -558,7 +558,7 @@ class Chain:
 
         Args:
             contract_name: says what the event looks like.
-            address: the contract; any if None.
+            address: the contract; any if None, and then the events come without their arguments.
             event: the event's name.
             from_block: the first block.
             to_block: the last block; the latest if None.
@@ -583,7 +583,7 @@ class Chain:
 
         Args:
             contract_name: says what the events look like.
-            address: the contract; any if None.
+            address: the contract; any if None, and then the events come without their arguments.
             events: their names.
             from_block: the first block.
             to_block: the last block; the latest if None.

@@ -192,10 +192,11 @@ def claim_due(
     """
     stored = acting_account(workspace, account)
     with workspace.sending(stored.address, exclusive=False):
+        models = models_meant(workspace, model)
+        # Before the receipts: what it forgets of replaced blocks, they say anew.
+        follow(workspace, models)
         # What cannot be sent for want of ether must not keep ether from coming in: a claim takes its nonce.
         recovered = recover(workspace, stored.address)
-        models = models_meant(workspace, model)
-        follow(workspace, models)
         items = pending(workspace, stored.address, models)
         busy = workspace.ledger.claims_in_flight(workspace.chain.key)
         chosen = [

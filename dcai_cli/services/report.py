@@ -32,6 +32,7 @@ from dcai_cli.services.claim import (
 )
 from dcai_cli.services.index import follow, read_event
 from dcai_cli.services.models import HostedModel, snapshot
+from dcai_cli.services.settling import recheck
 
 if TYPE_CHECKING:
     from dcai_cli.ledger import StoredBatch
@@ -45,6 +46,7 @@ def pending_reports(
     """Others' batches with something still open, and what claiming them now would pay."""
     address = acting_account(workspace, account).address
     models = models_meant(workspace, model)
+    recheck(workspace, address)  # receipts tell more than the index has read
     follow(workspace, models)
     return _report_items(workspace, address, models)
 
