@@ -283,6 +283,18 @@ class Chain:
         except RpcError as error:
             raise execution_error(error, self.url_label) from None
 
+    def call_number(self, to: str, data: bytes, *, sender: str) -> int:
+        """Execute an input without a transaction, whose result is one number.
+
+        Raises:
+            Reverted: the contract refused.
+            RpcError: the result is none.
+        """
+        answer = self.call(to, data, sender=sender)
+        if len(answer) != 32:
+            raise RpcError(f"The node at {self.url_label} answers with {len(answer):,} bytes for a number.")
+        return int.from_bytes(answer, "big")
+
     def estimate_gas(
         self, sender: str, to: str | None, data: bytes, value_wei: int = 0, *, pending: bool = False
     ) -> int:

@@ -353,8 +353,8 @@ class ClaimSender:
         chain, trainer = self.workspace.chain, request.items[0].model.address
         for tries in range(_SAME_SECOND_TRIES):
             try:
-                answer = chain.call(trainer, request.data, sender=self.address)
-                return int.from_bytes(answer, "big"), chain.estimate_gas(self.address, trainer, request.data)
+                pays_wei = chain.call_number(trainer, request.data, sender=self.address)
+                return pays_wei, chain.estimate_gas(self.address, trainer, request.data)
             except Reverted as error:
                 # No verdict can be used in the second of a contribution: the next second will do.
                 if error.name != _SAME_SECOND or tries == _SAME_SECOND_TRIES - 1:

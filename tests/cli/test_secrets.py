@@ -49,9 +49,11 @@ def fault(self, *args, **kwargs):
 LocalAccount.sign_transaction = fault
 """,
     "asking the node": """
-import requests
-def fault(self, request, **kwargs): raise RuntimeError("damaged on purpose")
-requests.Session.send = fault
+import dcai_cli.chain.http as broken
+def fault(self, *args, **kwargs):
+    url, headers = self._url, self._headers
+    raise RuntimeError("damaged on purpose")
+broken.HttpTransport.exchange = fault
 """,
 }
 """Programs that damage one part: each fault happens while secrets stand in local variables."""
