@@ -73,9 +73,7 @@ def test_with_the_key_alone_every_deposit_is_found_and_refunded_to_the_wei(
         assert workspace.chain.balance_wei(dcai.address) == before_wei + done.amount_wei - done.fee_wei
 
 
-def test_after_a_rebuild_the_same_file_sends_nothing_and_new_rows_go_out(
-    dcai: Dcai, write_texts: WriteTexts, check_books: CheckBooks, tmp_path: Path
-) -> None:
+def test_after_a_rebuild_the_same_file_sends_nothing_and_new_rows_go_out(dcai: Dcai, tmp_path: Path) -> None:
     """Rows are known again by their samples, those with equal samples by their number, too."""
     deploy(dcai)
     file = tmp_path / "equal.csv"
@@ -129,18 +127,18 @@ def test_what_is_on_its_way_when_the_ledger_is_lost_is_found_once_it_is_mined(
     """A rebuild after the loss of a ledger that knew a transaction in the pool: no row is sent twice."""
     if dcai.rpc_url is None:
         pytest.skip("the embedded chain has no pool")
-    from tests.crash.test_stuck import die_waiting  # noqa: PLC0415
+    from tests.crash.test_stuck import die_waiting
 
     deploy(dcai)
     file = write_texts(BATCH_SIZE)
     with dcai.workspace() as workspace:
-        node = workspace.chain._node  # noqa: SLF001 - the node's switch
+        node = workspace.chain._node
         node.request("evm_setAutomine", False)
         die_waiting(dcai, file, BATCH_SIZE)
         workspace.release_chain()
     lose(dcai, "home")
     with dcai.workspace() as workspace:
-        workspace.chain._node.request("evm_setAutomine", True)  # noqa: SLF001 - likewise
+        workspace.chain._node.request("evm_setAutomine", True)
         workspace.chain.advance(1)
     assert dcai("ledger", "rebuild")["samples"] == BATCH_SIZE
     assert send(dcai, file).contributed == 0
@@ -164,9 +162,9 @@ def test_trainers_that_are_not_ours_are_named_and_left_out(dcai: Dcai, write_tex
 
 def emit_contributed(dcai: Dcai) -> str:
     """Deploy a contract whose constructor emits the event of a contribution by `me`; returns its address."""
-    from eth_account import Account  # noqa: PLC0415
+    from eth_account import Account
 
-    from dcai_cli.chain.artifacts import artifact  # noqa: PLC0415
+    from dcai_cli.chain.artifacts import artifact
 
     (topic,) = (
         topic

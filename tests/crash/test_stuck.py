@@ -1,4 +1,4 @@
-"""Transactions that nobody mines: how many are on their way, what replaces them, and what is mined in the end."""
+"""Transactions that nobody mines: how many are on their way, what replaces them, which one is mined."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def dcai(node: Anvil, make_dcai: MakeDcai) -> Dcai:
 
 def waiting(workspace: Workspace, pause: Callable[[float], object]) -> None:
     """Let something happen whenever the chain is waited for, in the place of waiting."""
-    workspace.chain._sleep = pause  # noqa: SLF001 - the only seam: time is made up
+    workspace.chain._sleep = pause
 
 
 def run(dcai: Dcai, file: Path, batch_size: int, pause: Callable[[float], object], **settings: str) -> Any:
@@ -126,7 +126,7 @@ def test_eight_transactions_are_on_their_way_at_once_without_a_gap(
 def test_what_is_stuck_is_replaced_by_itself_after_a_while(
     dcai: Dcai, node: Anvil, write_texts: WriteTexts, check_books: CheckBooks
 ) -> None:
-    """The base fee rises above what was offered: after the time set, a higher offer goes out, and is mined."""
+    """The base fee rises above what was offered: after a while a higher offer goes out, and is mined."""
     file = write_texts(BATCH_SIZE)
     before: list[tuple[int, int]] = []
     after: list[tuple[int, int]] = []
@@ -250,7 +250,7 @@ def test_a_replacement_of_what_was_mined_meanwhile_counts_for_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Mined between signing and sending the higher offer: the command ends well, and the first one counts."""
-    from dcai_cli.services.tx import replace_transaction  # noqa: PLC0415
+    from dcai_cli.services.tx import replace_transaction
 
     file = write_texts(BATCH_SIZE)
     die_waiting(dcai, file, BATCH_SIZE)
