@@ -66,7 +66,7 @@ def test_a_spread_contribution_costs_what_the_price_says_after_each_pause(
         done = contribute(workspace, request(file, spread_s=spread_s), password=password(workspace))
         check_books(workspace, file)
 
-    first, *later = done.batches
+    later = done.batches[1:]
     assert len(later) == 3
     back_to_back_wei = 0
     for before, batch in zip(done.batches, later, strict=False):
