@@ -261,11 +261,7 @@ def test_a_transaction_is_final_only_below_so_many_blocks(
 def test_a_cancelled_contribution_that_comes_back_in_other_blocks_is_not_sent_twice(
     dcai: Dcai, node: Anvil, write_texts: WriteTexts, check_books: CheckBooks
 ) -> None:
-<<<<<<< HEAD
-    """A reorganisation brings the contribution in the place of its cancellation: its rows are on-chain once."""
-=======
     """A reorganisation brings the contribution in place of its cancellation: its rows are on-chain once."""
->>>>>>> tx
     from dcai_cli.services.tx import replace_transaction
     from tests.crash.test_stuck import die_waiting, pool
 
