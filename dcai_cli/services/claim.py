@@ -95,6 +95,11 @@ class ClaimItem:
     sweep: bool = False
 
     @property
+    def place(self) -> tuple[str, int]:
+        """Which batch it is, of all models."""
+        return self.model.address, self.batch.id
+
+    @property
     def samples(self) -> int:
         """How many samples are open."""
         return self.open.bit_count()
@@ -192,22 +197,21 @@ def claim_due(
     """
     stored = acting_account(workspace, account)
     with workspace.sending(stored.address, exclusive=False):
+        models = models_meant(workspace, model)
+        # Before the receipts: what it forgets of replaced blocks, they say anew.
+        follow(workspace, models)
         # What cannot be sent for want of ether must not keep ether from coming in: a claim takes its nonce.
         recovered = recover(workspace, stored.address)
-        models = models_meant(workspace, model)
-        follow(workspace, models)
         items = pending(workspace, stored.address, models)
         busy = workspace.ledger.claims_in_flight(workspace.chain.key)
-        chosen = [
-            item for item in items if item.is_claimable and (item.model.address, item.batch.id) not in busy
-        ]
+        chosen = [item for item in items if item.is_claimable and item.place not in busy]
         # The most urgent first: others can take it from then on.
         chosen.sort(key=lambda item: (item.expires_at or item.due_at, item.batch.id))
         sender = ClaimSender(workspace, stored.address, policy, recovered)
         for item in items:
             if not item.is_claimable:
                 sender.leave([item], item.state, _STATES[item.state])
-            elif item not in chosen:
+            elif item.place in busy:
                 sender.leave([item], "in-flight", "a transaction that claims it is on its way")
         if chosen:
             confirm(chosen)
@@ -360,6 +364,8 @@ class ClaimSender:
 
     def _post(self, request: Request, pays_wei: int, gas: int) -> None:
         policy, chain = self._policy, self.workspace.chain
+        # Never more than what was shown, whatever a node says of the call.
+        pays_wei = min(pays_wei, sum(item.pays_wei for item in request.items))
         urgent = any(self._is_urgent(item) for item in request.items)
         ceiling_wei = policy.max_fee_per_gas_wei
         if urgent and ceiling_wei is not None:
@@ -388,6 +394,10 @@ class ClaimSender:
             return
         outbox = self._ready()
         outbox.ceiling_wei = ceiling_wei
+        if not has_points and policy.min_profit_wei >= 0:
+            # Nor may gas ever cost more than what the claim pays, however its price moves.
+            most_wei = pays_wei // gas
+            outbox.ceiling_wei = most_wei if ceiling_wei is None else min(ceiling_wei, most_wei)
         outbox.post(
             kind=request.kind,
             to=request.items[0].model.address,

@@ -31,6 +31,7 @@ from dcai_cli.errors import DcaiError, InsufficientFunds, Reverted, RpcUnreachab
 from tests.unit.rpc_server import SECRET, Server, in_turn, refusal, serving
 
 ADDRESS = "0x" + "22" * 20
+HASH = "0x" + "ab" * 32
 
 
 @pytest.fixture
@@ -307,17 +308,17 @@ def test_waiting_ends(chain: Chain, server: Server, waits: list[float]) -> None:
 def test_a_receipt_is_waited_for(chain: Chain, server: Server, waits: list[float]) -> None:
     """A receipt that is null, or pending, at first is asked for again."""
     form: dict[str, Any] = {
-        "transactionHash": "0xab",
+        "transactionHash": HASH,
         "status": "0x1",
         "blockNumber": "0x5",
-        "blockHash": "0xcd",
+        "blockHash": HASH,
         "gasUsed": "0x5208",
         "effectiveGasPrice": "0x2",
         "contractAddress": None,
         "logs": [],
     }
     server.answers["eth_getTransactionReceipt"] = in_turn(None, {**form, "blockNumber": None}, form)
-    receipt = chain.wait("0xab")
+    receipt = chain.wait(HASH)
     assert (receipt.block_number, receipt.fee_wei, receipt.status) == (5, 42_000, True)
     assert len(waits) == 2
 
