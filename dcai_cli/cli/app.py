@@ -133,7 +133,7 @@ def _first(arguments: Sequence[str]) -> str:
 
 
 @cache
-def _program(first: str) -> Any:
+def _program(first: str) -> Any:  # noqa: ANN401 - typer's own class
     """The commands as typer runs them: the one that was typed, or all if it is none.
 
     Making them of their signatures takes a while.
