@@ -14,8 +14,10 @@ from dcai_cli.chain.registry import (
     TRAINER,
     code_hash,
 )
+from dcai_cli.chain.signing import decode_signed
+from dcai_cli.chain.verification import trainer_address
 from dcai_cli.domain import ModelParams, Terms, format_ether
-from dcai_cli.errors import BadInput
+from dcai_cli.errors import BadInput, DcaiError
 from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.services.accounts import Password, acting_account, unlock
 from dcai_cli.services.limits import check_name, check_spec, check_terms
@@ -237,13 +239,15 @@ def _learn_created(workspace: Workspace, owner: str) -> None:
     chain = workspace.chain
     addresses = {model.address for model in known_models(workspace)}
     for stored in workspace.ledger.transactions(chain.key, account=owner, states=("mined",), kind="create"):
-        receipt = chain.receipt(stored.hash)
-        for event in chain.events("ModelRegistry", receipt) if receipt else ():
-            if event.name == "ModelCreated" and event.args["trainer"] not in addresses:
-                assert receipt is not None
-                trainer = event.args["trainer"]
-                found = describe(chain, trainer, name=stored.detail, from_block=receipt.block_number)
-                remember(workspace, found)
+        registry = decode_signed(stored.raw).to
+        if registry is None:
+            continue
+        # Not what the receipt says: a node could name a model of somebody else.
+        trainer = trainer_address(registry, owner, stored.detail)
+        receipt = None if trainer in addresses else chain.receipt(stored.hash)
+        if receipt is not None and receipt.status:
+            found = describe(chain, trainer, name=stored.detail, from_block=receipt.block_number)
+            remember(workspace, found)
 
 
 def _create(
@@ -269,7 +273,14 @@ def _create(
     data = workspace.chain.encode("ModelRegistry", "create", parameters)
     steps.append(outbox.carry_out(kind="create", to=registry, data=data, detail=plan.name))
     _learn_created(workspace, outbox.address)
-    return next(model for model in known_models(workspace) if model.name == plan.name)
+    trainer = trainer_address(registry, outbox.address, plan.name)
+    found = next((model for model in known_models(workspace) if model.address == trainer), None)
+    if found is None:
+        raise DcaiError(
+            f"The node says that transaction {steps[-1].hash} is mined, and shows no model {plan.name}.",
+            hint="Ask another node, and type the same command again: --rpc-url URL",
+        )
+    return found
 
 
 def _write_weights(

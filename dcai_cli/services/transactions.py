@@ -213,7 +213,7 @@ class Outbox:
         if not receipt.status:
             raise self._workspace.chain.revert_reason(receipt)
         return stored, Sent(
-            receipt.hash, receipt.gas_used, receipt.fee_wei, receipt.contract_address, outcome
+            receipt.hash, receipt.gas_used, receipt.fee_wei, outcome.contract_address, outcome
         )
 
     def close_gaps(self) -> None:
