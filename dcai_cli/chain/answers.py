@@ -43,6 +43,18 @@ def to_number(answer: Any) -> int:  # noqa: ANN401 - JSON; so below
 
 
 @_understood
+def to_count(answer: Any) -> int:  # noqa: ANN401
+    """A quantity that counts something: blocks, transactions, the number of a chain."""
+    return _number(answer, _MOST)
+
+
+@_understood
+def to_time(answer: Any) -> int:  # noqa: ANN401
+    """Seconds since 1970, before the year 10000."""
+    return _number(answer, _LAST_TIME)
+
+
+@_understood
 def to_data(answer: Any) -> bytes:  # noqa: ANN401
     """Bytes."""
     return bytes.fromhex(answer.removeprefix("0x"))
@@ -85,16 +97,16 @@ def to_receipt(answer: Any) -> Receipt:  # noqa: ANN401
     """The receipt of a mined transaction."""
     created = answer.get("contractAddress")
     return Receipt(
-        hash=answer["transactionHash"],
+        hash=to_hash(answer["transactionHash"]),
         status=_number(answer["status"]) == 1,
         block_number=_number(answer["blockNumber"], _MOST),
-        block_hash=answer["blockHash"],
+        block_hash=to_hash(answer["blockHash"]),
         gas_used=_number(answer["gasUsed"], _MOST),
         effective_gas_price_wei=_number(answer.get("effectiveGasPrice") or "0x0"),
         contract_address=None if created is None else to_checksum(created),
         logs=tuple(dict(log) for log in answer["logs"]),
         # The OP stack's name for it.
-        data_fee_wei=int(answer.get("l1Fee") or "0x0", 16),
+        data_fee_wei=_number(answer.get("l1Fee") or "0x0"),
     )
 
 

@@ -8,7 +8,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dcai_cli.chain import abi
-from dcai_cli.chain.answers import to_block, to_data, to_event, to_form, to_number, to_receipt
+from dcai_cli.chain.answers import (
+    to_block,
+    to_count,
+    to_data,
+    to_event,
+    to_form,
+    to_number,
+    to_receipt,
+    to_time,
+)
 from dcai_cli.chain.artifacts import artifact
 from dcai_cli.chain.errors import GasTooHigh, NotMined, RpcError
 from dcai_cli.chain.fees import Wishes, current_fees
@@ -32,6 +41,9 @@ if TYPE_CHECKING:
 
 _LOCK_WAIT_S = 10.0
 _DATA_MARGIN_PERCENT = 50
+_LEAST_GAS = 21_000
+"""What a transaction takes that does nothing."""
+
 _POLLS_S = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -125,7 +137,10 @@ class Chain:
         self._sleep = sleep
         self._layer2: list[Layer2 | None] = []  # empty until the node has said it
         self._log_reader = LogReader(node)
-        self.chain_id = self._number("eth_chainId")
+        self.chain_id = self._count("eth_chainId")
+        if not self.chain_id:
+            # What is signed for no chain is valid on every chain.
+            raise RpcError(f"The node at {node.label} says that its chain has the number 0.")
         if settings.chain_id not in (None, self.chain_id):
             raise WrongChain(
                 f"The node at {node.label} is on chain {self.chain_id}, not on chain {settings.chain_id}.",
@@ -162,7 +177,7 @@ class Chain:
 
     def block_number(self) -> int:
         """The number of the latest block."""
-        return self._number("eth_blockNumber")
+        return self._count("eth_blockNumber")
 
     def block_time(self, number: int | str) -> int:
         """The timestamp of a block.
@@ -170,7 +185,7 @@ class Chain:
         Raises:
             DcaiError: the node does not have it.
         """
-        return to_number(self._block(number).get("timestamp"))
+        return to_time(self._block(number).get("timestamp"))
 
     def block_hash(self, number: int) -> str | None:
         """The hash of a block; None if the chain does not reach it."""
@@ -197,11 +212,11 @@ class Chain:
 
     def next_nonce(self, address: str) -> int:
         """The nonce of the account's next transaction, behind those that wait in the node's pool."""
-        return self._number("eth_getTransactionCount", address, "pending")
+        return self._count("eth_getTransactionCount", address, "pending")
 
     def mined_nonce(self, address: str) -> int:
         """How many transactions of the account have been mined."""
-        return self._number("eth_getTransactionCount", address, "latest")
+        return self._count("eth_getTransactionCount", address, "latest")
 
     def code(self, address: str) -> bytes:
         """The code at an address; empty if there is none."""
@@ -315,6 +330,8 @@ class Chain:
             raise execution_error(error, self.url_label) from None
         if gas > most_gas:
             raise too_much_gas()
+        if gas < _LEAST_GAS:
+            raise RpcError(f"The node at {self.url_label} says that a transaction takes {gas:,} gas.")
         return gas
 
     # Transactions
@@ -456,7 +473,13 @@ class Chain:
         # Some nodes answer with a form without a block while the transaction waits.
         if form is None or to_form(form).get("blockNumber") is None:
             return None
-        return to_receipt(form)
+        receipt = to_receipt(form)
+        if receipt.hash != transaction_hash.lower():
+            raise RpcError(
+                f"The node at {self.url_label} answers with another transaction's receipt: {receipt.hash}",
+                hint="Give --rpc-url the URL of another node.",
+            )
+        return receipt
 
     def wait(self, transaction_hash: str, timeout_s: float = 180) -> Receipt:
         """Wait until a transaction is mined.
@@ -597,6 +620,9 @@ class Chain:
             ) from None
 
     # The rest
+
+    def _count(self, method: str, *params: object) -> int:
+        return to_count(self._node.request(method, *params))
 
     def _number(self, method: str, *params: object) -> int:
         return to_number(self._node.request(method, *params))

@@ -69,11 +69,11 @@ def current_fees(request: Request, wishes: Wishes) -> Fees:
 
     Args:
         request: asks the node.
-        wishes: what the user fixed, and the ceiling. A fixed gas price below the ceiling is offered as it is,
-            even if no block takes it now.
+        wishes: what the user fixed, and the ceiling. A fixed gas price is offered as it is, and is a ceiling,
+            too: what no block takes now could wait for days, with a deposit in it.
 
     Raises:
-        FeesAboveCeiling: no block takes a transaction for as little as the ceiling.
+        FeesAboveCeiling: no block takes a transaction for as little as the ceiling, or the fixed price.
         RpcError: the node's answer makes no sense.
     """
     history = _fee_history(request)
@@ -88,11 +88,12 @@ def current_fees(request: Request, wishes: Wishes) -> Fees:
     most = wishes.gas_price_wei
     if most is None:
         most = 2 * market.base_fee_wei + market.priority_wei
-    if wishes.ceiling_wei is not None and most > wishes.ceiling_wei:
+    limits = [limit for limit in (wishes.gas_price_wei, wishes.ceiling_wei) if limit is not None]
+    if limits and most >= min(limits):
+        most = min(limits)
         least = market.base_fee_wei + market.least_priority_wei
-        if least > wishes.ceiling_wei:
-            raise FeesAboveCeiling(least, wishes.ceiling_wei)
-        most = wishes.ceiling_wei
+        if least > most:
+            raise FeesAboveCeiling(least, most)
     return Fees(most, min(market.priority_wei, most), market.base_fee_wei)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import typer
 from typer.exceptions import TyperException
@@ -75,6 +76,14 @@ def _main(
     pass
 
 
+@cache
+def _command() -> typer.core.TyperGroup:
+    """The tree of commands; making it takes as long as many a command."""
+    command = typer.main.get_command(app)
+    assert isinstance(command, typer.core.TyperGroup)
+    return command
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run one command.
 
@@ -87,7 +96,7 @@ def run(arguments: Sequence[str]) -> int:
     as_json = "--json" in arguments
     name = _command_name(arguments)
     try:
-        code = typer.main.get_command(app).main(list(arguments), prog_name="dcai", standalone_mode=False)
+        code = _command().main(list(arguments), prog_name="dcai", standalone_mode=False)
     except DcaiError as error:
         print_error(error, command=name, as_json=as_json)
         return error.exit_code
@@ -127,7 +136,7 @@ def _print_usage(error: TyperException) -> None:
 
 def _command_name(arguments: Sequence[str]) -> str:
     """The command's words, for error documents: `model deploy` of `model deploy --name x`."""
-    command = typer.main.get_command(app)
+    command: object = _command()
     words = []
     for word in arguments:
         commands = getattr(command, "commands", {})

@@ -90,6 +90,8 @@ def contribute(
     )
 
     def confirm(plan: ContributionPlan) -> None:
+        if not workspace.chain.is_embedded:
+            output.note(f"network   {options.network(workspace)}")
         for line in _plan_lines(plan):
             output.note(line)
         output.ask(f"Send {plan.to_send} samples?")
@@ -130,7 +132,8 @@ def _plan_lines(plan: ContributionPlan) -> list[str]:
             f"deposits  at most {format_ether(plan.deposit_at_most_wei)}",
             "          back after the refund wait, if the model agrees then",
         ]
-    lines.append(f"fees      about {format_ether(plan.fee_estimate_wei)} at most")
+    data = f", {format_ether(plan.data_fee_wei)} of it for data" if plan.data_fee_wei else ""
+    lines.append(f"fees      about {format_ether(plan.fee_estimate_wei)} at most{data}")
     if not plan.model.has_points:
         lines += [f"at risk   {format_ether(plan.at_risk_wei)}", f"          {rejected}"]
     if plan.unfinished:
@@ -177,6 +180,7 @@ def _plan_data(plan: ContributionPlan) -> dict[str, Any]:
         "unfinished_batches": plan.unfinished,
         "deposit_at_most_wei": str(plan.deposit_at_most_wei),
         "fee_estimate_wei": str(plan.fee_estimate_wei),
+        "data_fee_wei": str(plan.data_fee_wei),
         "balance_wei": str(plan.balance_wei),
         "rejected": plan.rejected,
         "at_risk_wei": str(plan.at_risk_wei),

@@ -315,6 +315,10 @@ class ClaimSender:
         """
         if not self._asked.isdisjoint(item.row for item in request.items):
             self.finish()  # a part of one of them is on its way
+        # Nothing is settled while batches are held: others may hold their model, and wait for the batches.
+        outbox = self._ready()
+        while outbox.is_full:
+            self._wait(outbox)
         with self.workspace.ledger.hold([item.row for item in request.items]) as free:
             if len(free) < len(request.items):
                 self.leave(request.items, "in-flight", "another process is claiming it")
@@ -356,6 +360,8 @@ class ClaimSender:
 
     def _post(self, request: Request, pays_wei: int, gas: int) -> None:
         policy, chain = self._policy, self.workspace.chain
+        # Never more than what was shown, whatever a node says of the call.
+        pays_wei = min(pays_wei, sum(item.pays_wei for item in request.items))
         urgent = any(self._is_urgent(item) for item in request.items)
         ceiling_wei = policy.max_fee_per_gas_wei
         if urgent and ceiling_wei is not None:
@@ -383,9 +389,11 @@ class ClaimSender:
             )
             return
         outbox = self._ready()
-        while outbox.is_full:
-            self._wait(outbox)
         outbox.ceiling_wei = ceiling_wei
+        if not has_points and policy.min_profit_wei >= 0:
+            # Nor may gas ever cost more than what the claim pays, however its price moves.
+            most_wei = pays_wei // gas
+            outbox.ceiling_wei = most_wei if ceiling_wei is None else min(ceiling_wei, most_wei)
         outbox.post(
             kind=request.kind,
             to=request.items[0].model.address,

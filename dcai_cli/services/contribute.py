@@ -26,20 +26,18 @@ from dcai_cli.services.batches import (
 from dcai_cli.services.index import sample_key
 from dcai_cli.services.models import HostedModel, find_model, known_models, snapshot
 from dcai_cli.services.settling import recheck
-from dcai_cli.services.transactions import Outbox, finish, settle_mined
+from dcai_cli.services.transactions import ENVELOPE_BYTES, FEE_RISE, Outbox, finish, settle_mined
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
+    from dcai_cli.chain import Chain
     from dcai_cli.ledger import StoredBatch, StoredTransaction
     from dcai_cli.models.replica import Replica
     from dcai_cli.services.workspace import Workspace
 
 LONGEST_NAP_S = 30.0
 """A spread contribution looks at the chain's clock so often, which is not this machine's."""
-
-GAS_PRICE_RISE = 4
-"""How many times what was shown a unit of gas may cost before the command stops and shows it anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +94,7 @@ class ContributionPlan:
         batches: batches, if none has to shrink.
         deposit_at_most_wei: deposits of all batches, sent back to back.
         fee_estimate_wei: transaction fees, from an estimate of the first batch.
+        data_fee_wei: the part of them that a layer 2 takes for the data.
         gas_price_wei: what a unit of gas was taken to cost at most.
         balance_wei: the account's balance.
         rejected: samples that the model would reject after learning all of them today.
@@ -115,6 +114,7 @@ class ContributionPlan:
     batches: int
     deposit_at_most_wei: int
     fee_estimate_wei: int
+    data_fee_wei: int
     gas_price_wei: int
     balance_wei: int
     rejected: int
@@ -192,19 +192,24 @@ def contribute(
             if not request.dry_run and (candidates or plan.unfinished):
                 confirm(plan)
                 key = unlock(workspace, account, password)
-                ceiling_wei = plan.gas_price_wei * GAS_PRICE_RISE
+                ceiling_wei = plan.gas_price_wei * FEE_RISE
                 before.send_again(key, ceiling_wei)
                 outbox = Outbox(
                     workspace,
                     account.address,
                     key,
                     ceiling_wei=ceiling_wei,
-                    budget_wei=request.max_fee_wei,
+                    budget_wei=_budget_wei(request, plan),
                 )
                 pace = _Pace(workspace, request.spread_s, len(candidates))
                 sender.send_all(outbox, candidates, progress, pace.wait)
                 recheck(workspace, account.address)
     return Contribution(plan, (*before.batches, *sender.batches), (*plan.skipped, *sender.skipped))
+
+
+def _budget_wei(request: ContributeRequest, plan: ContributionPlan) -> int:
+    """What all fees may cost: what the user said, or not far more than what was shown."""
+    return plan.fee_estimate_wei * FEE_RISE if request.max_fee_wei is None else request.max_fee_wei
 
 
 class _Before:
@@ -341,7 +346,8 @@ def _plan(
     if deposit_at_most_wei and balance_wei <= deposit_at_most_wei:
         raise too_poor(account.address, balance_wei, deposit_at_most_wei)
     gas_price_wei = chain.fees().max_fee_per_gas_wei
-    fee_estimate_wei = _estimate_gas(sender, candidates) * gas_price_wei
+    gas, data_fee_wei = _estimate(chain, sender, candidates)
+    fee_estimate_wei = gas * gas_price_wei + data_fee_wei
     if candidates and balance_wei < deposit_at_most_wei + fee_estimate_wei:
         what = "Deposits and fees" if deposit_at_most_wei else "Fees"
         raise too_poor(account.address, balance_wei, deposit_at_most_wei + fee_estimate_wei, what)
@@ -364,6 +370,7 @@ def _plan(
         batches=-(-len(candidates) // request.batch_size),
         deposit_at_most_wei=deposit_at_most_wei,
         fee_estimate_wei=fee_estimate_wei,
+        data_fee_wei=data_fee_wei,
         gas_price_wei=gas_price_wei,
         balance_wei=balance_wei,
         rejected=len(rejected),
@@ -373,13 +380,15 @@ def _plan(
     return plan, candidates
 
 
-def _estimate_gas(sender: BatchSender, candidates: Sequence[Candidate]) -> int:
-    """Gas of all batches, if each sample needs as much as those of the first batch that fits."""
+def _estimate(chain: Chain, sender: BatchSender, candidates: Sequence[Candidate]) -> tuple[int, int]:
+    """Gas and data fee of all batches, if each sample needs as much as those of the first that fits."""
     for first in range(len(candidates)):
         fitted = sender.fit(candidates[first:])
         if fitted is not None:
-            return fitted.gas * (len(candidates) - first) // len(fitted.chosen)
-    return 0
+            batches = -(-(len(candidates) - first) // len(fitted.chosen))
+            data_fee_wei = chain.data_fee_wei(len(fitted.data) + ENVELOPE_BYTES, gas=fitted.gas)
+            return fitted.gas * (len(candidates) - first) // len(fitted.chosen), batches * data_fee_wei
+    return 0, 0
 
 
 def _choose(

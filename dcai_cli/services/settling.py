@@ -8,7 +8,6 @@ looked at again until so many blocks are on top of it that no reorganisation is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
 
 LAG_S = 15.0
 """How long nodes behind one URL may disagree about the newest block."""
+
+SENDING_S = 60
+"""So long a transaction that another machine signed is left to it."""
 
 PAYING_EVENTS = {"Refunded": "refund", "Reported": "report", "Swept": "sweep"}
 """What leaves a batch by which event."""
@@ -45,16 +47,6 @@ class Recovered:
     settled: tuple[StoredTransaction, ...]
     flying: tuple[StoredTransaction, ...]
     refused: tuple[tuple[StoredTransaction, DcaiError], ...] = ()
-
-    def check(self) -> None:
-        """Raise why a transaction cannot be sent, if one cannot; it may be on its way all the same.
-
-        Raises:
-            InsufficientFunds: the balance does not cover it.
-            FeeTooLow: it offers too little.
-        """
-        for _, error in self.refused:
-            raise error
 
 
 def settle_mined(workspace: Workspace, address: str) -> list[StoredTransaction]:
@@ -100,6 +92,8 @@ def recover(workspace: Workspace, address: str) -> Recovered:
     settled = settle_mined(workspace, address)
     refused = []
     for stored in ledger.transactions(chain.key, account=address, states=UNSETTLED):
+        if _is_being_sent(workspace, stored):
+            continue
         try:
             chain.send(stored.raw)
         except NonceTaken:
@@ -118,6 +112,12 @@ def recover(workspace: Workspace, address: str) -> Recovered:
     return Recovered(
         tuple(settled), tuple(flying), tuple(found for found in refused if found[0].id in on_their_way)
     )
+
+
+def _is_being_sent(workspace: Workspace, stored: StoredTransaction) -> bool:
+    """Whether the machine that signed it may be about to send it: where machines share a ledger."""
+    fresh = workspace.clock() - stored.created_at < SENDING_S
+    return workspace.ledger.is_server and stored.state == "signed" and fresh
 
 
 def recheck(workspace: Workspace, address: str) -> list[StoredTransaction]:
@@ -225,8 +225,3 @@ def _points(workspace: Workspace, receipt: Receipt) -> int:
     """The model points that a refund earned."""
     events = workspace.chain.events("PointsIncentive", receipt)
     return sum(event.args["points"] for event in events if event.name == "PointsEarned")
-
-
-def unsettled_of(flying: Sequence[StoredTransaction], kinds: Sequence[str]) -> list[StoredTransaction]:
-    """Those of some kinds."""
-    return [stored for stored in flying if stored.kind in kinds]

@@ -40,8 +40,10 @@ __all__ = [
     "recover",
     "settle_mined",
     "speed_up",
-    "submit",
 ]
+
+FEE_RISE = 4
+"""How many times what was shown the fees may cost, a unit of gas and all in all, before a command stops."""
 
 GAS_MARGIN_PERCENT = 15
 """Gas offered above the estimate: other contributions may come first and touch other words."""
@@ -108,6 +110,11 @@ class Outbox:
         self._spent_wei = 0
         self.ceiling_wei = ceiling_wei
         self.flying: deque[StoredTransaction] = deque()
+
+    @property
+    def address(self) -> str:
+        """The account."""
+        return self._address
 
     @property
     def is_full(self) -> bool:
@@ -179,6 +186,17 @@ class Outbox:
         self.flying.append(stored)
         return stored
 
+    def carry_out(
+        self, *, kind: str, to: str | None, data: bytes, detail: str = "", model: str | None = None
+    ) -> Sent:
+        """Send one transaction and wait for it; the arguments are those of `post`.
+
+        Raises:
+            DcaiError: as `post` and `wait` do.
+        """
+        self.post(kind=kind, to=to, data=data, detail=detail, model=model)
+        return self.wait()[1]
+
     def wait(self) -> tuple[StoredTransaction, Sent]:
         """Wait until the oldest is mined; what is stuck is replaced by one that offers more.
 
@@ -204,8 +222,10 @@ class Outbox:
             self._workspace.chain.send(stored.raw)
         except (InsufficientFunds, FeeTooLow):
             # Refused before anybody else saw it. After any other answer it may be on its way, or even mined,
-            # and `recover` finds out. Behind it others may wait for its nonce.
-            if not self._has_followers(stored):
+            # and `recover` finds out: so it may if there is another node that was asked before, and lost its
+            # answer, or another machine that saw it in the ledger. Behind it others may wait for its nonce.
+            alone = len(self._workspace.settings.rpc_urls) <= 1 and not ledger.is_server
+            if alone and not self._has_followers(stored):
                 ledger.drop(stored)
             raise
         ledger.mark_sent(stored)
@@ -244,6 +264,8 @@ class Outbox:
         step_s = 0.0 if workspace.chain.is_embedded else float(workspace.settings.replace_after_s)
         waited_s = 0.0
         while True:
+            # As it stands now: it may have been replaced since it was posted.
+            stored = workspace.ledger.transaction(stored.id)
             look = partial(find_receipt, workspace, stored)
             try:
                 return workspace.chain.wait_for(look, stored.hash, min(step_s, PATIENCE_S - waited_s))
@@ -261,7 +283,6 @@ class Outbox:
                     )
                 continue
             self._hasten()
-            stored = workspace.ledger.transaction(stored.id)
 
     def _hasten(self) -> None:
         """Send what all others wait for once more, with a higher offer if that is allowed, or as it is."""
@@ -297,7 +318,10 @@ def finish(
         FeeTooLow: likewise.
     """
     recovered = recover(workspace, address)
-    recovered.check()
+    for stored, error in recovered.refused:
+        if key is None or not isinstance(error, FeeTooLow):
+            raise error
+        speed_up(workspace, key, stored, ceiling_wei=ceiling_wei)
     outbox = Outbox(workspace, address, key, ceiling_wei=ceiling_wei)
     outbox.flying.extend(recovered.flying)
     settled = list(recovered.settled)
@@ -368,7 +392,9 @@ def _send_replacement(
     workspace: Workspace, stored: StoredTransaction, signed: SignedTransaction, *, cancels: bool
 ) -> StoredTransaction:
     replacement = workspace.ledger.replace(stored, signed, cancels=cancels)
-    workspace.chain.send(signed.raw)
+    # If an attempt before it was mined meanwhile, that one counts, and whoever waits finds its receipt.
+    with suppress(NonceTaken):
+        workspace.chain.send(signed.raw)
     workspace.ledger.mark_sent(replacement)
     return replacement
 
@@ -380,33 +406,3 @@ def _fee_wei(raw: bytes) -> int:
 
 def _cost_wei(raw: bytes) -> int:
     return decode_signed(raw).value_wei + _fee_wei(raw)
-
-
-def submit(
-    workspace: Workspace,
-    key: LocalAccount,
-    *,
-    kind: str,
-    to: str | None,
-    data: bytes,
-    value_wei: int = 0,
-    gas_estimate: int | None = None,
-    detail: str = "",
-    model: str | None = None,
-) -> Sent:
-    """Send one transaction and wait for it; the arguments are those of `Outbox.post`.
-
-    Raises:
-        DcaiError: as `Outbox.post` and `Outbox.wait` do.
-    """
-    outbox = Outbox(workspace, key.address, key)
-    outbox.post(
-        kind=kind,
-        to=to,
-        data=data,
-        value_wei=value_wei,
-        gas_estimate=gas_estimate,
-        detail=detail,
-        model=model,
-    )
-    return outbox.wait()[1]

@@ -125,6 +125,7 @@ PLAN = {
     "unfinished_batches": count,
     "deposit_at_most_wei": AMOUNT,
     "fee_estimate_wei": AMOUNT,
+    "data_fee_wei": AMOUNT,
     "balance_wei": AMOUNT,
     "rejected": count,
     "at_risk_wei": AMOUNT,

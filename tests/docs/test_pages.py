@@ -91,7 +91,11 @@ def test_every_dependency_has_its_reason() -> None:
             *project["dependency-groups"]["dev"],
             *project["build-system"]["requires"],
         )
-    } | {*package["dependencies"], *package["optionalDependencies"]}
+    } | {
+        name
+        for group in ("dependencies", "devDependencies", "optionalDependencies")
+        for name in package[group]
+    }
     page = (PROJECT / "docs" / "dependencies.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)) == declared
 

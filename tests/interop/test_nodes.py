@@ -1,4 +1,4 @@
-"""The same client and contracts on the embedded chain and on anvil: every answer must be the same."""
+"""The same client and contracts on the embedded chain, anvil and hardhat: every answer must be the same."""
 
 from __future__ import annotations
 
@@ -62,11 +62,15 @@ def create_model(chain: Chain) -> Receipt:
     return transact(chain, registry, chain.encode("ModelRegistry", "create", params))
 
 
-@pytest.fixture(scope="module", params=["embedded", "anvil"])
+@pytest.fixture(scope="module", params=["embedded", "anvil", "hardhat"])
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A sealed model on each of the chains."""
     folder = tmp_path_factory.mktemp(request.param)
-    url = request.getfixturevalue("anvil_url") if request.param == "anvil" else None
+    url = None
+    if request.param == "anvil":
+        url = request.getfixturevalue("anvil_url")
+    elif request.param == "hardhat":
+        url = request.getfixturevalue("hardhat").url
     with open_chain(Settings(folder, folder, folder, rpc_url=url)) as chain:
         chain.fund_if_new(OWNER.address)
         created = create_model(chain)

@@ -127,14 +127,20 @@ def test_a_network_before_eip_1559_gets_one_price(known: Answers) -> None:
         ({"priority_fee_wei": 3}, Fees(243, 3)),
         ({"priority_fee_wei": 0}, Fees(240, 0)),
         ({"gas_price_wei": 150}, Fees(150, 6)),
-        ({"gas_price_wei": 2, "priority_fee_wei": 3}, Fees(2, 2)),
-        ({"gas_price_wei": 2, "ceiling_wei": 100}, Fees(2, 2)),
+        ({"gas_price_wei": 123, "priority_fee_wei": 3}, Fees(123, 3)),
         ({"gas_price_wei": 1000, "ceiling_wei": 200}, Fees(200, 6)),
     ],
 )
 def test_prices_of_the_user_win(wishes: dict[str, int], expected: Fees) -> None:
-    """A fixed price is offered as it is, even below what blocks ask, but never above the ceiling."""
+    """A fixed price is offered as it is, but never above the ceiling."""
     assert fees(TYPICAL, **wishes) == expected
+
+
+def test_a_fixed_price_that_no_block_takes_is_refused() -> None:
+    """A transaction that could wait for days is not signed, and the message has both prices."""
+    with pytest.raises(FeesAboveCeiling) as caught:
+        fees(TYPICAL, gas_price_wei=2, ceiling_wei=1000)
+    assert (caught.value.needed_wei, caught.value.ceiling_wei) == (122, 2)
 
 
 # The ceiling
@@ -191,8 +197,8 @@ def test_whatever_the_market_the_offer_makes_sense(
     try:
         offer = fees(answers, **wishes)
     except FeesAboveCeiling as refused:
-        assert ceiling is not None
-        assert refused.needed_wei > ceiling  # noqa: PT017 - either outcome is right
+        limit = min(wish for wish in (ceiling, gas_price) if wish is not None)
+        assert refused.needed_wei > refused.ceiling_wei == limit  # noqa: PT017 - either outcome is right
         return
     assert offer.priority_fee_wei is not None
     assert 0 <= offer.priority_fee_wei <= offer.max_fee_per_gas_wei
