@@ -131,7 +131,7 @@ def test_another_command_of_the_account_works_between_cycles(contributed: Dcai) 
 
 def test_the_days_budget_is_less_what_the_ledger_says_was_spent_today(contributed: Dcai) -> None:
     """After a claim a policy has the rest of the budget; a new process too; the next day all of it."""
-    days = Days(cycles=1, now=Days(0).now + 25 * HOUR)
+    days = Days(cycles=1, now=day_start(Days(0).now) + (48 + 12) * HOUR)  # at noon, when it is due
     simulate(contributed, days)
     ((fee,),) = contributed.query("SELECT fee_wei FROM transactions WHERE kind = 'refund'")
     request = CycleRequest(password=lambda _: PASSWORD, daily_budget_wei=10**16, max_fee_per_gas_wei=7)
