@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import platformdirs
-
 from dcai_cli.domain import parse_amount, parse_duration
 from dcai_cli.errors import BadInput, UsageError
 
@@ -114,6 +112,8 @@ def folders(environ: Mapping[str, str]) -> tuple[Path, Path]:
     home = environ.get("DCAI_HOME")
     if home:
         return Path(home), Path(home)
+    import platformdirs
+
     return Path(platformdirs.user_config_dir("dcai")), Path(platformdirs.user_data_dir("dcai"))
 
 

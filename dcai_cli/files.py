@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from filelock import FileLock, Timeout
-
 from dcai_cli.errors import DcaiError, Locked
 
 
@@ -168,6 +166,8 @@ def lock_holder(path: Path) -> Holder | None:
     """
     if not path.exists():
         return None
+    from filelock import FileLock, Timeout
+
     guard = FileLock(path)
     with told(path, "looked at"):
         try:
@@ -193,6 +193,8 @@ def lock(path: Path, *, what: str, wait_s: float = 0) -> Iterator[None]:
         Locked: another process holds it.
         DcaiError: its file cannot be made.
     """
+    from filelock import FileLock, Timeout
+
     make_folder(path.parent)
     # The note stands in a file of its own: opening a lock file truncates it on some systems.
     note = path.with_suffix(".pid")

@@ -9,6 +9,9 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from dcai_cli.chain import words
+from dcai_cli.hashing import checksummed, keccak256
+
 if TYPE_CHECKING:
     from eth_abi.codec import ABICodec
 
@@ -22,16 +25,19 @@ def codec() -> ABICodec:
     from eth_abi import decoding
     from eth_abi.codec import ABICodec
     from eth_abi.registry import BaseEquals, registry
-    from eth_utils.address import to_checksum_address
 
     class ChecksumAddressDecoder(decoding.AddressDecoder):
-        decoder_fn = staticmethod(to_checksum_address)
+        decoder_fn = staticmethod(_address)  # type: ignore[assignment]
 
     ours = registry.copy()  # type: ignore[no-untyped-call]
     ours.unregister_decoder("address")
     is_address = BaseEquals("address")  # type: ignore[no-untyped-call]
     ours.register_decoder(is_address, ChecksumAddressDecoder, label="address")
     return ABICodec(ours)
+
+
+def _address(word: bytes) -> str:
+    return checksummed(word.hex())
 
 
 def type_of(parameter: Entry) -> str:
@@ -62,9 +68,12 @@ def signature(entry: Entry) -> str:
 
 def topic(entry: Entry) -> bytes:
     """The hash of the signature: an event's first topic; its first 4 bytes are a selector."""
-    from eth_utils.crypto import keccak
+    return _hashed(signature(entry))
 
-    return keccak(text=signature(entry))
+
+@cache
+def _hashed(text: str) -> bytes:
+    return keccak256(text.encode())
 
 
 def selector(entry: Entry) -> bytes:
@@ -74,7 +83,9 @@ def selector(entry: Entry) -> bytes:
 
 def encode(parameters: Sequence[Entry], values: Sequence[object]) -> bytes:
     """Encode values for the parameters."""
-    return codec().encode(types_of(parameters), list(values))
+    types = types_of(parameters)
+    plain = words.encode(types, values)
+    return codec().encode(types, list(values)) if plain is None else plain
 
 
 def decode(parameters: Sequence[Entry], data: bytes) -> tuple[Any, ...]:
@@ -83,12 +94,16 @@ def decode(parameters: Sequence[Entry], data: bytes) -> tuple[Any, ...]:
     Raises:
         ValueError: the bytes are not what the types say.
     """
+    types = types_of(parameters)
+    plain = words.decode(types, data)
+    if plain is not None:
+        return plain
     from eth_abi.exceptions import DecodingError
 
     try:
-        return codec().decode(types_of(parameters), data)
+        return codec().decode(types, data)
     except (DecodingError, OverflowError) as error:
-        raise ValueError(f"{len(data)} bytes do not decode as {types_of(parameters)}: {error}") from None
+        raise ValueError(f"{len(data)} bytes do not decode as {types}: {error}") from None
 
 
 def decode_event(entry: Entry, topics: Sequence[bytes], data: bytes) -> dict[str, Any]:

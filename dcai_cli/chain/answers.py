@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 from dcai_cli.chain import abi
 from dcai_cli.chain.errors import RpcError
 from dcai_cli.chain.records import Block, Event, Receipt
+from dcai_cli.hashing import checksummed
 
 _QUANTITY = re.compile("0x[0-9a-fA-F]{1,64}")
 _MOST = 2**63 - 1
@@ -111,12 +112,14 @@ def to_receipt(answer: Any) -> Receipt:  # noqa: ANN401
 
 
 @_understood
-def to_event(log: Any, known: Mapping[bytes, abi.Entry]) -> Event | None:  # noqa: ANN401
+def to_event(log: Any, known: Mapping[bytes, abi.Entry], *, trusted: bool = True) -> Event | None:  # noqa: ANN401
     """A decoded log; None if it was removed, or is no event that is known.
 
     Args:
         log: as the node sent it.
         known: events by their first topic.
+        trusted: whether a contract that we know emitted it. Any other can emit the same kind with anything
+            in it, so its arguments are not read.
     """
     topics = [to_data(topic) for topic in log["topics"]]
     entry = known.get(topics[0]) if topics else None
@@ -125,7 +128,7 @@ def to_event(log: Any, known: Mapping[bytes, abi.Entry]) -> Event | None:  # noq
     return Event(
         name=entry["name"],
         address=to_checksum(log["address"]),
-        args=abi.decode_event(entry, topics, to_data(log["data"])),
+        args=abi.decode_event(entry, topics, to_data(log["data"])) if trusted else {},
         block_number=_number(log["blockNumber"], _MOST),
         block_hash=to_hash(log["blockHash"]),
         transaction_hash=to_hash(log["transactionHash"]),
@@ -146,6 +149,4 @@ def to_checksum(address: str) -> str:
     Raises:
         ValueError: it is none.
     """
-    from eth_utils.address import to_checksum_address
-
-    return to_checksum_address(address)
+    return checksummed(address)

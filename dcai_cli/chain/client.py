@@ -28,6 +28,7 @@ from dcai_cli.chain.signing import PLAIN_GAS, sign, unsigned
 from dcai_cli.domain import MAX_TRANSACTION_GAS
 from dcai_cli.errors import DcaiError, Reverted, UsageError, WrongChain
 from dcai_cli.files import lock
+from dcai_cli.hashing import keccak256
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -456,9 +457,7 @@ class Chain:
             FeeTooLow: the pool wants a higher fee.
             RpcError: the node refuses it for another reason.
         """
-        from eth_utils.crypto import keccak
-
-        transaction_hash = f"0x{keccak(raw).hex()}"
+        transaction_hash = f"0x{keccak256(raw).hex()}"
         try:
             self._node.request("eth_sendRawTransaction", f"0x{raw.hex()}")
         except RpcError as error:
@@ -563,7 +562,7 @@ class Chain:
 
         Args:
             contract_name: says what the event looks like.
-            address: the contract; any if None.
+            address: the contract; any if None, and then the events come without their arguments.
             event: the event's name.
             from_block: the first block.
             to_block: the last block; the latest if None.
@@ -588,7 +587,7 @@ class Chain:
 
         Args:
             contract_name: says what the events look like.
-            address: the contract; any if None.
+            address: the contract; any if None, and then the events come without their arguments.
             events: their names.
             from_block: the first block.
             to_block: the last block; the latest if None.

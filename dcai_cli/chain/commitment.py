@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dcai_cli.chain import abi
+from dcai_cli.hashing import hasher, keccak256
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,19 +50,16 @@ def sample_proof(samples: Sequence[bytes], index: int) -> list[bytes]:
 
 def batch_hash(batch: Batch) -> bytes:
     """The one word that the data handler stores of a batch, under its id: the hash of its other meta-data."""
-    from eth_utils.crypto import keccak
-
-    return keccak(abi.encode(_BATCH, batch.as_tuple()[1:]))
+    return keccak256(abi.encode(_BATCH, batch.as_tuple()[1:]))
 
 
 # Proofs are asked for one sample after the other, of the same batch.
 @lru_cache(maxsize=8)
 def _levels(samples: tuple[bytes, ...]) -> list[list[bytes]]:
-    from eth_utils.crypto import keccak
-
     if not samples:
         raise ValueError("a batch has at least one sample")
     width = 1 << (len(samples) - 1).bit_length()
+    keccak = hasher()
     levels = [[keccak(sample) for sample in samples] + [_ZERO] * (width - len(samples))]
     while len(levels[-1]) > 1:
         below = levels[-1]

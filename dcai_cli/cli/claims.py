@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,19 +10,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dcai_cli.cli import options
-from dcai_cli.cli.output import Output
+from dcai_cli.cli.output import Output, print_long_document, stdout
 from dcai_cli.domain import format_duration, format_ether, iso_time, parse_amount
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from dcai_cli.ledger import OpenSum
     from dcai_cli.services.claim import Claimed, ClaimItem, ClaimPolicy, Left
+    from dcai_cli.services.refund import OpenRefunds
     from dcai_cli.services.workspace import Workspace
+
+SHOWN = 50
+"""Batches that are listed if nobody asks for all of them."""
 
 Model = Annotated[
     str | None, typer.Option("--model", "-m", help="Model, name or address; all models if left out.")
 ]
 Claim = Annotated[bool, typer.Option("--claim", help="Claim what is due.")]
+All = Annotated[
+    bool, typer.Option("--all", help=f"List all that is out, not the {SHOWN} batches that are due first.")
+]
 
 
 MinProfit = Annotated[
@@ -52,6 +61,7 @@ def refunds(
     *,
     model: Model = None,
     claim: Claim = False,
+    all: All = False,
     min_profit: MinProfit = "0",
     max_fee: MaxFee = None,
     rpc_url: options.RpcUrl = None,
@@ -63,7 +73,7 @@ def refunds(
     quiet: options.Quiet = False,
 ) -> None:
     """Show your deposits and points that are still out, or claim those that are due."""
-    from dcai_cli.services.refund import claim_refunds, pending_refunds
+    from dcai_cli.services.refund import claim_refunds, open_refunds
 
     output = Output("refunds", json=json, quiet=quiet, yes=yes)
     with options.open_workspace(rpc_url=rpc_url, chain_id=chain_id, password_file=password_file) as workspace:
@@ -73,8 +83,8 @@ def refunds(
                 done = claim_refunds(workspace, **asking, progress=progress)
             _claimed(output, done, "refunded")
         else:
-            items = pending_refunds(workspace, model=model, account=account)
-            _list(output, items, workspace.chain.timestamp())
+            found = open_refunds(workspace, model=model, account=account, first=None if all else SHOWN)
+            _list_own(output, found)
 
 
 def reports(
@@ -172,15 +182,54 @@ def _when(timestamp: int, now: int) -> str:
     return f"in {away}" if timestamp > now else f"since {away}"
 
 
+def _list_own(output: Output, found: OpenRefunds) -> None:
+    """Sums, and the batches that are due first, one at a time: there may be any number."""
+    hidden = found.all.batches - found.count
+    if output.json:
+        totals = {**_sum(found.all), "due": _sum(found.due), "waiting": _sum(found.waiting)}
+        data = {"totals": totals, "shown": found.count}
+        items = (json.dumps(_item(item)) for item in found.items)
+        print_long_document("refunds", data=data, name="items", items=items)
+    else:
+        _show_own(stdout(), found)
+    if hidden > 0:
+        output.note(f"{hidden:,} more batches are due later; all of them: dcai refunds --all")
+
+
+def _show_own(console: Console, found: OpenRefunds) -> None:
+    points, has_points, has_deposits = 0, False, False
+    for item in found.items:
+        _show(console, item, found.now)
+        points += item.points
+        has_points |= item.model.has_points
+        has_deposits |= not item.model.has_points
+    if not found.count:
+        console.print("Nothing is pending.")
+    if has_deposits or found.all.amount_wei:
+        due, waits = format_ether(found.due.amount_wei), format_ether(found.waiting.amount_wei)
+        whole = f"{format_ether(found.all.amount_wei)} of {found.all.batches:,} batches"
+        console.print(f"in all {whole}: {due} is due, {waits} is not yet")
+    if has_points:
+        console.print(f"in all {points} points now")
+
+
+def _sum(found: OpenSum) -> dict[str, Any]:
+    return {"batches": found.batches, "samples": found.samples, "amount_wei": str(found.amount_wei)}
+
+
+def _show(console: Console, item: ClaimItem, now: int) -> None:
+    worth = _points(item) if item.model.has_points else format_ether(item.amount_wei)
+    console.print(
+        f"batch {item.batch.id} of {item.model.name}: {item.samples} samples, {worth}, {item.state}"
+    )
+    others = "" if item.expires_at is None else f", for others {_when(item.expires_at, now)}"
+    console.print(f"  due {_when(item.due_at, now)}{others}")
+
+
 def _list(output: Output, items: Sequence[ClaimItem], now: int) -> None:
     def human(console: Console) -> None:
         for item in items:
-            worth = _points(item) if item.model.has_points else format_ether(item.amount_wei)
-            console.print(
-                f"batch {item.batch.id} of {item.model.name}: {item.samples} samples, {worth}, {item.state}"
-            )
-            others = "" if item.expires_at is None else f", for others {_when(item.expires_at, now)}"
-            console.print(f"  due {_when(item.due_at, now)}{others}")
+            _show(console, item, now)
         if any(not item.model.has_points for item in items):
             console.print(f"in all {format_ether(sum(item.amount_wei for item in items))}")
         if any(item.model.has_points for item in items):

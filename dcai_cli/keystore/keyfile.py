@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dcai_cli.errors import BadInput, NoAccount, WrongPassword
+from dcai_cli.hashing import checksummed
 from dcai_cli.keystore.passwords import as_bytes
 
 if TYPE_CHECKING:
@@ -104,11 +105,9 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def address_in(content: Mapping[str, Any]) -> str | None:
     """The address that a key file states, with its checksum; None if it states none."""
-    from eth_utils.address import to_checksum_address
-
     found = content.get("address")
     match = ADDRESS.fullmatch(found) if isinstance(found, str) else None
-    return to_checksum_address(f"0x{match[1].lower()}") if match else None
+    return checksummed(match[1]) if match else None
 
 
 def encrypt(key: bytes, password: str, work_factor: int) -> dict[str, Any]:

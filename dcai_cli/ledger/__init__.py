@@ -2,12 +2,13 @@
 
 from dcai_cli.ledger.records import Claim, ModelRecord, StoredBatch, StoredTransaction
 from dcai_cli.ledger.store import Ledger, open_ledger
-from dcai_cli.ledger.totals import SettledClaim, Totals
+from dcai_cli.ledger.totals import OpenSum, SettledClaim, Totals
 
 __all__ = [
     "Claim",
     "Ledger",
     "ModelRecord",
+    "OpenSum",
     "SettledClaim",
     "StoredBatch",
     "StoredTransaction",

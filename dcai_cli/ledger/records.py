@@ -85,7 +85,6 @@ class StoredBatch:
     count: int
     units: int
     samples_root: bytes
-    payload: bytes | None = field(repr=False)
     batch_id: int | None
     added_at: int | None
     deposit_per_unit_wei: int | None
@@ -96,6 +95,7 @@ class StoredBatch:
     taken: int
     refunded_wei: int
     lost_wei: int
+    payload: bytes | None = field(repr=False)
 
     @property
     def deposit_wei(self) -> int:

@@ -114,7 +114,6 @@ batches = Table(
     Column("count", Integer, nullable=False),
     Column("units", Integer, nullable=False),
     Column("samples_root", LargeBinary(32), nullable=False),
-    Column("payload", LargeBinary, comment="kept until the batch is settled for good: nodes prune logs"),
     Column("batch_id", BigInteger),
     Column("added_at", Integer),
     Column("deposit_per_unit_wei", BigInteger),
@@ -125,6 +124,8 @@ batches = Table(
     Column("taken", BigInteger, nullable=False, default=0, comment="bitmap of what reports took whole"),
     Column("refunded_wei", BigInteger, nullable=False, default=0),
     Column("lost_wei", BigInteger, nullable=False, default=0),
+    # Last: SQLite reads over all that stands before a column, and most queries want no samples.
+    Column("payload", LargeBinary, comment="kept until the batch is settled for good: nodes prune logs"),
     Index("batches_by_state", "chain", "account", "state", "added_at"),
     Index("batches_by_id", "chain", "model", "batch_id", unique=True),
 )

@@ -37,7 +37,7 @@ from dcai_cli.ledger.schema import (
     samples,
     transactions,
 )
-from dcai_cli.ledger.totals import SettledClaim, Totals, read_settled_claims, read_totals
+from dcai_cli.ledger.totals import OpenSum, SettledClaim, Totals, read_open, read_settled_claims, read_totals
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -191,8 +191,9 @@ class Ledger(Database):
         others: bool = False,
         payloads: bool = True,
         added_by: int | None = None,
+        first: int | None = None,
     ) -> list[StoredBatch]:
-        """Batches in one state, oldest first.
+        """Batches in one state, in the order in which this ledger heard of them.
 
         Args:
             chain: the chain's key.
@@ -202,6 +203,7 @@ class Ledger(Database):
             others: those of everybody else, instead of the account's.
             payloads: whether to read their samples, too.
             added_by: only those that came on-chain by this time.
+            first: only so many, those that came on-chain first, in that order.
         """
         columns = [
             column if payloads or column.name != "payload" else null().label("payload")
@@ -216,8 +218,12 @@ class Ledger(Database):
             query = query.where(batches.c.model == model)
         if added_by is not None:
             query = query.where(batches.c.added_at <= added_by)
+        if first is None:
+            query = query.order_by(batches.c.id)
+        else:
+            query = query.order_by(batches.c.added_at, batches.c.id).limit(first)
         with self._begin(write=False) as connection:
-            return [StoredBatch(*row) for row in connection.execute(query.order_by(batches.c.id))]
+            return [StoredBatch(*row) for row in connection.execute(query)]
 
     def batch(self, identity: int) -> StoredBatch | None:
         """One batch as it stands now; None if it is gone."""
@@ -623,12 +629,27 @@ class Ledger(Database):
 
     def totals(self, chain: str, account: str, *, since: int) -> Totals:
         """What an account's claims came to, ever and since a time (seconds since 1970)."""
-        with self._begin() as connection:
+        with self._begin(write=False) as connection:
             return read_totals(connection, chain, account, since)
+
+    def open_sums(
+        self, chain: str, account: str, model: str, *, due_before: int, has_points: bool
+    ) -> tuple[OpenSum, OpenSum]:
+        """What an account's open batches of a model come to: those that wait, and those that are due.
+
+        Args:
+            chain: the chain's key.
+            account: the contributor.
+            model: the trainer's address.
+            due_before: those that came on-chain by this time are due.
+            has_points: whether only samples that taught the model something count.
+        """
+        with self._begin(write=False) as connection:
+            return read_open(connection, chain, account, model, due_before=due_before, has_points=has_points)
 
     def settled_claims(self, chain: str, account: str, *, beyond: Totals) -> list[SettledClaim]:
         """The claims that were settled since some totals were read, oldest first."""
-        with self._begin() as connection:
+        with self._begin(write=False) as connection:
             return read_settled_claims(connection, chain, account, beyond)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, String, func, literal, or_, select, type_coerce
 
 from dcai_cli.ledger.schema import batches, claims, transactions
 
@@ -57,6 +57,61 @@ class SettledClaim:
     gas_used: int
     amount_wei: int
     samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSum:
+    """What some open batches come to.
+
+    Args:
+        batches: how many they are.
+        samples: samples that are open; where there are points, those among them that can earn one.
+        amount_wei: what is left of the deposits.
+    """
+
+    batches: int = 0
+    samples: int = 0
+    amount_wei: int = 0
+
+    def __add__(self, other: OpenSum) -> OpenSum:
+        return OpenSum(
+            self.batches + other.batches, self.samples + other.samples, self.amount_wei + other.amount_wei
+        )
+
+
+def read_open(
+    connection: Connection, chain: str, account: str, model: str, *, due_before: int, has_points: bool
+) -> tuple[OpenSum, OpenSum]:
+    """What is open of an account's batches of a model: of those that came later, and by a time or sooner.
+
+    Only what is added up is read, as digits: a batch more costs a few microseconds.
+    """
+    c = batches.c
+    # As digits: most are 0, and need no number made of them.
+    digits = (c.deposit_per_unit_wei, c.settled, c.refunded_wei, c.lost_wei)
+    query = select(
+        c.added_at,
+        c.count,
+        c.units,
+        type_coerce(c.informative if has_points else literal("0"), String),
+        *(type_coerce(column, String) for column in digits),
+    ).where(c.chain == chain, c.account == account, c.state == "open", c.model == model)
+    counts, samples, amounts = [0, 0], [0, 0], [0, 0]
+    for added_at, count, units, informative, unit_wei, settled, refunded, lost in connection.execute(
+        query
+    ).all():
+        due = added_at <= due_before
+        counts[due] += 1
+        left_wei = int(unit_wei) * units
+        if refunded != "0" or lost != "0":
+            left_wei -= int(refunded) + int(lost)
+        amounts[due] += left_wei
+        if has_points:
+            samples[due] += (int(informative) & ~int(settled)).bit_count()
+        else:
+            samples[due] += count if settled == "0" else count - int(settled).bit_count()
+    waiting, due_now = (OpenSum(*sums) for sums in zip(counts, samples, amounts, strict=True))
+    return waiting, due_now
 
 
 def read_totals(connection: Connection, chain: str, account: str, since: int) -> Totals:

@@ -95,6 +95,11 @@ class ClaimItem:
     sweep: bool = False
 
     @property
+    def place(self) -> tuple[str, int]:
+        """Which batch it is, of all models."""
+        return self.model.address, self.batch.id
+
+    @property
     def samples(self) -> int:
         """How many samples are open."""
         return self.open.bit_count()
@@ -192,22 +197,21 @@ def claim_due(
     """
     stored = acting_account(workspace, account)
     with workspace.sending(stored.address, exclusive=False):
+        models = models_meant(workspace, model)
+        # Before the receipts: what it forgets of replaced blocks, they say anew.
+        follow(workspace, models)
         # What cannot be sent for want of ether must not keep ether from coming in: a claim takes its nonce.
         recovered = recover(workspace, stored.address)
-        models = models_meant(workspace, model)
-        follow(workspace, models)
         items = pending(workspace, stored.address, models)
         busy = workspace.ledger.claims_in_flight(workspace.chain.key)
-        chosen = [
-            item for item in items if item.is_claimable and (item.model.address, item.batch.id) not in busy
-        ]
+        chosen = [item for item in items if item.is_claimable and item.place not in busy]
         # The most urgent first: others can take it from then on.
         chosen.sort(key=lambda item: (item.expires_at or item.due_at, item.batch.id))
         sender = ClaimSender(workspace, stored.address, policy, recovered)
         for item in items:
             if not item.is_claimable:
                 sender.leave([item], item.state, _STATES[item.state])
-            elif item not in chosen:
+            elif item.place in busy:
                 sender.leave([item], "in-flight", "a transaction that claims it is on its way")
         if chosen:
             confirm(chosen)

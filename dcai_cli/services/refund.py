@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dcai_cli.domain import MAX_TRANSACTION_GAS, bits
 from dcai_cli.errors import BadInput, DcaiError
 from dcai_cli.features.payload import payload_units
-from dcai_cli.ledger import Claim
+from dcai_cli.ledger import Claim, OpenSum
 from dcai_cli.services.accounts import Password, acting_account
 from dcai_cli.services.claim import (
     ANY_PROFIT,
@@ -29,6 +29,7 @@ from dcai_cli.services.claim import (
 )
 from dcai_cli.services.index import follow
 from dcai_cli.services.models import HostedModel, snapshot
+from dcai_cli.services.settling import recheck
 
 if TYPE_CHECKING:
     from dcai_cli.ledger import StoredBatch
@@ -48,8 +49,68 @@ def pending_refunds(
     """
     address = acting_account(workspace, account).address
     models = models_meant(workspace, model)
+    recheck(workspace, address)  # receipts tell more than the index has read
     follow(workspace, models)
     return _refund_items(workspace, address, models)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRefunds:
+    """What an account has out, and the most urgent of it.
+
+    Args:
+        waiting: what is not due yet by the chain's time.
+        due: what is due, whatever the model says of it.
+        items: the batches that are shown, the first due first; each is read when it is its turn.
+        count: how many these are.
+        now: the chain's time.
+    """
+
+    waiting: OpenSum
+    due: OpenSum
+    items: Iterator[ClaimItem]
+    count: int
+    now: int
+
+    @property
+    def all(self) -> OpenSum:
+        """Everything."""
+        return self.waiting + self.due
+
+
+def open_refunds(
+    workspace: Workspace, *, model: str | None = None, account: str | None = None, first: int | None = None
+) -> OpenRefunds:
+    """Sum up one's own batches with something still open, and list those that are due first.
+
+    Args:
+        workspace: the opened parts.
+        model: only of this model.
+        account: whose; the acting account's if None.
+        first: how many to list; all if None. No chain is asked any more while they are read.
+    """
+    address = acting_account(workspace, account).address
+    models = models_meant(workspace, model)
+    follow(workspace, models)
+    chain, ledger, now = workspace.chain, workspace.ledger, workspace.chain.timestamp()
+    items = _open_items(workspace, address, models, first=first)[:first]
+    replicas = _Replicas(workspace)
+    for item in items:
+        if item.due_at <= now:
+            replicas.of(item.model)
+    waiting = due = OpenSum()
+    for hosted in models:
+        # After the items: what reports took whole was written down for them.
+        later, sooner = ledger.open_sums(
+            chain.key,
+            address,
+            hosted.address,
+            due_before=now - hosted.terms.refund_wait_s,
+            has_points=hosted.has_points,
+        )
+        waiting, due = waiting + later, due + sooner
+    judged = (_as_of(workspace, address, item, replicas, now) for item in items)
+    return OpenRefunds(waiting, due, judged, len(items), now)
 
 
 def claim_refunds(
@@ -92,24 +153,61 @@ def claim_refunds(
 
 def _refund_items(workspace: Workspace, address: str, models: Sequence[HostedModel]) -> list[ClaimItem]:
     now = workspace.chain.timestamp()
-    items = []
-    for model in models:
-        replica: Replica | None = None
+    replicas = _Replicas(workspace)
+    return [
+        _as_of(workspace, address, item, replicas, now) for item in _open_items(workspace, address, models)
+    ]
+
+
+def _open_items(
+    workspace: Workspace, address: str, models: Sequence[HostedModel], *, first: int | None = None
+) -> list[ClaimItem]:
+    """What is open, the first due first, before anybody asked the models.
+
+    Args:
+        workspace: the opened parts.
+        address: whose.
+        models: of these.
+        first: no more than so many of each model.
+    """
+    items = [
+        _own_item(workspace, model, stored)
+        for model in models
         for stored in workspace.ledger.batches(
-            workspace.chain.key, address, state="open", model=model.address, payloads=False
-        ):
-            item = _own_item(workspace, model, stored)
-            if now >= item.due_at:
-                sweep = not model.has_points and now >= item.batch.added_at + sweep_wait_s(model, address)
-                try:
-                    replica = replica or snapshot(workspace.chain, model)
-                except BadInput:
-                    # Words that no contract of ours writes must not keep the claims of other models back.
-                    item = replace(item, state="unreadable")
-                else:
-                    item = _judged(workspace, item, replica, now, sweep=sweep)
-            items.append(item)
+            workspace.chain.key, address, state="open", model=model.address, payloads=False, first=first
+        )
+    ]
     return sorted(items, key=lambda item: (item.due_at, item.batch.id))
+
+
+class _Replicas:
+    """The models' weights as they are now, each read once, if something of it is due."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._known: dict[str, Replica | None] = {}
+
+    def of(self, model: HostedModel) -> Replica | None:
+        """A model; None if its words are none that a contract of ours writes."""
+        if model.address not in self._known:
+            try:
+                self._known[model.address] = snapshot(self._workspace.chain, model)
+            except BadInput:
+                # Such words must not keep the claims of other models back.
+                self._known[model.address] = None
+        return self._known[model.address]
+
+
+def _as_of(workspace: Workspace, address: str, item: ClaimItem, replicas: _Replicas, now: int) -> ClaimItem:
+    """A batch with its model's verdict, if it is due."""
+    if now < item.due_at:
+        return item
+    replica = replicas.of(item.model)
+    if replica is None:
+        return replace(item, state="unreadable")
+    model = item.model
+    sweep = not model.has_points and now >= item.batch.added_at + sweep_wait_s(model, address)
+    return _judged(workspace, item, replica, now, sweep=sweep)
 
 
 def _own_item(workspace: Workspace, model: HostedModel, stored: StoredBatch) -> ClaimItem:

@@ -32,6 +32,7 @@ from dcai_cli.services.claim import (
 )
 from dcai_cli.services.index import follow, read_event
 from dcai_cli.services.models import HostedModel, snapshot
+from dcai_cli.services.settling import recheck
 
 if TYPE_CHECKING:
     from dcai_cli.ledger import StoredBatch
@@ -45,6 +46,7 @@ def pending_reports(
     """Others' batches with something still open, and what claiming them now would pay."""
     address = acting_account(workspace, account).address
     models = models_meant(workspace, model)
+    recheck(workspace, address)  # receipts tell more than the index has read
     follow(workspace, models)
     return _report_items(workspace, address, models)
 
@@ -96,12 +98,14 @@ def _report_items(workspace: Workspace, address: str, models: Sequence[HostedMod
             )
             if now >= item.batch.added_at + sweep_wait_s(model, address):
                 item = replace(item, state="sweepable", sweep=True, pays_wei=item.amount_wei)
+            elif now < item.due_at:
+                item = replace(item, amount_wei=0)  # what the model says now counts for nothing yet
             else:
                 try:
                     replica = replica or snapshot(workspace.chain, model)
                 except BadInput:
                     break  # words that no contract of ours writes: nothing can be said of its samples
-                item = _judged(workspace, address, item, replica, now, can_report=bool(standing_wei))
+                item = _judged(workspace, address, item, replica, can_report=bool(standing_wei))
             items.append(item)
     return sorted(items, key=lambda item: (item.due_at, item.batch.id))
 
@@ -115,15 +119,13 @@ def contributed_batches(workspace: Workspace, model: HostedModel) -> Iterator[tu
 
 
 def _judged(
-    workspace: Workspace, address: str, item: ClaimItem, replica: Replica, now: int, *, can_report: bool
+    workspace: Workspace, address: str, item: ClaimItem, replica: Replica, *, can_report: bool
 ) -> ClaimItem:
     stored = workspace.ledger.batch(item.row)
     if stored is None or stored.payload is None:
         return item  # a reorganisation took it meanwhile
     agreed = replica.agree(stored.payload) & item.open
     item = replace(item, agreed=agreed, amount_wei=0)
-    if now < item.due_at:
-        return item
     rejected = item.open & ~agreed & ~workspace.ledger.reported(stored, address)
     item = replace(item, claimable=rejected if can_report else 0)
     pays_wei = _pays_wei(workspace, address, item, stored) if item.claimable else 0

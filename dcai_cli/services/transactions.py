@@ -137,8 +137,8 @@ class Outbox:
         """Sign, write down and send; does not wait.
 
         Args:
-            kind: deploy, install, create, weights, seal, supersede, contribute, refund, report, sweep, or
-                validate.
+            kind: deploy, install, create, weights, seal, supersede, contribute, refund, report, sweep,
+                validate, or fill.
             to: the contract, or None to create one.
             data: call data.
             value_wei: ether that goes along.
@@ -215,6 +215,23 @@ class Outbox:
         return stored, Sent(
             receipt.hash, receipt.gas_used, receipt.fee_wei, receipt.contract_address, outcome
         )
+
+    def close_gaps(self) -> None:
+        """Use up nonces before those on their way that nobody has a transaction for.
+
+        A reorganisation leaves such a gap when it takes another program's transaction, which ours followed:
+        without it no later one is ever mined.
+        """
+        workspace = self._workspace
+        if not self.flying:
+            return
+        own = {stored.nonce for stored in self.flying}
+        first, last = workspace.chain.mined_nonce(self._address), max(own)
+        for nonce in range(first, last):
+            # The pool may hold another program's.
+            if nonce not in own and workspace.chain.next_nonce(self._address) <= nonce:
+                self.post(kind="fill", to=self._address, data=b"", detail="a gap between nonces")
+                self.flying = deque(sorted(self.flying, key=lambda stored: stored.nonce))
 
     def _send(self, stored: StoredTransaction) -> None:
         ledger = self._workspace.ledger
@@ -324,8 +341,11 @@ def finish(
         speed_up(workspace, key, stored, ceiling_wei=ceiling_wei)
     outbox = Outbox(workspace, address, key, ceiling_wei=ceiling_wei)
     outbox.flying.extend(recovered.flying)
+    if key is not None:
+        outbox.close_gaps()
     settled = list(recovered.settled)
-    for stored in recovered.flying:
+    while outbox.flying:
+        stored = outbox.flying[0]
         try:
             outbox.wait()
         except NonceTaken:

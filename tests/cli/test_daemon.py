@@ -131,11 +131,13 @@ def test_another_command_of_the_account_works_between_cycles(contributed: Dcai) 
 
 def test_the_days_budget_is_less_what_the_ledger_says_was_spent_today(contributed: Dcai) -> None:
     """After a claim a policy has the rest of the budget; a new process too; the next day all of it."""
-    days = Days(cycles=1, now=day_start(Days(0).now) + (48 + 12) * HOUR)  # at noon, when it is due
+    days = Days(cycles=1, now=Days(0).now + 25 * HOUR)
     simulate(contributed, days)
-    ((fee,),) = contributed.query("SELECT fee_wei FROM transactions WHERE kind = 'refund'")
+    ((fee, signed_at),) = contributed.query(
+        "SELECT fee_wei, created_at FROM transactions WHERE kind = 'refund'"
+    )
     request = CycleRequest(password=lambda _: PASSWORD, daily_budget_wei=10**16, max_fee_per_gas_wei=7)
-    for then, left_wei in ((days.now, 10**16 - int(fee)), (day_start(days.now) + 24 * HOUR + HOUR, 10**16)):
+    for then, left_wei in ((signed_at, 10**16 - int(fee)), (day_start(signed_at) + 25 * HOUR, 10**16)):
         with Workspace(contributed.settings, clock=Days(0, now=then).clock) as workspace:
             policy = policy_now(workspace, request, ALICE)
             assert (policy.budget_wei, policy.max_fee_per_gas_wei) == (left_wei, 7)
@@ -330,7 +332,7 @@ def test_a_deposit_in_danger_is_told_once_across_restarts_and_then_its_loss(disp
         assert hook.kinds == ["at-risk"]
         told = hook.heard[0]
         assert (told["data"]["code"], told["data"]["batches"]) == ("disputed", [1])
-        assert "the model rejects" in told["text"]
+        assert "the model rejects all that is open" in told["text"]
         simulate(disputed, Days(cycles=2, now=run.days.now), **bob)
         assert hook.kinds == ["at-risk"]
 

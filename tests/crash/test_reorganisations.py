@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dcai_cli.config import load_settings
-from dcai_cli.services.claim import CLAIM_KINDS
+from dcai_cli.services.claim import CLAIM_KINDS, ClaimPolicy
 from dcai_cli.services.contribute import ContributeRequest, Contribution, contribute
 from dcai_cli.services.index import follow
 from dcai_cli.services.models import find_model
@@ -117,38 +117,47 @@ def test_a_batch_of_the_middle_that_a_reorganisation_dropped_takes_its_followers
         check_books(workspace, file)
 
 
+@pytest.mark.parametrize("words", ["warm", "fresh"])
 def test_batches_of_two_accounts_that_change_places_get_the_other_number_and_price(
-    dcai: Dcai, node: Anvil, write_texts: WriteTexts, check_books: CheckBooks, tmp_path: Path
+    dcai: Dcai, node: Anvil, write_texts: WriteTexts, check_books: CheckBooks, tmp_path: Path, words: str
 ) -> None:
-    """After the swap each ledger says number, deposit and time of the new blocks; both are refunded whole."""
-    rival = new_dcai(tmp_path / "rival", node)
+    """Each ledger says what the new blocks say; what ran out of gas there is contributed anew."""
+    rival, stranger = (new_dcai(tmp_path / name, node) for name in ("rival", "stranger"))
     with dcai.workspace() as workspace:
         model = find_model(workspace, None).address
+    if words == "warm":
+        send(stranger, write_texts(5 * ROWS), model)
     file, others = write_texts(BATCH_SIZE), write_texts(BATCH_SIZE - 1)
+    node.rpc("evm_increaseTime", 1800)
+    node.rpc("anvil_mine", hex(3))  # a reorganisation would undo the balances, too
     before = head(node)
     send(dcai, file)
     send(rival, others, model)
     columns = "SELECT batch_id, deposit_per_unit_wei, added_at FROM batches WHERE transaction_id IS NOT NULL"
     ((mine_before,), (theirs_before,)) = dcai.query(columns), rival.query(columns)
-    assert (mine_before[0], theirs_before[0]) == ("0", "1")
+    assert int(theirs_before[0]) == int(mine_before[0]) + 1
 
     mine, theirs = raw_since(node, before)
     replace_blocks(node, before, [theirs, mine], one_each=True)
     for home, texts in ((dcai, file), (rival, others)):
-        assert send(home, texts, model).contributed == 0 or home is dcai
+        again = send(home, texts, model)
+        # Who comes first pays for fresh words, which the second had not reckoned with.
+        assert bool(again.plan.to_send) == (words == "fresh" and home is rival)
         with home.workspace() as workspace:
             check_books(workspace, texts)
 
     ((mine_after,), (theirs_after,)) = dcai.query(columns), rival.query(columns)
-    assert (mine_after[0], theirs_after[0]) == ("1", "0")
-    assert mine_after[1] != mine_before[1]
-    assert raw_since(node, before) == [theirs, mine]
+    if words == "warm":
+        assert raw_since(node, before) == [theirs, mine]
+        assert (mine_after[0], theirs_after[0]) == (theirs_before[0], mine_before[0])
+        assert int(mine_after[1]) > int(mine_before[1])  # it does not come after an idle time any more
     node.rpc("evm_increaseTime", DAY_S + 3600)
     node.rpc("evm_mine")
     for home, texts in ((dcai, file), (rival, others)):
         with home.workspace() as workspace:
             (item,) = pending_refunds(workspace)
-            done = claim_refunds(workspace, password=password(workspace))
+            at_a_loss = ClaimPolicy(min_profit_wei=-(10**18))
+            done = claim_refunds(workspace, password=password(workspace), policy=at_a_loss)
             assert done.amount_wei == item.pays_wei > 0
             check_books(workspace, texts)
 
@@ -249,28 +258,31 @@ def test_a_transaction_is_final_only_below_so_many_blocks(
     assert seen == [(0,), (0,), (0,), (1,), (1,)]
 
 
-def test_a_cancelled_contribution_that_comes_back_in_other_blocks_is_refunded_all_the_same(
+def test_a_cancelled_contribution_that_comes_back_in_other_blocks_is_not_sent_twice(
     dcai: Dcai, node: Anvil, write_texts: WriteTexts, check_books: CheckBooks
 ) -> None:
-    """A reorganisation puts the contribution in the place of its cancellation: it is in the books as it is."""
-    from dcai_cli.services.tx import replace_transaction  # noqa: PLC0415
-    from tests.crash.test_stuck import die_waiting  # noqa: PLC0415
+    """A reorganisation brings the contribution in place of its cancellation: its rows are on-chain once."""
+    from dcai_cli.services.tx import replace_transaction
+    from tests.crash.test_stuck import die_waiting, pool
 
     file, before = write_texts(BATCH_SIZE), head(node)
     node.rpc("evm_setAutomine", False)
     die_waiting(dcai, file, BATCH_SIZE)
-    (contribution,) = [entry["hash"] for entry in node.rpc("txpool_content")["pending"][dcai.address].values()]
-    raw = node.rpc("eth_getRawTransactionByHash", contribution)
+    ((_, contribution),) = pool(node, dcai).items()
+    raw = node.rpc("eth_getRawTransactionByHash", contribution["hash"])
     with dcai.workspace() as workspace:
         replace_transaction(workspace, None, cancels=True, password=password(workspace), wait=False)
     node.rpc("evm_mine")
     assert raw_since(node, before) != [raw]
-    with dcai.workspace() as workspace:
-        pending_refunds(workspace)
-    assert dcai("tx", "list", "--all")["transactions"]
+    dcai("refunds", "--claim", "--yes")  # takes over what was mined
+    assert dcai.query("SELECT state FROM transactions WHERE kind = 'contribute'") == [("cancelled",)]
 
     replace_blocks(node, before, [raw])
     node.rpc("evm_setAutomine", True)
-    send(dcai, file)
+    assert send(dcai, file).plan.to_send == 0
+
+    assert raw_since(node, before) == [raw]
     with dcai.workspace() as workspace:
+        assert [item.samples for item in pending_refunds(workspace)] == [BATCH_SIZE]
+        assert dcai.query("SELECT state FROM transactions WHERE kind = 'contribute'") == [("mined",)]
         check_books(workspace, file)

@@ -1,4 +1,4 @@
-"""Transactions that nobody mines: how many are on their way, what replaces them, and what is mined in the end."""
+"""Transactions that nobody mines: how many are on their way, what replaces them, which one is mined."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def dcai(node: Anvil, make_dcai: MakeDcai) -> Dcai:
 
 def waiting(workspace: Workspace, pause: Callable[[float], object]) -> None:
     """Let something happen whenever the chain is waited for, in the place of waiting."""
-    workspace.chain._sleep = pause  # noqa: SLF001 - the only seam: time is made up
+    workspace.chain._sleep = pause
 
 
 def run(dcai: Dcai, file: Path, batch_size: int, pause: Callable[[float], object], **settings: str) -> Any:
@@ -72,8 +72,13 @@ def die_waiting(dcai: Dcai, file: Path, batch_size: int) -> None:
 def pool(node: Anvil, dcai: Dcai) -> dict[int, dict[str, Any]]:
     """What waits in the node's pool of this account, by nonce, whether it can be mined next or not."""
     content = node.rpc("txpool_content")
-    found = [content[part].get(dcai.address, {}) for part in ("pending", "queued")]
-    return {int(nonce): entry for part in found for nonce, entry in part.items()}
+    return {
+        int(nonce): entry
+        for part in content.values()
+        for account, entries in part.items()
+        if account.lower() == dcai.address.lower()
+        for nonce, entry in entries.items()
+    }
 
 
 def offers(entry: dict[str, Any]) -> tuple[int, int]:
@@ -81,10 +86,9 @@ def offers(entry: dict[str, Any]) -> tuple[int, int]:
     return int(entry["maxFeePerGas"], 16), int(entry["maxPriorityFeePerGas"], 16)
 
 
-def raise_base_fee(node: Anvil, times: int) -> None:
-    """Let the next block ask much more."""
-    base_fee = int(node.rpc("eth_getBlockByNumber", "latest", False)["baseFeePerGas"], 16)
-    node.rpc("anvil_setNextBlockBaseFeePerGas", hex(times * base_fee))
+def ask_base_fee(node: Anvil, wei: int) -> None:
+    """Mine a block of this base fee; anvil drops from its pool what offers less."""
+    node.rpc("anvil_setNextBlockBaseFeePerGas", hex(wei))
     node.rpc("evm_mine")
 
 
@@ -122,18 +126,18 @@ def test_eight_transactions_are_on_their_way_at_once_without_a_gap(
 def test_what_is_stuck_is_replaced_by_itself_after_a_while(
     dcai: Dcai, node: Anvil, write_texts: WriteTexts, check_books: CheckBooks
 ) -> None:
-    """The base fee rises above what was offered: after the time set, a higher offer goes out, and is mined."""
+    """The base fee rises above what was offered: after a while a higher offer goes out, and is mined."""
     file = write_texts(BATCH_SIZE)
     before: list[tuple[int, int]] = []
     after: list[tuple[int, int]] = []
 
     def look(_seconds: float) -> None:
-        ((_, entry),) = pool(node, dcai).items() or [(0, None)]
+        found = [offers(entry) for entry in pool(node, dcai).values()]
         if not before:
-            before.append(offers(entry))
-            raise_base_fee(node, 3)
-        elif offers(entry) != before[0]:
-            after.append(offers(entry))
+            before.extend(found)
+            ask_base_fee(node, 2 * before[0][0])
+        elif found and found != before:
+            after.extend(found)
             node.rpc("evm_mine")
 
     done = run(dcai, file, BATCH_SIZE, look, DCAI_REPLACE_AFTER="1s")
@@ -246,7 +250,7 @@ def test_a_replacement_of_what_was_mined_meanwhile_counts_for_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Mined between signing and sending the higher offer: the command ends well, and the first one counts."""
-    from dcai_cli.services.tx import replace_transaction  # noqa: PLC0415
+    from dcai_cli.services.tx import replace_transaction
 
     file = write_texts(BATCH_SIZE)
     die_waiting(dcai, file, BATCH_SIZE)

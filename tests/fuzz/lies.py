@@ -30,11 +30,12 @@ class Reply:
 
 
 JUNK: list[Json] = [
-    None, True, False, 0, 1, -1, 2**53, 2**64, 2**256, 10**4000, 1.5, -0.0, 1e308, float("nan"), float("inf"), "", "0",
-    "0x", "0X1", "0x1", "0x0", "-0x1", "0x-1", "0x 1", "0x01", "0xg", "0x1_0", "1e3", "١", "0x١", "0x" + "f" * 63,
-    "0x" + "f" * 64, "0x" + "f" * 65, "0x" + "f" * 40, "0x" + "f" * 39, "0x" + "00" * 20, "0x" + "00" * 32, "ff" * 32,
-    "0x" + "ab" * 1000, "zz", "\x00", "\x1b[2J", "\ud800", "é", "latest", [], {}, [[]], [None], {"": None}, [{}] * 3,
-    ["0x1", "0x2"], {"number": "0x1"}, "0x" + "f" * 1_000_000, "x" * 1_000_000, [0] * 10_000,
+    None, True, False, 0, 1, -1, 2**53, 2**64, 2**256, 10**4000, 1.5, -0.0, 1e308, float("nan"), float("inf"),
+    "", "0", "0x", "0X1", "0x1", "0x0", "-0x1", "0x-1", "0x 1", "0x01", "0xg", "0x1_0", "1e3", "\u0661",
+    "0x\u0661", "0x" + "f" * 63, "0x" + "f" * 64, "0x" + "f" * 65, "0x" + "f" * 40, "0x" + "f" * 39,
+    "0x" + "00" * 20, "0x" + "00" * 32, "ff" * 32, "0x" + "ab" * 1000, "zz", "\x00", "\x1b[2J", "\ud800", "é",
+    "latest", [], {}, [[]], [None], {"": None}, [{}] * 3, ["0x1", "0x2"], {"number": "0x1"},
+    "0x" + "f" * 1_000_000, "x" * 1_000_000, [0] * 10_000,
 ]  # fmt: skip
 """Values for any place of an answer."""
 
@@ -47,9 +48,10 @@ ERRORS: list[tuple[int, str, Json]] = [
     (-32000, "insufficient funds for gas * price + value", None), (-32000, "nonce too low", None),
     (-32000, "nonce too high", None), (-32000, "replacement transaction underpriced", None),
     (-32000, "already known", None), (-32000, "max fee per gas less than block base fee", None),
-    (-32005, "query returned more than 10000 results", None), (-32602, "block range is too wide", {"from": 5}),
-    (-32601, "the method does not exist", None), (-32603, "header not found", None), (429, "slow down", None),
-    (-32000, "missing trie node", None), (-32700, "x" * 5000, [1]), (0, "", {"originalError": {"data": 5}}),
+    (-32005, "query returned more than 10000 results", None), (429, "slow down", None),
+    (-32602, "block range is too wide", {"from": 5}), (-32601, "the method does not exist", None),
+    (-32603, "header not found", None), (-32000, "missing trie node", None), (-32700, "x" * 5000, [1]),
+    (0, "", {"originalError": {"data": 5}}),
 ]  # fmt: skip
 
 
@@ -110,7 +112,7 @@ def _cut(rng: random.Random, body: bytes, _: str) -> Reply:
     )
 
 
-def _bomb(rng: random.Random, body: bytes, _: str) -> Reply:
+def _bomb(rng: random.Random, _body: bytes, _: str) -> Reply:
     size = 2**29 if rng.random() < 0.02 else 2**21
     return Reply(gzip.compress(bytes(size), 1), headers={"Content-Encoding": "gzip"})
 

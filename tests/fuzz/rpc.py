@@ -1,7 +1,7 @@
 """A hostile node: whatever it answers, no command ends in a traceback, hangs, or signs what was not shown.
 
-`python -m tests.fuzz.rpc --count 10000` serves so many broken or lying answers to commands in this process, from
-a server on loopback in front of a real anvil. What is answered follows from the seed.
+`python -m tests.fuzz.rpc --count 10000` serves so many broken or lying answers to commands in this process,
+from a server on loopback in front of a real anvil. What is answered follows from the seed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from contextlib import ExitStack, closing, contextmanager, redirect_stderr, redi
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
 from eth_account import Account
@@ -36,6 +36,7 @@ from eth_account import Account
 from dcai_cli import errors
 from dcai_cli.chain import client, open_chain, remote
 from dcai_cli.chain.artifacts import artifact
+from dcai_cli.chain.jsonrpc import decode
 from dcai_cli.chain.signing import decode_signed
 from dcai_cli.cli.app import run
 from dcai_cli.config import load_settings
@@ -83,11 +84,11 @@ COMMANDS: dict[str, tuple[int, tuple[str, ...]]] = {
     "data export": (2, ("-o", "out.csv")),
     "refunds": (2, ()),
     "reports": (2, ()),
-    "contribute": (8, ("new.csv", "--batch-size", "2")),
+    "contribute": (6, ("new.csv", "--batch-size", "2")),
     "contribute --dry-run": (1, ("new.csv",)),
-    "refunds --claim": (4, ()),
-    "reports --claim": (3, ()),
-    "model deploy": (3, ("--name", "more", *SHAPE)),
+    "refunds --claim": (3, ()),
+    "reports --claim": (2, ()),
+    "model deploy": (2, ("--name", "more", *SHAPE)),
 }
 """Commands, how often each is drawn, and its arguments."""
 
@@ -122,7 +123,7 @@ class Plan:
 
     Args:
         rng: says what.
-        style: "once", "method", "often" or "always".
+        style: "once", "method", "often", "always", or "legacy": as "often", and as if without EIP-1559.
         at: which request is answered badly, for "once".
         burst: how many in a row; clients ask again what they could not understand.
         method: what is answered badly, for "method".
@@ -150,6 +151,8 @@ class Plan:
                 return self.at <= self.seen < self.at + self.burst
             case "method":
                 return method == self.method
+            case "legacy":
+                return method in {"eth_feeHistory", "eth_getBlockByNumber"} or self.rng.random() < 0.3
             case "often":
                 return self.rng.random() < 0.3
             case _:
@@ -198,11 +201,19 @@ class Handler(BaseHTTPRequestHandler):
         answer = {"jsonrpc": "2.0", "id": first["id"], "result": "0x"} if swallowed else self._ask(body)
         reply = self._worse(plan, method, answer) if bad else Reply(json.dumps(answer).encode())
         if method == "eth_chainId":
-            plan.chain_ids.add(understood(reply.body))
+            plan.chain_ids.add(understood(reply.body or (reply.raw or b"").partition(b"\r\n\r\n")[2]))
         self._send(reply)
 
     def _worse(self, plan: Plan, method: str, answer: Json) -> Reply:
         rng = plan.rng
+        if plan.style == "legacy" and method == "eth_feeHistory":
+            plan.told.append(f"lie about {method}")
+            missing = {"code": -32_601, "message": "the method does not exist"}
+            return Reply(json.dumps({"jsonrpc": "2.0", "id": answer["id"], "error": missing}).encode())
+        if plan.style == "legacy" and method == "eth_getBlockByNumber":
+            plan.told.append(f"lie about {method}")
+            answer["result"].pop("baseFeePerGas", None)
+            return Reply(json.dumps(answer).encode())
         if rng.random() < plan.lies and isinstance(answer, dict) and "result" in answer:
             plan.told.append(f"lie about {method}")
             told = lie(rng, method, answer.pop("result"))
@@ -211,12 +222,19 @@ class Handler(BaseHTTPRequestHandler):
         plan.told.append(f"malformed {method}")
         return malformed(rng, answer, self.server.trap)
 
+    def setup(self) -> None:
+        """Open a connection to the honest node, too."""
+        super().setup()
+        self._node = http.client.HTTPConnection(self.server.node.url.removeprefix("http://"), timeout=60)
+
+    def finish(self) -> None:
+        """Close both."""
+        self._node.close()
+        super().finish()
+
     def _ask(self, body: bytes) -> Json:
-        node = self.server.node.url.removeprefix("http://")
-        connection = getattr(self, "connection_to_node", None) or http.client.HTTPConnection(node, timeout=60)
-        self.connection_to_node = connection
-        connection.request("POST", "/", body, {"Content-Type": "application/json"})
-        return json.loads(connection.getresponse().read())
+        self._node.request("POST", "/", body, {"Content-Type": "application/json"})
+        return json.loads(self._node.getresponse().read())
 
     def _send(self, reply: Reply) -> None:
         if reply.raw is not None:
@@ -238,7 +256,7 @@ class Handler(BaseHTTPRequestHandler):
 def understood(body: bytes) -> int:
     """The number that an answer names; 0 if none."""
     try:
-        return int(json.loads(body)["result"], 16)
+        return int(decode(body)["result"], 16)
     except (ValueError, TypeError, KeyError, RecursionError):
         return 0
 
@@ -246,14 +264,14 @@ def understood(body: bytes) -> int:
 class Trap(BaseHTTPRequestHandler):
     """Where redirections lead; whoever comes here would have brought secrets along."""
 
-    visits: list[str] = []
+    visits: ClassVar[list[str]] = []
 
     def do_POST(self) -> None:
         """Take note."""
         self.visits.append(self.path)
         self.send_error(404)
 
-    do_GET = do_POST
+    do_GET = do_POST  # noqa: N815 - so it must be called
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -402,21 +420,20 @@ class Bench:
         self.server.plan = plan
         clock = Clock()
         out, err = io.StringIO(), io.StringIO()
-        waiting = {"sleep": clock.sleep}
         patient = functools.partial(
             remote.RemoteNode,
-            **waiting,
+            sleep=clock.sleep,
             clock=clock,
             rng=random.Random(plan.rng.random()),  # noqa: S311
         )
         with ExitStack() as stack:
             for target, name, value in (
                 (remote, "RemoteNode", patient),
-                (client, "Chain", functools.partial(client.Chain, **waiting)),
-                (workspaces, "Workspace", functools.partial(workspaces.Workspace, **waiting)),
+                (client, "Chain", functools.partial(client.Chain, sleep=clock.sleep)),
+                (workspaces, "Workspace", functools.partial(workspaces.Workspace, sleep=clock.sleep)),
             ):
                 stack.enter_context(mock.patch.object(target, name, value))
-            stack.enter_context(mock.patch("dcai_cli.cli.output.is_asked", lambda: True))
+            stack.enter_context(mock.patch("dcai_cli.cli.output.is_asked", return_value=True))
             stack.enter_context(mock.patch("sys.stdin", io.StringIO("y\n" * 3)))
             stack.enter_context(mock.patch.dict(os.environ, self.environment | environment))
             stack.enter_context(redirect_stdout(out))
@@ -427,7 +444,7 @@ class Bench:
             with limited():
                 try:
                     return Result(run(arguments), out.getvalue(), err.getvalue())
-                except (Exception, TooSlowError, SystemExit):  # whatever it is, it is a finding
+                except (Exception, TooSlowError, SystemExit):  # noqa: BLE001 - whatever it is, it is a finding
                     return Result(None, out.getvalue(), err.getvalue(), traceback.format_exc())
 
     # What was shown
@@ -450,7 +467,7 @@ class Bench:
             yield f"signed something strange: {traceback.format_exc()}"
 
     def _unshown(self, name: str, plan: Plan, shown: str, *, pinned: bool) -> Iterator[str]:
-        by_nonce = {}
+        by_nonce: dict[int, tuple[Any, int]] = {}
         for raw in dict.fromkeys(plan.raws):
             fields = decode_signed(raw)
             if Account.recover_transaction(raw) != ADDRESSES["alice"]:
@@ -547,8 +564,8 @@ def limited() -> Iterator[None]:
 
 def make_plan(rng: random.Random, methods: Sequence[str]) -> Plan:
     """When the node is hostile during a command that asks for these methods."""
-    style = rng.choice(["once"] * 4 + ["method"] * 4 + ["often", "always"])
-    lies = {"once": 0.5, "method": 0.85, "often": 0.9, "always": 0.7}[style]
+    style = rng.choice(["once"] * 6 + ["method"] * 8 + ["often"] * 3 + ["always"] * 2 + ["legacy"])
+    lies = {"once": 0.5, "method": 0.85, "often": 0.9, "always": 0.7, "legacy": 0.95}[style]
     # Methods that are asked for once must not be drowned by those that are asked for often.
     method = rng.choice(sorted(set(methods)))
     places = [at for at, asked in enumerate(methods, start=1) if asked == method]
@@ -630,7 +647,8 @@ def main() -> int:
         node.stop()
     commands = outcome.commands.total()
     lines = [
-        f"{outcome.answers.total()} hostile answers to {commands} commands, the slowest {outcome.slowest_s:.1f} s"
+        f"{outcome.answers.total()} hostile answers to {commands} commands",
+        f"the slowest took {outcome.slowest_s:.1f} s of CPU time",
     ]
     lines += [f"{number:6} {what}" for what, number in sorted(outcome.answers.items())]
     lines += [f"{number:6} exit code {code}" for code, number in sorted(outcome.ends.items())]
