@@ -1,10 +1,10 @@
 """What commands take with a large ledger: 10,000 batches of 100 samples each, on an anvil.
 
-`python -m benchmarks.ledger_size` writes such a ledger by SQL, beside a model that is really deployed and whose
-events are read, and measures `dcai refunds`, a cycle of the daemon, and how fast the index reads batches that
-are really contributed. It prints the figures and writes them to benchmarks/ledger_size.json; the exit status is
-1 if one is above its limit. Times are CPU seconds of whole processes, user and system, start-up included: the
-least of some runs, since other processes take caches away, and never give time.
+`python -m benchmarks.ledger_size` writes such a ledger by SQL, beside a model that is really deployed and
+whose events are read, and measures `dcai refunds`, a cycle of the daemon, and how fast the index reads
+batches that are really contributed. It prints the figures and writes them to benchmarks/ledger_size.json;
+the exit status is 1 if one is above its limit. Times are CPU seconds of whole processes, user and system,
+start-up included: the least of some runs, since other processes take caches away, and never give time.
 """
 
 from __future__ import annotations

@@ -85,11 +85,15 @@ def open_chain(settings: Settings, *, clock: Callable[[], float] = time.time) ->
         return
     with _embedded_lock(settings.devnet_path):
         from dcai_cli.chain.embedded import EmbeddedNode
+        from dcai_cli.chain.evm import forget_chains
         from dcai_cli.chain.store import Store
 
         with closing(Store(settings.devnet_path)) as store:
             node = EmbeddedNode(store, clock)
-            yield Chain(node, settings, embedded=node)
+            try:
+                yield Chain(node, settings, embedded=node)
+            finally:
+                forget_chains()
 
 
 def reset(settings: Settings) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import typer
 from typer.exceptions import TyperException
+from typer.models import CommandInfo
 
 from dcai_cli.cli import (
     account,
@@ -76,14 +78,6 @@ def _main(
     pass
 
 
-@cache
-def _command() -> typer.core.TyperGroup:
-    """The tree of commands; making it takes as long as many a command."""
-    command = typer.main.get_command(app)
-    assert isinstance(command, typer.core.TyperGroup)
-    return command
-
-
 def run(arguments: Sequence[str]) -> int:
     """Run one command.
 
@@ -96,7 +90,7 @@ def run(arguments: Sequence[str]) -> int:
     as_json = "--json" in arguments
     name = _command_name(arguments)
     try:
-        code = _command().main(list(arguments), prog_name="dcai", standalone_mode=False)
+        code = _program(_first(arguments)).main(list(arguments), prog_name="dcai", standalone_mode=False)
     except DcaiError as error:
         print_error(error, command=name, as_json=as_json)
         return error.exit_code
@@ -134,9 +128,33 @@ def _print_usage(error: TyperException) -> None:
         stderr().print("Type dcai --help.")
 
 
+def _first(arguments: Sequence[str]) -> str:
+    return arguments[0] if arguments else ""
+
+
+@cache
+def _program(first: str) -> Any:  # noqa: ANN401 - typer's own class
+    """The commands as typer runs them: the one that was typed, or all if it is none.
+
+    Making them of their signatures takes a while.
+    """
+    commands = [found for found in app.registered_commands if _name(found) == first]
+    groups = [found for found in app.registered_groups if found.name == first]
+    if not commands and not groups:
+        return typer.main.get_command(app)
+    part = typer.Typer(pretty_exceptions_enable=app.pretty_exceptions_enable, rich_markup_mode="rich")
+    part.info, part.registered_callback = app.info, app.registered_callback
+    part.registered_commands, part.registered_groups = commands, groups
+    return typer.main.get_command(part)
+
+
+def _name(command: CommandInfo) -> str:
+    return command.name or typer.main.get_command_name(command.callback.__name__)  # type: ignore[union-attr]
+
+
 def _command_name(arguments: Sequence[str]) -> str:
     """The command's words, for error documents: `model deploy` of `model deploy --name x`."""
-    command: object = _command()
+    command = _program(_first(arguments))
     words = []
     for word in arguments:
         commands = getattr(command, "commands", {})

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, String, func, or_, select, type_coerce
+from sqlalchemy import Connection, String, func, literal, or_, select, type_coerce
 
 from dcai_cli.ledger.schema import batches, claims, transactions
 
 CLAIM_KINDS = ("refund", "report", "sweep")
 """Transactions that take something out of a model."""
 
-_SETTLED = ("mined", "reverted")
+_SETTLED = ("mined", "reverted", "cancelled")
 _UNSETTLED = ("signed", "sent")
 
 
@@ -21,7 +21,7 @@ class Totals:
 
     Args:
         claims: kind -> how many were mined.
-        fee_wei: fees of all of them, of those that reverted, too.
+        fee_wei: fees of all of them, of those that reverted or were cancelled, too.
         fee_since_wei: of those that were signed since the time that was asked for.
         lost_wei: what others took of this account's deposits.
         last_id: the newest transaction of the ledger.
@@ -43,7 +43,7 @@ class SettledClaim:
     Args:
         kind: refund, report or sweep.
         hash: its transaction.
-        mined: whether it was executed; otherwise it reverted.
+        mined: whether it was executed; otherwise it reverted, or was cancelled.
         fee_wei: what it cost.
         gas_used: its gas.
         amount_wei: what it paid.
@@ -87,21 +87,29 @@ def read_open(
     Only what is added up is read, as digits: a batch more costs a few microseconds.
     """
     c = batches.c
-    digits = (c.deposit_per_unit_wei, c.settled, c.refunded_wei, c.lost_wei, c.informative)
-    query = select(c.added_at, c.count, c.units, *(type_coerce(column, String) for column in digits)).where(
-        c.chain == chain, c.account == account, c.state == "open", c.model == model
-    )
+    # As digits: most are 0, and need no number made of them.
+    digits = (c.deposit_per_unit_wei, c.settled, c.refunded_wei, c.lost_wei)
+    query = select(
+        c.added_at,
+        c.count,
+        c.units,
+        type_coerce(c.informative if has_points else literal("0"), String),
+        *(type_coerce(column, String) for column in digits),
+    ).where(c.chain == chain, c.account == account, c.state == "open", c.model == model)
     counts, samples, amounts = [0, 0], [0, 0], [0, 0]
-    for added_at, count, units, unit_wei, settled, refunded, lost, informative in connection.execute(
+    for added_at, count, units, informative, unit_wei, settled, refunded, lost in connection.execute(
         query
     ).all():
         due = added_at <= due_before
         counts[due] += 1
-        amounts[due] += int(unit_wei) * units - int(refunded) - int(lost)
+        left_wei = int(unit_wei) * units
+        if refunded != "0" or lost != "0":
+            left_wei -= int(refunded) + int(lost)
+        amounts[due] += left_wei
         if has_points:
             samples[due] += (int(informative) & ~int(settled)).bit_count()
         else:
-            samples[due] += count - int(settled).bit_count()
+            samples[due] += count if settled == "0" else count - int(settled).bit_count()
     waiting, due_now = (OpenSum(*sums) for sums in zip(counts, samples, amounts, strict=True))
     return waiting, due_now
 

@@ -91,6 +91,7 @@ def open_refunds(
     """
     address = acting_account(workspace, account).address
     models = models_meant(workspace, model)
+    recheck(workspace, address)  # receipts tell more than the index has read
     follow(workspace, models)
     chain, ledger, now = workspace.chain, workspace.ledger, workspace.chain.timestamp()
     items = _open_items(workspace, address, models, first=first)[:first]

@@ -66,7 +66,7 @@ def test_a_spread_contribution_costs_what_the_price_says_after_each_pause(
         done = contribute(workspace, request(file, spread_s=spread_s), password=password(workspace))
         check_books(workspace, file)
 
-    first, *later = done.batches
+    later = done.batches[1:]
     assert len(later) == 3
     back_to_back_wei = 0
     for before, batch in zip(done.batches, later, strict=False):
@@ -110,13 +110,16 @@ def test_fees_above_the_limit_are_refused_before_anything_is_sent(
     assert deployed.query("SELECT count(*) FROM batches") == [(0,)]
 
 
-def test_what_the_plan_says_is_enough_of_a_limit(deployed: Dcai, write_texts: WriteTexts) -> None:
-    """A limit of just what the refusal names lets the whole file through."""
-    file = write_texts(ROWS)
-    error = deployed("contribute", file, "--batch-size", "10", "--max-fee", "1", "--yes", code=16)
+@pytest.mark.parametrize("batch_size", ["10", "100"])
+def test_what_a_refusal_names_is_enough_of_a_limit(
+    deployed: Dcai, write_texts: WriteTexts, batch_size: str
+) -> None:
+    """A limit of just that lets the whole file through, in one batch or several."""
+    command = ("contribute", write_texts(ROWS), "--batch-size", batch_size, "--yes", "--max-fee")
+    error = deployed(*command, "1", code=16)
     named = error["message"].split(" can reach ")[1].split(" wei")[0]
 
-    done = deployed("contribute", file, "--batch-size", "10", "--max-fee", named, "--yes")
+    done = deployed(*command, named)
 
     assert done["contributed"] == done["plan"]["samples"]
     assert int(done["fee_wei"]) <= int(named)

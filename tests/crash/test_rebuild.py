@@ -73,9 +73,7 @@ def test_with_the_key_alone_every_deposit_is_found_and_refunded_to_the_wei(
         assert workspace.chain.balance_wei(dcai.address) == before_wei + done.amount_wei - done.fee_wei
 
 
-def test_after_a_rebuild_the_same_file_sends_nothing_and_new_rows_go_out(
-    dcai: Dcai, write_texts: WriteTexts, check_books: CheckBooks, tmp_path: Path
-) -> None:
+def test_after_a_rebuild_the_same_file_sends_nothing_and_new_rows_go_out(dcai: Dcai, tmp_path: Path) -> None:
     """Rows are known again by their samples, those with equal samples by their number, too."""
     deploy(dcai)
     file = tmp_path / "equal.csv"

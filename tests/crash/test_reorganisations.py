@@ -12,7 +12,7 @@ from dcai_cli.services.claim import CLAIM_KINDS, ClaimPolicy
 from dcai_cli.services.contribute import ContributeRequest, Contribution, contribute
 from dcai_cli.services.index import follow
 from dcai_cli.services.models import find_model
-from dcai_cli.services.refund import claim_refunds, pending_refunds
+from dcai_cli.services.refund import claim_refunds, open_refunds, pending_refunds
 from dcai_cli.services.report import pending_reports
 from dcai_cli.services.workspace import Workspace
 from tests.conftest import new_dcai
@@ -162,7 +162,7 @@ def test_batches_of_two_accounts_that_change_places_get_the_other_number_and_pri
             check_books(workspace, texts)
 
 
-@pytest.mark.parametrize("noticed_by", ["refunds", "claim"])
+@pytest.mark.parametrize("noticed_by", ["refunds", "sums", "claim"])
 def test_a_refund_that_a_reorganisation_dropped_is_paid_by_the_next_claim(
     dcai: Dcai, node: Anvil, write_texts: WriteTexts, check_books: CheckBooks, noticed_by: str
 ) -> None:
@@ -179,6 +179,8 @@ def test_a_refund_that_a_reorganisation_dropped_is_paid_by_the_next_claim(
 
     replace_blocks(node, before, [])
     with dcai.workspace() as workspace:
+        if noticed_by == "sums":
+            assert open_refunds(workspace).all.amount_wei >= paid.amount_wei
         if noticed_by == "refunds":
             assert sum(item.amount_wei for item in pending_refunds(workspace)) >= paid.amount_wei
         claim_refunds(workspace, password=password(workspace))
@@ -261,7 +263,7 @@ def test_a_transaction_is_final_only_below_so_many_blocks(
 def test_a_cancelled_contribution_that_comes_back_in_other_blocks_is_not_sent_twice(
     dcai: Dcai, node: Anvil, write_texts: WriteTexts, check_books: CheckBooks
 ) -> None:
-    """A reorganisation brings the contribution in the place of its cancellation: its rows are on-chain once."""
+    """A reorganisation brings the contribution in place of its cancellation: its rows are on-chain once."""
     from dcai_cli.services.tx import replace_transaction
     from tests.crash.test_stuck import die_waiting, pool
 

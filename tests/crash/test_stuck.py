@@ -1,4 +1,4 @@
-"""Transactions that nobody mines: how many are on their way, what replaces them, and what is mined in the end."""
+"""Transactions that nobody mines: how many are on their way, what replaces them, which one is mined."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_eight_transactions_are_on_their_way_at_once_without_a_gap(
 def test_what_is_stuck_is_replaced_by_itself_after_a_while(
     dcai: Dcai, node: Anvil, write_texts: WriteTexts, check_books: CheckBooks
 ) -> None:
-    """The base fee rises above what was offered: after the time set, a higher offer goes out, and is mined."""
+    """The base fee rises above what was offered: after a while a higher offer goes out, and is mined."""
     file = write_texts(BATCH_SIZE)
     before: list[tuple[int, int]] = []
     after: list[tuple[int, int]] = []

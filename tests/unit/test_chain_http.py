@@ -238,7 +238,7 @@ def settings_with(folder: Path, **values: int) -> Settings:
         ({}, {}, Fees(300, 100)),
         ({"priority_fee_wei": 3}, {"eth_maxPriorityFeePerGas": "0x5"}, Fees(203, 3)),
         ({"gas_price_wei": 150}, {"eth_maxPriorityFeePerGas": "0x5"}, Fees(150, 5)),
-        ({"gas_price_wei": 2, "priority_fee_wei": 3}, {}, Fees(2, 2)),
+        ({"gas_price_wei": 104, "priority_fee_wei": 3}, {}, Fees(104, 3)),
     ],
 )
 def test_fees_cover_two_base_fees_unless_the_settings_fix_them(
