@@ -8,7 +8,9 @@ transaction of its caller, which holds the model's row (`lock_model`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from itertools import compress
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, exists, insert, or_, select, update
@@ -21,6 +23,12 @@ UNSETTLED = ("signed", "sent")
 
 DONE = ("mined", "reverted", "cancelled")
 """States of a transaction that is in a block."""
+
+_MOST_BATCHES = 200
+"""Batches that are inserted together: some 6 MB of samples."""
+
+_MOST_KEYS = 10_000
+"""Values of one statement; SQLite takes 32,766."""
 
 _PLANNED_AGAIN: dict[str, Any] = {
     "batch_id": None,
@@ -55,6 +63,22 @@ def lock_model(connection: Connection, chain: str, model: str) -> None:
     )
 
 
+def take_contributions(
+    connection: Connection, chain: str, model: str, found: Sequence[Contribution], own: Collection[str]
+) -> None:
+    """Take over batches from their events; the arguments are those of `take_contribution`.
+
+    Those that this ledger knows nothing of are inserted together: a reading of many others' batches takes no
+    more statements than one of few.
+    """
+    for at in range(0, len(found), _MOST_BATCHES):
+        part = found[at : at + _MOST_BATCHES]
+        fresh = _is_fresh(connection, chain, model, part)
+        _insert(connection, chain, model, list(compress(part, fresh)), own)
+        for one in compress(part, (not is_fresh for is_fresh in fresh)):
+            take_contribution(connection, chain, model, one, own)
+
+
 def take_contribution(
     connection: Connection, chain: str, model: str, found: Contribution, own: Collection[str]
 ) -> None:
@@ -74,7 +98,8 @@ def take_contribution(
             release(connection, row)
             row = None
     if row is None:
-        _insert(connection, chain, model, found, own)
+        _insert(connection, chain, model, [found], own)
+        refold(connection, chain, model, found.batch.id)
     elif row.block_hash != found.place.block_hash:
         open_batch(connection, row, found.opened)
 
@@ -269,57 +294,111 @@ def _forget_batch_payouts(connection: Connection, row: Row[Any]) -> None:
         )
 
 
-def _insert(
-    connection: Connection, chain: str, model: str, found: Contribution, own: Collection[str]
-) -> None:
-    """A batch that this ledger did not send: others', or one's own from before the ledger was lost."""
-    batch = found.batch
-    place = {"chain": chain, "account": batch.contributor, "model": model}
-    result = connection.execute(
-        insert(batches).values(
-            **place,
-            state="open",
-            count=batch.count,
-            units=batch.units,
-            samples_root=batch.samples_root,
-            payload=found.payload,
-            batch_id=batch.id,
-            added_at=batch.added_at,
-            deposit_per_unit_wei=batch.deposit_per_unit_wei,
-            informative=batch.informative,
-            block_number=found.place.block_number,
-            block_hash=found.place.block_hash,
+def _is_fresh(connection: Connection, chain: str, model: str, found: Sequence[Contribution]) -> list[bool]:
+    """Which contributions this ledger knows nothing of: no transaction, no row, nothing that left them."""
+    hashes = {one.place.transaction_hash for one in found}
+    ids = {one.batch.id for one in found}
+    own = set(
+        connection.execute(
+            select(transactions.c.hash).where(transactions.c.chain == chain, transactions.c.hash.in_(hashes))
+        ).scalars()
+    )
+    # Hashes are no chain's own; one that is another's only takes the longer way.
+    own.update(connection.execute(select(replaced.c.hash).where(replaced.c.hash.in_(hashes))).scalars())
+    known: set[int | None] = set()
+    for table in (batches, payouts):
+        c = table.c
+        known.update(
+            connection.execute(
+                select(c.batch_id).where(c.chain == chain, c.model == model, c.batch_id.in_(ids)).distinct()
+            ).scalars()
         )
+    times = Counter(one.batch.id for one in found)
+    return [
+        one.place.transaction_hash not in own and one.batch.id not in known and times[one.batch.id] == 1
+        for one in found
+    ]
+
+
+def _insert(
+    connection: Connection, chain: str, model: str, found: Sequence[Contribution], own: Collection[str]
+) -> None:
+    """Batches that this ledger did not send: others', or one's own from before the ledger was lost."""
+    if not found:
+        return
+    rows = []
+    for one in found:
+        batch = one.batch
+        # As `refold` would find it: nothing left it yet, and without a deposit only points can be open.
+        is_open = batch.deposit_per_unit_wei * batch.units or batch.informative
+        rows.append(
+            {
+                "chain": chain,
+                "account": batch.contributor,
+                "model": model,
+                "state": "open" if is_open else "settled",
+                "count": batch.count,
+                "units": batch.units,
+                "samples_root": batch.samples_root,
+                "batch_id": batch.id,
+                "added_at": batch.added_at,
+                "deposit_per_unit_wei": batch.deposit_per_unit_wei,
+                "informative": batch.informative,
+                "block_number": one.place.block_number,
+                "block_hash": one.place.block_hash,
+                "payload": one.payload,
+            }
+        )
+    connection.execute(insert(batches), rows)
+    _insert_samples(connection, chain, model, [one for one in found if one.batch.contributor in own])
+
+
+def _insert_samples(connection: Connection, chain: str, model: str, found: Sequence[Contribution]) -> None:
+    """The samples of one's own batches, whose rows nobody knows any more."""
+    if not found:
+        return
+    c = batches.c
+    ids = select(c.batch_id, c.id).where(
+        c.chain == chain, c.model == model, c.batch_id.in_([one.batch.id for one in found])
     )
-    (identity,) = result.inserted_primary_key or (None,)
-    if batch.contributor in own:
-        seen = _samples_known(connection, place, found.keys)
-        values = []
-        for position, key in enumerate(found.keys):
-            values.append(
-                place
-                | {
-                    "key": key,
-                    "occurrence": seen[key],
-                    "batch": identity,
-                    "position": position,
-                    "row_number": 0,
-                }
-            )
-            seen[key] += 1
-        connection.execute(insert(samples), values)
-    refold(connection, chain, model, batch.id)
+    rows = dict(connection.execute(ids).tuples().all())
+    values = []
+    for account in {one.batch.contributor for one in found}:
+        place = {"chain": chain, "account": account, "model": model}
+        of_account = [one for one in found if one.batch.contributor == account]
+        free = _free_occurrences(connection, place, {key for one in of_account for key in one.keys})
+        for one in of_account:
+            for position, key in enumerate(one.keys):
+                values.append(
+                    place
+                    | {
+                        "key": key,
+                        "occurrence": free[key],
+                        "batch": rows[one.batch.id],
+                        "position": position,
+                        "row_number": 0,
+                    }
+                )
+                free[key] += 1
+    # In the order of their index, which is written with each of them.
+    values.sort(key=itemgetter("key"))
+    connection.execute(insert(samples), values)
 
 
-def _samples_known(connection: Connection, place: dict[str, str], keys: Collection[bytes]) -> Counter[bytes]:
+def _free_occurrences(
+    connection: Connection, place: dict[str, str], keys: Collection[bytes]
+) -> Counter[bytes]:
     """From which occurrence on each key is free."""
-    query = select(samples.c.key, samples.c.occurrence).where(
-        samples.c.chain == place["chain"],
-        samples.c.account == place["account"],
-        samples.c.model == place["model"],
-        samples.c.key.in_(set(keys)),
-    )
     free = Counter[bytes]()
-    for key, occurrence in connection.execute(query):
-        free[bytes(key)] = max(free[bytes(key)], occurrence + 1)
+    wanted = sorted(keys)
+    for at in range(0, len(wanted), _MOST_KEYS):
+        part = wanted[at : at + _MOST_KEYS]
+        query = select(samples.c.key, samples.c.occurrence).where(
+            samples.c.chain == place["chain"],
+            samples.c.account == place["account"],
+            samples.c.model == place["model"],
+            samples.c.key.in_(part),
+        )
+        for key, occurrence in connection.execute(query):
+            free[bytes(key)] = max(free[bytes(key)], occurrence + 1)
     return free

@@ -297,10 +297,12 @@ class Ledger(Database):
         """
         with self._begin() as connection:
             fold.lock_model(connection, chain, model)
-            for found in events:
-                if isinstance(found, Contribution):
-                    fold.take_contribution(connection, chain, model, found, own)
-                else:
+            read = list(events)
+            # What left a batch is folded by itself, whenever it comes: the batches can come first, together.
+            contributions = [found for found in read if isinstance(found, Contribution)]
+            fold.take_contributions(connection, chain, model, contributions, own)
+            for found in read:
+                if isinstance(found, Payout):
                     fold.take_payout(connection, chain, model, found)
             of_model = checkpoints.c.chain == chain, checkpoints.c.model == model
             connection.execute(
