@@ -20,7 +20,7 @@ from dcai_cli.chain.signing import decode_signed
 from dcai_cli.domain import MAX_TRANSACTION_GAS
 from dcai_cli.errors import InsufficientFunds, LimitExceeded, Locked, Reverted
 from dcai_cli.ledger.fold import UNSETTLED
-from dcai_cli.services.settling import Recovered, find_receipt, recover, settle, settle_mined
+from dcai_cli.services.settling import Recovered, find_receipt, recheck, recover, settle, settle_mined
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -298,6 +298,10 @@ class Outbox:
                         f"Another transaction took nonce {stored.nonce} of {self._address}.",
                         hint="Another program uses this account; type the same command again.",
                     )
+                continue
+            if recheck(workspace, self._address):
+                # One before it was reorganised away, and has to be sent again first.
+                recover(workspace, self._address)
                 continue
             self._hasten()
 
