@@ -13,7 +13,7 @@ FORGE = $(firstword $(wildcard node_modules/@foundry-rs/forge-*-*/bin/forge) for
 # Analysers call `forge`.
 ANALYSIS = PATH="$(abspath $(dir $(FORGE))):$$PATH"
 
-.PHONY: help demo test test-python test-contracts deep check slither prove coverage mutants mutants-ci fuzz-files chaos format artifacts bench gas gas-check clean
+.PHONY: help demo test test-python test-contracts deep check slither prove coverage mutants mutants-ci fuzz-files fuzz-keys fuzz-rpc chaos format artifacts bench gas gas-check clean
 
 help:  ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
@@ -82,6 +82,12 @@ mutants-ci: node_modules/.installed  ## The first five of them.
 
 fuzz-files: $(VENV)/.dev  ## Read 10,000 broken files; each must end in a result or a named error.
 	$(BIN)/python -m tests.fuzz.files --count 10000
+
+fuzz-keys: $(VENV)/.dev  ## Open 20,000 hostile key files; each must be refused in good time and memory.
+	$(BIN)/python -m tests.fuzz.keyfiles --count 20000
+
+fuzz-rpc: node_modules/.installed  ## 10,000 lying and malformed answers of a node: no traceback, no false signature.
+	$(BIN)/python -m tests.fuzz.rpc --count 10000
 
 chaos: node_modules/.installed  ## Every scenario of faults in full; writes benchmarks/chaos.json. At most an hour.
 	$(BIN)/python -m tests.chaos

@@ -17,13 +17,15 @@ from dcai_cli.errors import DcaiError, Locked
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder that only its owner can enter (0700), if it is not there yet.
+    """Make a folder that only its owner can enter (0700), if it is not there yet; those above it, too.
 
     Raises:
         DcaiError: it cannot be made.
     """
     with told(path, "made"):
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for missing in [folder for folder in reversed((path, *path.parents)) if not folder.exists()]:
+            missing.mkdir(exist_ok=True, mode=0o700)
+        path.mkdir(exist_ok=True)  # refuses what stands there and is no folder
 
 
 @contextmanager
@@ -88,6 +90,10 @@ def _write_atomically(path: Path, content: BinaryIO, mode: int) -> None:
             Path(temporary).unlink()
         raise
     sync_folder(path.parent)
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def sync_folder(folder: Path) -> None:
@@ -192,7 +198,7 @@ def lock(path: Path, *, what: str, wait_s: float = 0) -> Iterator[None]:
     make_folder(path.parent)
     # The note stands in a file of its own: opening a lock file truncates it on some systems.
     note = path.with_suffix(".pid")
-    guard = FileLock(path)
+    guard = FileLock(path, mode=0o600)
     with told(path, "locked"):
         try:
             guard.acquire(timeout=wait_s)
@@ -205,8 +211,8 @@ def lock(path: Path, *, what: str, wait_s: float = 0) -> Iterator[None]:
                 hint="Wait until it ends, or stop it, and run the same command again.",
             ) from None
     try:
-        with told(note, "written"):
-            note.write_text(f"{os.getpid()} {socket.gethostname()} {_started(os.getpid())}\n")
+        with told(note, "written"), open(note, "w", opener=_open_private) as file:
+            file.write(f"{os.getpid()} {socket.gethostname()} {_started(os.getpid())}\n")
         yield
     finally:
         guard.release()

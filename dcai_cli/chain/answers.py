@@ -44,6 +44,18 @@ def to_number(answer: Any) -> int:  # noqa: ANN401 - JSON; so below
 
 
 @_understood
+def to_count(answer: Any) -> int:  # noqa: ANN401
+    """A quantity that counts something: blocks, transactions, the number of a chain."""
+    return _number(answer, _MOST)
+
+
+@_understood
+def to_time(answer: Any) -> int:  # noqa: ANN401
+    """Seconds since 1970, before the year 10000."""
+    return _number(answer, _LAST_TIME)
+
+
+@_understood
 def to_data(answer: Any) -> bytes:  # noqa: ANN401
     """Bytes."""
     return bytes.fromhex(answer.removeprefix("0x"))
@@ -86,26 +98,28 @@ def to_receipt(answer: Any) -> Receipt:  # noqa: ANN401
     """The receipt of a mined transaction."""
     created = answer.get("contractAddress")
     return Receipt(
-        hash=answer["transactionHash"],
+        hash=to_hash(answer["transactionHash"]),
         status=_number(answer["status"]) == 1,
         block_number=_number(answer["blockNumber"], _MOST),
-        block_hash=answer["blockHash"],
+        block_hash=to_hash(answer["blockHash"]),
         gas_used=_number(answer["gasUsed"], _MOST),
         effective_gas_price_wei=_number(answer.get("effectiveGasPrice") or "0x0"),
         contract_address=None if created is None else to_checksum(created),
         logs=tuple(dict(log) for log in answer["logs"]),
         # The OP stack's name for it.
-        data_fee_wei=int(answer.get("l1Fee") or "0x0", 16),
+        data_fee_wei=_number(answer.get("l1Fee") or "0x0"),
     )
 
 
 @_understood
-def to_event(log: Any, known: Mapping[bytes, abi.Entry]) -> Event | None:  # noqa: ANN401
+def to_event(log: Any, known: Mapping[bytes, abi.Entry], *, trusted: bool = True) -> Event | None:  # noqa: ANN401
     """A decoded log; None if it was removed, or is no event that is known.
 
     Args:
         log: as the node sent it.
         known: events by their first topic.
+        trusted: whether a contract that we know emitted it. Any other can emit the same kind with anything
+            in it, so its arguments are not read.
     """
     topics = [to_data(topic) for topic in log["topics"]]
     entry = known.get(topics[0]) if topics else None
@@ -114,7 +128,7 @@ def to_event(log: Any, known: Mapping[bytes, abi.Entry]) -> Event | None:  # noq
     return Event(
         name=entry["name"],
         address=to_checksum(log["address"]),
-        args=abi.decode_event(entry, topics, to_data(log["data"])),
+        args=abi.decode_event(entry, topics, to_data(log["data"])) if trusted else {},
         block_number=_number(log["blockNumber"], _MOST),
         block_hash=to_hash(log["blockHash"]),
         transaction_hash=to_hash(log["transactionHash"]),

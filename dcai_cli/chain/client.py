@@ -8,7 +8,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dcai_cli.chain import abi
-from dcai_cli.chain.answers import to_block, to_data, to_event, to_form, to_number, to_receipt
+from dcai_cli.chain.answers import (
+    to_block,
+    to_count,
+    to_data,
+    to_event,
+    to_form,
+    to_number,
+    to_receipt,
+    to_time,
+)
 from dcai_cli.chain.artifacts import artifact
 from dcai_cli.chain.errors import GasTooHigh, NotMined, RpcError
 from dcai_cli.chain.fees import Wishes, current_fees
@@ -33,6 +42,9 @@ if TYPE_CHECKING:
 
 _LOCK_WAIT_S = 10.0
 _DATA_MARGIN_PERCENT = 50
+_LEAST_GAS = 21_000
+"""What a transaction takes that does nothing."""
+
 _POLLS_S = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -73,11 +85,15 @@ def open_chain(settings: Settings, *, clock: Callable[[], float] = time.time) ->
         return
     with _embedded_lock(settings.devnet_path):
         from dcai_cli.chain.embedded import EmbeddedNode
+        from dcai_cli.chain.evm import forget_chains
         from dcai_cli.chain.store import Store
 
         with closing(Store(settings.devnet_path)) as store:
             node = EmbeddedNode(store, clock)
-            yield Chain(node, settings, embedded=node)
+            try:
+                yield Chain(node, settings, embedded=node)
+            finally:
+                forget_chains()
 
 
 def reset(settings: Settings) -> None:
@@ -126,7 +142,10 @@ class Chain:
         self._sleep = sleep
         self._layer2: list[Layer2 | None] = []  # empty until the node has said it
         self._log_reader = LogReader(node)
-        self.chain_id = self._number("eth_chainId")
+        self.chain_id = self._count("eth_chainId")
+        if not self.chain_id:
+            # What is signed for no chain is valid on every chain.
+            raise RpcError(f"The node at {node.label} says that its chain has the number 0.")
         if settings.chain_id not in (None, self.chain_id):
             raise WrongChain(
                 f"The node at {node.label} is on chain {self.chain_id}, not on chain {settings.chain_id}.",
@@ -163,7 +182,7 @@ class Chain:
 
     def block_number(self) -> int:
         """The number of the latest block."""
-        return self._number("eth_blockNumber")
+        return self._count("eth_blockNumber")
 
     def block_time(self, number: int | str) -> int:
         """The timestamp of a block.
@@ -171,7 +190,7 @@ class Chain:
         Raises:
             DcaiError: the node does not have it.
         """
-        return to_number(self._block(number).get("timestamp"))
+        return to_time(self._block(number).get("timestamp"))
 
     def block_hash(self, number: int) -> str | None:
         """The hash of a block; None if the chain does not reach it."""
@@ -198,11 +217,11 @@ class Chain:
 
     def next_nonce(self, address: str) -> int:
         """The nonce of the account's next transaction, behind those that wait in the node's pool."""
-        return self._number("eth_getTransactionCount", address, "pending")
+        return self._count("eth_getTransactionCount", address, "pending")
 
     def mined_nonce(self, address: str) -> int:
         """How many transactions of the account have been mined."""
-        return self._number("eth_getTransactionCount", address, "latest")
+        return self._count("eth_getTransactionCount", address, "latest")
 
     def code(self, address: str) -> bytes:
         """The code at an address; empty if there is none."""
@@ -268,6 +287,18 @@ class Chain:
         except RpcError as error:
             raise execution_error(error, self.url_label) from None
 
+    def call_number(self, to: str, data: bytes, *, sender: str) -> int:
+        """Execute an input without a transaction, whose result is one number.
+
+        Raises:
+            Reverted: the contract refused.
+            RpcError: the result is none.
+        """
+        answer = self.call(to, data, sender=sender)
+        if len(answer) != 32:
+            raise RpcError(f"The node at {self.url_label} answers with {len(answer):,} bytes for a number.")
+        return int.from_bytes(answer, "big")
+
     def estimate_gas(
         self, sender: str, to: str | None, data: bytes, value_wei: int = 0, *, pending: bool = False
     ) -> int:
@@ -316,6 +347,8 @@ class Chain:
             raise execution_error(error, self.url_label) from None
         if gas > most_gas:
             raise too_much_gas()
+        if gas < _LEAST_GAS:
+            raise RpcError(f"The node at {self.url_label} says that a transaction takes {gas:,} gas.")
         return gas
 
     # Transactions
@@ -455,7 +488,13 @@ class Chain:
         # Some nodes answer with a form without a block while the transaction waits.
         if form is None or to_form(form).get("blockNumber") is None:
             return None
-        return to_receipt(form)
+        receipt = to_receipt(form)
+        if receipt.hash != transaction_hash.lower():
+            raise RpcError(
+                f"The node at {self.url_label} answers with another transaction's receipt: {receipt.hash}",
+                hint="Give --rpc-url the URL of another node.",
+            )
+        return receipt
 
     def wait(self, transaction_hash: str, timeout_s: float = 180) -> Receipt:
         """Wait until a transaction is mined.
@@ -535,7 +574,7 @@ class Chain:
 
         Args:
             contract_name: says what the event looks like.
-            address: the contract; any if None.
+            address: the contract; any if None, and then the events come without their arguments.
             event: the event's name.
             from_block: the first block.
             to_block: the last block; the latest if None.
@@ -560,7 +599,7 @@ class Chain:
 
         Args:
             contract_name: says what the events look like.
-            address: the contract; any if None.
+            address: the contract; any if None, and then the events come without their arguments.
             events: their names.
             from_block: the first block.
             to_block: the last block; the latest if None.
@@ -596,6 +635,9 @@ class Chain:
             ) from None
 
     # The rest
+
+    def _count(self, method: str, *params: object) -> int:
+        return to_count(self._node.request(method, *params))
 
     def _number(self, method: str, *params: object) -> int:
         return to_number(self._node.request(method, *params))

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from eth.chains.base import MiningChain
+from eth.db.chain import ChainDB
+from eth.db.trie import HexaryTrie
 from eth.exceptions import OutOfGas
 from eth.vm.forks import PragueVM
 from eth.vm.forks.prague.computation import PragueComputation
@@ -37,6 +39,21 @@ def deep_calls() -> Iterator[None]:
         yield
     finally:
         sys.setrecursionlimit(before)
+
+
+def forget_chains() -> None:
+    """Empty py-evm's caches that outlive a chain: their keys hold dozens of chains that were closed long ago.
+
+    A daemon opens and closes the embedded chain in every cycle.
+    """
+    for owner, name in (
+        (ChainDB, "_get_block_transactions"),
+        (ChainDB, "_get_block_withdrawals"),
+        (HexaryTrie, "_cached_create_node_to_db_mapping"),
+    ):
+        clear = getattr(getattr(owner, name, None), "cache_clear", None)
+        if clear is not None:
+            clear()
 
 
 EMBEDDED_CHAIN_ID = 131_337

@@ -136,7 +136,9 @@ def _market(
     request: Request, base_fee_wei: int, rewards_wei: list[tuple[int, int]], wishes: Wishes
 ) -> _Market:
     if wishes.priority_fee_wei is not None:
-        return _Market(base_fee_wei, wishes.priority_fee_wei, wishes.priority_fee_wei)
+        # Under a ceiling a block takes a smaller tip, too, than the one that the user would give.
+        least = min(wishes.priority_fee_wei, _LEAST_PRIORITY_WEI)
+        return _Market(base_fee_wei, wishes.priority_fee_wei, least)
     if rewards_wei:
         low, priority = (sorted(fees)[(len(fees) - 1) // 2] for fees in zip(*rewards_wei, strict=True))
     else:

@@ -101,6 +101,23 @@ def unsigned(
     return bytes([_DYNAMIC]) + bytes(encode([*head, *tail, []]))
 
 
+def created_address(sender: str, nonce: int) -> str:
+    """Where a transaction without a receiver puts its contract.
+
+    Args:
+        sender: who signs it.
+        nonce: the nonce that it uses up.
+
+    >>> created_address("0x6ac7ea33f8831ea9dcc53393aaa88b25a785dbf0", 1)
+    '0x343c43A37D37dfF08AE8C4A11544c718AbB4fCF8'
+    """
+    from eth_utils.address import to_canonical_address
+    from eth_utils.crypto import keccak
+    from rlp import encode
+
+    return to_checksum(f"0x{keccak(encode([to_canonical_address(sender), nonce]))[12:].hex()}")
+
+
 def decode_signed(raw: bytes) -> SignedFields:
     """What a signed transaction says: one with EIP-1559 fees, or one before them that is bound to a chain.
 

@@ -49,6 +49,22 @@ class _Origin:
         return create2_address(self.registry, self.salt, keccak(_CREATION_HEAD + proxy))
 
 
+def trainer_address(registry: str, owner: str, name: str) -> str:
+    """Where a registry of this version puts an owner's model of a name: no node needs to say it.
+
+    Args:
+        registry: the registry's address.
+        owner: who creates the model.
+        name: the model's name.
+    """
+    from eth_utils.address import to_checksum_address
+    from eth_utils.crypto import keccak
+
+    origin = _Origin(registry, keccak(abi.encode(_SALT, (owner, name))))
+    proxy = _PROXY_HEAD + implementation_address(registry, TRAINER) + _PROXY_TAIL
+    return to_checksum_address(origin.proxy_address(proxy))
+
+
 def is_ours(chain: Chain, trainer_address: str) -> None:
     """Make sure that a trainer and its parts run the contracts that ship with this package.
 

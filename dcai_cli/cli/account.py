@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Make, import and choose accounts.", no_args_is_help=True)
 
+_LONGEST_KEY = 256
+"""Characters read of a piped private key, which has 66."""
+
 Name = Annotated[str, typer.Option("--name", "-n", help="What to call the account.")]
 NameOrAddress = Annotated[str | None, typer.Argument(help="Name or address; the one in use if left out.")]
 
@@ -52,9 +55,11 @@ def new(
 
     with options.open_workspace(rpc_url=rpc_url, password_file=password_file) as workspace:
         workspace.keystore.check_free(name)
-        password = read_password(workspace.settings, f"Password for {name}: ", twice=True)
+        output = Output("account new", json=json)
+        prompt = f"Password for {name}: "
+        password = read_password(workspace.settings, prompt, note=output.note, twice=True)
         account = create_account(workspace, name, password)
-        Output("account new", json=json).result(_data(account), lambda console: _show(console, account))
+        output.result(_data(account), lambda console: _show(console, account))
 
 
 @app.command(
@@ -83,10 +88,11 @@ def import_(
         private_key = None
         if file is None:
             private_key = _read_private_key()
+        output = Output("account import", json=json)
         prompt = f"Password for {name}: " if file is None else f"Password of {file}: "
-        password = read_password(workspace.settings, prompt, twice=file is None)
+        password = read_password(workspace.settings, prompt, note=output.note, twice=file is None)
         account = import_account(workspace, name, private_key=private_key, file=file, password=password)
-        Output("account import", json=json).result(_data(account), lambda console: _show(console, account))
+        output.result(_data(account), lambda console: _show(console, account))
 
 
 def _read_private_key() -> str:
@@ -95,7 +101,11 @@ def _read_private_key() -> str:
         return read_secret("Private key (hex): ", hint="")
     if sys.stdin is None:
         raise UsageError("Standard input is closed.", hint="Pipe the private key into it, or name a --file.")
-    return sys.stdin.readline().strip()
+    # A device that never ends a line, or bytes that are no text, are no key; what they are is not shown.
+    try:
+        return sys.stdin.readline(_LONGEST_KEY).strip()
+    except UnicodeDecodeError:
+        return ""
 
 
 @app.command("list", epilog="Example: dcai account list --json. Exit codes: 0.")

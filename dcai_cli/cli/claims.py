@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -126,6 +127,7 @@ def _asking(
     from dcai_cli.services.accounts import acting_account
 
     acting = acting_account(workspace, account)
+    network, ceiling_wei = options.asked_network(workspace)
 
     def confirm(items: Sequence[ClaimItem]) -> None:
         samples = sum(item.samples if item.sweep else item.claimable.bit_count() for item in items)
@@ -135,7 +137,7 @@ def _asking(
         balance_wei = workspace.chain.balance_wei(acting.address)
         output.ask(
             f"Claim {samples} samples of {len(items)} batches, which {' and '.join(worth)}, for "
-            f"{acting.name} (balance {format_ether(balance_wei)})?"
+            f"{acting.name} (balance {format_ether(balance_wei)}){network}?"
         )
 
     return {
@@ -143,7 +145,7 @@ def _asking(
         "model": model,
         "account": account,
         "confirm": confirm,
-        "policy": policy,
+        "policy": replace(policy, max_fee_per_gas_wei=ceiling_wei),
     }
 
 

@@ -90,6 +90,8 @@ def contribute(
     )
 
     def confirm(plan: ContributionPlan) -> None:
+        if not workspace.chain.is_embedded:
+            output.note(f"network   {options.network(workspace)}")
         for line in _plan_lines(plan):
             output.note(line)
         output.ask(f"Send {plan.to_send} samples?")

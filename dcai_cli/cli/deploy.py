@@ -355,6 +355,11 @@ def deploy(
     words = []
     if pretrain is not None:
         words = pretrained_words(sources["--pretrain"], spec, params, note=output.note)
+
+    def confirm(question: str) -> None:
+        where = "" if workspace.chain.is_embedded else f" This is {options.network(workspace)}."
+        output.ask(f"{question}{where} Go on?")
+
     flags = {"rpc_url": rpc_url, "chain_id": chain_id, "password_file": password_file}
     with options.open_workspace(**flags) as workspace:
         if registry is not None:
@@ -370,7 +375,7 @@ def deploy(
             account=account,
             pretrained_words=words,
             seal=not no_seal,
-            confirm=lambda question: output.ask(f"{question} Go on?"),
+            confirm=confirm,
             progress=output.note,
         )
     output.result(_deployment(done), lambda console: _show_deployment(console, done))

@@ -57,8 +57,10 @@ def seal(
     flags = {"rpc_url": rpc_url, "chain_id": chain_id, "password_file": password_file}
     with options.open_workspace(**flags) as workspace:
         model = find_model(workspace, name)
-        output.ask(f"Seal {model.name} ({model.address}) for ever?")
-        sent = seal_model(workspace, model, password=output.password(workspace.settings))
+        network, ceiling_wei = options.asked_network(workspace)
+        output.ask(f"Seal {model.name} ({model.address}) for ever{network}?")
+        password = output.password(workspace.settings)
+        sent = seal_model(workspace, model, password=password, ceiling_wei=ceiling_wei)
     output.result(
         {
             "address": model.address,
@@ -137,9 +139,10 @@ def supersede(
     flags = {"rpc_url": rpc_url, "chain_id": chain_id, "password_file": password_file}
     with options.open_workspace(**flags) as workspace:
         model = find_model(workspace, name)
-        output.ask(f"Recommend {by or 'nothing'} instead of {model.name} ({model.address})?")
+        network, ceiling_wei = options.asked_network(workspace)
+        output.ask(f"Recommend {by or 'nothing'} instead of {model.name} ({model.address}){network}?")
         password = output.password(workspace.settings)
-        sent = supersede_model(workspace, model, by, password=password)
+        sent = supersede_model(workspace, model, by, password=password, ceiling_wei=ceiling_wei)
     output.result(
         {
             "address": model.address,

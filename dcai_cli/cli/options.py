@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dcai_cli.domain import format_gwei
 from dcai_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -145,3 +146,25 @@ def open_workspace(**flags: Any) -> Workspace:  # noqa: ANN401 - flags of every 
     from dcai_cli.services.workspace import Workspace
 
     return Workspace(load_settings(**flags))
+
+
+def network(workspace: Workspace) -> str:
+    """Which chain is meant, by its number: what is signed for a chain is valid there, whoever asked."""
+    return f"chain {workspace.chain.chain_id} at {workspace.chain.url_label}"
+
+
+def asked_network(workspace: Workspace) -> tuple[str, int | None]:
+    """What a question says of chain and gas, and what a unit of gas may cost after a yes.
+
+    Returns:
+        Nothing and no limit for the chain in this process, whose ether is play money.
+    """
+    from dcai_cli.services.transactions import FEE_RISE
+
+    if workspace.chain.is_embedded:
+        return "", None
+    price_wei = workspace.chain.fees().max_fee_per_gas_wei
+    return (
+        f" on {network(workspace)}, for up to {format_gwei(price_wei)} gwei a unit of gas",
+        price_wei * FEE_RISE,
+    )

@@ -118,7 +118,7 @@ class Output:
         """How a command comes by an account's password: a file, or a prompt."""
 
         def get(stored: StoredAccount) -> str:
-            return read_password(settings, f"Password of {stored.name}: ")
+            return read_password(settings, f"Password of {stored.name}: ", note=self.note)
 
         return get
 
@@ -157,20 +157,25 @@ class Output:
             bar.stop()
 
 
-def read_password(settings: Settings, prompt: str, *, twice: bool = False) -> str:
+def read_password(
+    settings: Settings, prompt: str, *, note: Callable[[str], None], twice: bool = False
+) -> str:
     """A password from the file that the settings name, or from a prompt.
 
     Args:
         settings: they may name a password file.
         prompt: what to ask.
+        note: is told of a file that others can read.
         twice: ask again, as a new password is never seen.
 
     Raises:
         UsageError: there is neither a file nor a terminal, or the two answers differ.
     """
     if settings.password_file is not None:
-        from dcai_cli.keystore import password_from_file
+        from dcai_cli.keystore import others_can_read, password_from_file
 
+        if others_can_read(settings.password_file):
+            note(f"Others can read {settings.password_file}. Type: chmod 600 {settings.password_file}")
         return password_from_file(settings.password_file)
     answer = read_secret(
         prompt, hint="Name a file that holds it: --password-file FILE, or ETH_PASSWORD=FILE."
@@ -194,6 +199,8 @@ def read_secret(prompt: str, *, hint: str) -> str:
         return getpass(prompt, stream=sys.stderr)
     except EOFError:
         raise UsageError(f"{prompt.rstrip(': ')}: nothing was typed.", hint=hint) from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{prompt.rstrip(': ')}: what was typed is not text.", hint=hint) from None
 
 
 def print_document(command: str, *, data: Any = None, error: dict[str, Any] | None = None) -> None:  # noqa: ANN401

@@ -53,11 +53,12 @@ def validate(
     def confirm(plan: ValidationPlan) -> None:
         output.ask(
             f"Validate {', '.join(plan.contributors)}, and spend {len(plan.contributors)} of the "
-            f"{plan.model_points - plan.spent_points} points that {plan.account.name} has left?"
+            f"{plan.model_points - plan.spent_points} points that {plan.account.name} has left{network}?"
         )
 
     flags = {"rpc_url": rpc_url, "chain_id": chain_id, "password_file": password_file}
     with options.open_workspace(**flags) as workspace, output.progress("validating") as progress:
+        network, ceiling_wei = options.asked_network(workspace)
         done = validate_contributors(
             workspace,
             contributors,
@@ -66,6 +67,7 @@ def validate(
             account=account,
             confirm=confirm,
             progress=progress,
+            ceiling_wei=ceiling_wei,
         )
     output.result(_validated(done), lambda console: _show_validated(console, done))
 

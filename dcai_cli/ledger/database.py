@@ -200,14 +200,11 @@ def upsert(connection: Connection, table: Table, values: Mapping[str, Any]) -> N
 
 
 def _insert(connection: Connection, table: Table) -> Any:  # noqa: ANN401 - two classes with the same methods
-    # Each takes a while to import, and one is enough.
     if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects import postgresql
-
-        return postgresql.insert(table)
-    from sqlalchemy.dialects import sqlite
-
-    return sqlite.insert(table)
+        from sqlalchemy.dialects.postgresql import insert
+    else:
+        from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment]
+    return insert(table)
 
 
 def _reading(engine: Engine) -> dict[str, Any]:
@@ -387,7 +384,14 @@ def _server_engine(url: str) -> Engine:
         },
     )
     event.listen(engine, "connect", _check_server)
+    event.listen(engine, "checkin", _forget_mode)
     return engine
+
+
+def _forget_mode(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own class
+    if connection is not None:
+        # Not False, which would overrule a server that lets nobody write.
+        connection.read_only = None
 
 
 def _check_server(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own class

@@ -361,7 +361,7 @@ def _insert_samples(connection: Connection, chain: str, model: str, found: Seque
     ids = select(c.batch_id, c.id).where(
         c.chain == chain, c.model == model, c.batch_id.in_([one.batch.id for one in found])
     )
-    rows = {batch_id: row for batch_id, row in connection.execute(ids)}  # noqa: C416 - rows are no tuples
+    rows = dict(connection.execute(ids).all())
     values = []
     for account in {one.batch.contributor for one in found}:
         place = {"chain": chain, "account": account, "model": model}

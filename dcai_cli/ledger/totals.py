@@ -11,7 +11,7 @@ from dcai_cli.ledger.schema import batches, claims, transactions
 CLAIM_KINDS = ("refund", "report", "sweep")
 """Transactions that take something out of a model."""
 
-_SETTLED = ("mined", "reverted")
+_SETTLED = ("mined", "reverted", "cancelled")
 _UNSETTLED = ("signed", "sent")
 
 
@@ -21,7 +21,7 @@ class Totals:
 
     Args:
         claims: kind -> how many were mined.
-        fee_wei: fees of all of them, of those that reverted, too.
+        fee_wei: fees of all of them, of those that reverted or were cancelled, too.
         fee_since_wei: of those that were signed since the time that was asked for.
         lost_wei: what others took of this account's deposits.
         last_id: the newest transaction of the ledger.
@@ -43,7 +43,7 @@ class SettledClaim:
     Args:
         kind: refund, report or sweep.
         hash: its transaction.
-        mined: whether it was executed; otherwise it reverted.
+        mined: whether it was executed; otherwise it reverted, or was cancelled.
         fee_wei: what it cost.
         gas_used: its gas.
         amount_wei: what it paid.

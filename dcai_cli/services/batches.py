@@ -221,7 +221,11 @@ class BatchSender:
     def _wait(self, outbox: Outbox) -> None:
         stored, sent = outbox.wait()
         fitted, opened = self._posted[stored.id], sent.outcome.contributed
-        assert opened is not None
+        if opened is None:
+            raise DcaiError(
+                f"The node says that transaction {sent.hash} is mined, and shows no contribution in it.",
+                hint="Ask another node, and type the same command again: --rpc-url URL",
+            )
         self.batches.append(
             ContributedBatch(
                 batch_id=opened.batch_id,

@@ -9,7 +9,7 @@ from dcai_cli.errors import Reverted, WrongChain
 from dcai_cli.services.accounts import Password, acting_account, unlock
 from dcai_cli.services.models import HostedModel, describe, find_model, known_models
 from dcai_cli.services.registry import known_registry
-from dcai_cli.services.transactions import Sent, finish, submit
+from dcai_cli.services.transactions import Outbox, Sent, finish
 
 if TYPE_CHECKING:
     from dcai_cli.chain import Chain
@@ -70,7 +70,12 @@ def superseded_by(chain: Chain, model: HostedModel) -> str | None:
 
 
 def supersede_model(
-    workspace: Workspace, model: HostedModel, successor: str | None, *, password: Password
+    workspace: Workspace,
+    model: HostedModel,
+    successor: str | None,
+    *,
+    password: Password,
+    ceiling_wei: int | None = None,
 ) -> Sent:
     """Recommend another model instead of one's own.
 
@@ -79,6 +84,7 @@ def supersede_model(
         model: one's own.
         successor: name or address of the other; None takes the recommendation back.
         password: asked once for the account's password.
+        ceiling_wei: what a unit of gas may cost at most.
 
     Raises:
         Reverted: the registry refused: it made neither, or somebody else owns the model.
@@ -88,6 +94,7 @@ def supersede_model(
     registry = chain.view("CollaborativeTrainer", model.address, "registry")
     key = unlock(workspace, acting_account(workspace, model.owner), password)
     with workspace.sending(key.address):
-        finish(workspace, key.address, key)
+        finish(workspace, key.address, key, ceiling_wei=ceiling_wei)
         data = chain.encode("ModelRegistry", "supersede", model.address, other)
-        return submit(workspace, key, kind="supersede", to=registry, data=data, model=model.address)
+        outbox = Outbox(workspace, key.address, key, ceiling_wei=ceiling_wei)
+        return outbox.carry_out(kind="supersede", to=registry, data=data, model=model.address)

@@ -197,10 +197,11 @@ def claim_due(
     """
     stored = acting_account(workspace, account)
     with workspace.sending(stored.address, exclusive=False):
+        models = models_meant(workspace, model)
+        # Before the receipts: what it forgets of replaced blocks, they say anew.
+        follow(workspace, models)
         # What cannot be sent for want of ether must not keep ether from coming in: a claim takes its nonce.
         recovered = recover(workspace, stored.address)
-        models = models_meant(workspace, model)
-        follow(workspace, models)
         items = pending(workspace, stored.address, models)
         busy = workspace.ledger.claims_in_flight(workspace.chain.key)
         chosen = [item for item in items if item.is_claimable and item.place not in busy]
@@ -352,8 +353,8 @@ class ClaimSender:
         chain, trainer = self.workspace.chain, request.items[0].model.address
         for tries in range(_SAME_SECOND_TRIES):
             try:
-                answer = chain.call(trainer, request.data, sender=self.address)
-                return int.from_bytes(answer, "big"), chain.estimate_gas(self.address, trainer, request.data)
+                pays_wei = chain.call_number(trainer, request.data, sender=self.address)
+                return pays_wei, chain.estimate_gas(self.address, trainer, request.data)
             except Reverted as error:
                 # No verdict can be used in the second of a contribution: the next second will do.
                 if error.name != _SAME_SECOND or tries == _SAME_SECOND_TRIES - 1:
@@ -363,6 +364,8 @@ class ClaimSender:
 
     def _post(self, request: Request, pays_wei: int, gas: int) -> None:
         policy, chain = self._policy, self.workspace.chain
+        # Never more than what was shown, whatever a node says of the call.
+        pays_wei = min(pays_wei, sum(item.pays_wei for item in request.items))
         urgent = any(self._is_urgent(item) for item in request.items)
         ceiling_wei = policy.max_fee_per_gas_wei
         if urgent and ceiling_wei is not None:
@@ -391,6 +394,10 @@ class ClaimSender:
             return
         outbox = self._ready()
         outbox.ceiling_wei = ceiling_wei
+        if not has_points and policy.min_profit_wei >= 0:
+            # Nor may gas ever cost more than what the claim pays, however its price moves.
+            most_wei = pays_wei // gas
+            outbox.ceiling_wei = most_wei if ceiling_wei is None else min(ceiling_wei, most_wei)
         outbox.post(
             kind=request.kind,
             to=request.items[0].model.address,

@@ -23,10 +23,17 @@ from dcai_cli.services.batches import (
     highest_unit_price_wei,
     too_poor,
 )
-from dcai_cli.services.index import sample_key
+from dcai_cli.services.index import follow, sample_key
 from dcai_cli.services.models import HostedModel, find_model, known_models, snapshot
 from dcai_cli.services.settling import recheck
-from dcai_cli.services.transactions import ENVELOPE_BYTES, Outbox, finish, settle_mined
+from dcai_cli.services.transactions import (
+    ENVELOPE_BYTES,
+    FEE_RISE,
+    GAS_MARGIN_PERCENT,
+    Outbox,
+    finish,
+    settle_mined,
+)
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -37,10 +44,7 @@ if TYPE_CHECKING:
     from dcai_cli.services.workspace import Workspace
 
 LONGEST_NAP_S = 30.0
-"""A spread contribution looks at the chain's clock so often, which is not this machine's."""
-
-GAS_PRICE_RISE = 4
-"""How many times what was shown a unit of gas may cost before the command stops and shows it anew."""
+"""A spread contribution looks at the chain's clock so often, which can be ahead of this machine's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,19 +199,24 @@ def contribute(
             if not request.dry_run and (candidates or plan.unfinished):
                 confirm(plan)
                 key = unlock(workspace, account, password)
-                ceiling_wei = plan.gas_price_wei * GAS_PRICE_RISE
+                ceiling_wei = plan.gas_price_wei * FEE_RISE
                 before.send_again(key, ceiling_wei)
                 outbox = Outbox(
                     workspace,
                     account.address,
                     key,
                     ceiling_wei=ceiling_wei,
-                    budget_wei=request.max_fee_wei,
+                    budget_wei=_budget_wei(request, plan),
                 )
                 pace = _Pace(workspace, request.spread_s, len(candidates))
                 sender.send_all(outbox, candidates, progress, pace.wait)
                 recheck(workspace, account.address)
     return Contribution(plan, (*before.batches, *sender.batches), (*plan.skipped, *sender.skipped))
+
+
+def _budget_wei(request: ContributeRequest, plan: ContributionPlan) -> int:
+    """What all fees may cost: what the user said, or not far more than what was shown."""
+    return plan.fee_estimate_wei * FEE_RISE if request.max_fee_wei is None else request.max_fee_wei
 
 
 class _Before:
@@ -228,11 +237,23 @@ class _Before:
 
     def settle_mined(self) -> None:
         """Take over what is on-chain; what was never signed is planned anew, since prices have changed."""
-        self._add(settle_mined(self._workspace, self._address))
+        settled = settle_mined(self._workspace, self._address)
+        if any(map(self._is_unknown, settled)):
+            follow(self._workspace, [self._model])
+            settle_mined(self._workspace, self._address)  # what the index forgot of replaced blocks
+        self._add(settled)
         self._workspace.ledger.drop_planned(self._workspace.chain.key, self._address, self._model.address)
         for batch in self.unfinished():
             if batch.model == self._model.address:
                 self.keys |= self._workspace.ledger.keys_of(batch)
+
+    def _is_unknown(self, stored: StoredTransaction) -> bool:
+        """Whether nobody knows any more which rows it contributed, since they were given free.
+
+        A reorganisation can take a cancellation, and bring the contribution: its rows must not go out again.
+        """
+        mined = stored.kind == "contribute" and stored.state == "mined"
+        return mined and self._workspace.ledger.batch_of(stored) is None
 
     def unfinished(self) -> list[StoredBatch]:
         """Batches that are signed and not mined: their deposits are still to be paid, whatever the model."""
@@ -269,7 +290,7 @@ class _Before:
 
 
 class _Pace:
-    """Spreads batches over a time by the chain's clock, as many samples of it as are sent.
+    """Spreads batches over a time, as many samples of it as are sent.
 
     Args:
         workspace: the opened parts.
@@ -282,14 +303,20 @@ class _Pace:
         self._spread_s = spread_s
         self._samples = samples
         self._start = workspace.chain.timestamp() if spread_s else 0
+        self._start_here = workspace.clock()
 
     def wait(self, left: int) -> None:
         """Wait until the next batch is due."""
         if not self._spread_s:
             return
-        due = self._start + self._spread_s * (self._samples - left) // self._samples
-        while (ahead_s := due - self._workspace.chain.timestamp()) > 0:
+        due_s = self._spread_s * (self._samples - left) // self._samples
+        while (ahead_s := due_s - self._passed_s()) > 0:
             self._workspace.sleep(min(ahead_s, LONGEST_NAP_S))
+
+    def _passed_s(self) -> float:
+        """How long it is ago that it began: a chain whose blocks wait for transactions stands still."""
+        chain_s = self._workspace.chain.timestamp() - self._start
+        return max(chain_s, self._workspace.clock() - self._start_here)
 
 
 def _plan(
@@ -349,9 +376,11 @@ def _plan(
     if candidates and balance_wei < deposit_at_most_wei + fee_estimate_wei:
         what = "Deposits and fees" if deposit_at_most_wei else "Fees"
         raise too_poor(account.address, balance_wei, deposit_at_most_wei + fee_estimate_wei, what)
-    if request.max_fee_wei is not None and fee_estimate_wei > request.max_fee_wei:
+    # What is promised has a margin above the estimate; within the limit, it stops nothing on the way.
+    fees_at_most_wei = fee_estimate_wei * (100 + GAS_MARGIN_PERCENT) // 100
+    if request.max_fee_wei is not None and fees_at_most_wei > request.max_fee_wei:
         raise LimitExceeded(
-            f"The fees can reach {fee_estimate_wei} wei, above the limit of {request.max_fee_wei} wei.",
+            f"The fees can reach {fees_at_most_wei} wei, above the limit of {request.max_fee_wei} wei.",
             hint="Raise --max-fee, send fewer rows with --limit, or wait until gas is cheaper.",
         )
     rejected = _rejected(snapshot(chain, model), candidates) if candidates else []

@@ -247,6 +247,7 @@ class _Cycle:
     def _recover(self) -> None:
         address = self._account.address
         with self._workspace.sending(address, exclusive=False):
+            # What cannot be sent for want of ether must not keep ether from coming in: it is no error here.
             self._recovered += len(recover(self._workspace, address).settled)
 
     def _refund(self) -> None:

@@ -17,7 +17,7 @@ from random import SystemRandom
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from dcai_cli import __version__, files
-from dcai_cli.config import EMBEDDED, host_of
+from dcai_cli.config import describe_settings
 from dcai_cli.domain import format_duration, format_ether
 from dcai_cli.errors import BadInput, DcaiError, Locked, NoAccount, UsageError, WrongChain, WrongPassword
 from dcai_cli.services import daemon_state
@@ -115,9 +115,8 @@ class Daemon:
         self._entered = False
         self._path: Path | None = None
         self._left: frozenset[tuple[str, int, str]] = frozenset()
-        url = workspace.settings.rpc_url
         self.state = DaemonState(
-            network=EMBEDDED if url is None else host_of(url),
+            network=str(describe_settings(workspace.settings)["network"]),
             pid=os.getpid(),
             host=socket.gethostname(),
             version=__version__,

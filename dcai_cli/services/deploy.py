@@ -14,18 +14,18 @@ from dcai_cli.chain.registry import (
     TRAINER,
     code_hash,
 )
+from dcai_cli.chain.signing import decode_signed
+from dcai_cli.chain.verification import trainer_address
 from dcai_cli.domain import ModelParams, Terms, format_ether
-from dcai_cli.errors import BadInput
+from dcai_cli.errors import BadInput, DcaiError
 from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.services.accounts import Password, acting_account, unlock
 from dcai_cli.services.limits import check_name, check_spec, check_terms
 from dcai_cli.services.models import HostedModel, describe, known_models, remember, snapshot
 from dcai_cli.services.registry import cost_of_ready_registry, ready_registry
-from dcai_cli.services.transactions import Sent, finish, submit
+from dcai_cli.services.transactions import FEE_RISE, Outbox, Sent, finish
 
 if TYPE_CHECKING:
-    from eth_account.signers.local import LocalAccount
-
     from dcai_cli.features.readers import Source
     from dcai_cli.services.workspace import Workspace
 
@@ -124,28 +124,34 @@ def deploy_model(
     check_terms(terms, incentive_type)
     plan = _Plan(name, spec, params, incentive_type, terms)
     stored = acting_account(workspace, account)
-    confirm(
-        f"Deploy model {name} from {stored.name} ({stored.address}). "
-        + _cost(workspace, stored.address, plan, len(pretrained_words), seal=seal)
-    )
+    cost = _cost(workspace, stored.address, plan, len(pretrained_words), seal=seal)
+    confirm(f"Deploy model {name} from {stored.name} ({stored.address}). {cost.in_words}")
     key = unlock(workspace, stored, password)
+    outbox = Outbox(
+        workspace,
+        key.address,
+        key,
+        ceiling_wei=cost.gas_price_wei * FEE_RISE,
+        # What a layer 2 takes for data is not in what was shown.
+        budget_wei=cost.fee_wei * FEE_RISE if workspace.chain.layer2 is None else None,
+    )
     with workspace.sending(key.address):
         # What an earlier run had signed when it died may have been its last step, the seal.
-        finished = finish(workspace, key.address, key)
+        finished = finish(workspace, key.address, key, ceiling_wei=outbox.ceiling_wei)
         just_sealed = {stored.model for stored in finished if stored.kind == "seal"}
         steps: list[Sent] = []
         model = _unfinished(workspace, key.address, plan, just_sealed)
         resumed = model is not None
         if model is None:
-            registry = ready_registry(workspace, key, plan.contracts, steps, progress)
+            registry = ready_registry(workspace, outbox, plan.contracts, steps, progress)
             progress(f"creating {name}")
-            model = _create(workspace, key, registry, plan, steps)
+            model = _create(workspace, outbox, registry, plan, steps)
         sealed = model.address in just_sealed
         if not sealed and (pretrained_words or resumed):
-            _write_weights(workspace, key, model, pretrained_words, steps, progress)
+            _write_weights(workspace, outbox, model, pretrained_words, steps, progress)
         if seal and not sealed:
             progress("sealing")
-            steps.append(_send(workspace, key, model, "seal", "seal"))
+            steps.append(_send(workspace, outbox, model, "seal", "seal"))
     return Deployment(
         model=model,
         sealed=seal or sealed,
@@ -155,33 +161,55 @@ def deploy_model(
     )
 
 
-def _cost(workspace: Workspace, account: str, plan: _Plan, words: int, *, seal: bool) -> str:
-    """What a deployment will cost, and what the account has, in words."""
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    """What a deployment will cost, as it is shown."""
+
+    gas_price_wei: int
+    fee_wei: int
+    in_words: str
+
+
+def _cost(workspace: Workspace, account: str, plan: _Plan, words: int, *, seal: bool) -> _Cost:
+    """What a deployment will cost, and what the account has."""
     chain = workspace.chain
     count, gas = cost_of_ready_registry(workspace, account, plan.contracts)
     count += 1 + -(-words // WORDS_PER_TRANSACTION) + int(seal)
     gas += GAS_PER_MODEL + GAS_PER_SPEC_BYTE * len(plan.spec.to_json().encode()) + GAS_PER_WORD * words
     gas += GAS_PER_SEAL if seal else 0
-    fee_wei = gas * chain.fees().max_fee_per_gas_wei
-    return (
+    gas_price_wei = chain.fees().max_fee_per_gas_wei
+    fee_wei = gas * gas_price_wei
+    return _Cost(
+        gas_price_wei,
+        fee_wei,
         f"That takes {count} transactions of about {gas:,} gas in all, up to {format_ether(fee_wei)} at the "
-        f"present gas price; the balance is {format_ether(chain.balance_wei(account))}."
+        f"present gas price; the balance is {format_ether(chain.balance_wei(account))}.",
     )
 
 
-def seal_model(workspace: Workspace, model: HostedModel, *, password: Password) -> Sent:
-    """Open a model for contributions; final."""
+def seal_model(
+    workspace: Workspace, model: HostedModel, *, password: Password, ceiling_wei: int | None = None
+) -> Sent:
+    """Open a model for contributions; final.
+
+    Args:
+        workspace: the opened parts.
+        model: one's own.
+        password: asked once for the account's password.
+        ceiling_wei: what a unit of gas may cost at most.
+    """
     key = unlock(workspace, acting_account(workspace, model.owner), password)
     with workspace.sending(key.address):
-        finish(workspace, key.address, key)
-        return _send(workspace, key, model, "seal", "seal")
+        finish(workspace, key.address, key, ceiling_wei=ceiling_wei)
+        outbox = Outbox(workspace, key.address, key, ceiling_wei=ceiling_wei)
+        return _send(workspace, outbox, model, "seal", "seal")
 
 
 def _send(
-    workspace: Workspace, key: LocalAccount, model: HostedModel, kind: str, function: str, *args: object
+    workspace: Workspace, outbox: Outbox, model: HostedModel, kind: str, function: str, *args: object
 ) -> Sent:
     data = workspace.chain.encode("CollaborativeTrainer", function, *args)
-    return submit(workspace, key, kind=kind, to=model.address, data=data, model=model.address)
+    return outbox.carry_out(kind=kind, to=model.address, data=data, model=model.address)
 
 
 def _unfinished(
@@ -211,17 +239,19 @@ def _learn_created(workspace: Workspace, owner: str) -> None:
     chain = workspace.chain
     addresses = {model.address for model in known_models(workspace)}
     for stored in workspace.ledger.transactions(chain.key, account=owner, states=("mined",), kind="create"):
-        receipt = chain.receipt(stored.hash)
-        for event in chain.events("ModelRegistry", receipt) if receipt else ():
-            if event.name == "ModelCreated" and event.args["trainer"] not in addresses:
-                assert receipt is not None
-                trainer = event.args["trainer"]
-                found = describe(chain, trainer, name=stored.detail, from_block=receipt.block_number)
-                remember(workspace, found)
+        registry = decode_signed(stored.raw).to
+        if registry is None:
+            continue
+        # Not what the receipt says: a node could name a model of somebody else.
+        trainer = trainer_address(registry, owner, stored.detail)
+        receipt = None if trainer in addresses else chain.receipt(stored.hash)
+        if receipt is not None and receipt.status:
+            found = describe(chain, trainer, name=stored.detail, from_block=receipt.block_number)
+            remember(workspace, found)
 
 
 def _create(
-    workspace: Workspace, key: LocalAccount, registry: str, plan: _Plan, steps: list[Sent]
+    workspace: Workspace, outbox: Outbox, registry: str, plan: _Plan, steps: list[Sent]
 ) -> HostedModel:
     terms = plan.terms
     parameters = (
@@ -241,14 +271,21 @@ def _create(
         ),
     )
     data = workspace.chain.encode("ModelRegistry", "create", parameters)
-    steps.append(submit(workspace, key, kind="create", to=registry, data=data, detail=plan.name))
-    _learn_created(workspace, key.address)
-    return next(model for model in known_models(workspace) if model.name == plan.name)
+    steps.append(outbox.carry_out(kind="create", to=registry, data=data, detail=plan.name))
+    _learn_created(workspace, outbox.address)
+    trainer = trainer_address(registry, outbox.address, plan.name)
+    found = next((model for model in known_models(workspace) if model.address == trainer), None)
+    if found is None:
+        raise DcaiError(
+            f"The node says that transaction {steps[-1].hash} is mined, and shows no model {plan.name}.",
+            hint="Ask another node, and type the same command again: --rpc-url URL",
+        )
+    return found
 
 
 def _write_weights(
     workspace: Workspace,
-    key: LocalAccount,
+    outbox: Outbox,
     model: HostedModel,
     words: Sequence[int],
     steps: list[Sent],
@@ -272,7 +309,7 @@ def _write_weights(
         if chunk == present[first : first + len(chunk)]:
             continue
         progress(f"writing words {first:,} to {first + len(chunk):,} of {len(words):,}")
-        steps.append(_send(workspace, key, model, "weights", "writeWeights", first, chunk))
+        steps.append(_send(workspace, outbox, model, "weights", "writeWeights", first, chunk))
 
 
 def holds_weights(source: Source) -> bool:

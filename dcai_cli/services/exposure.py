@@ -13,7 +13,7 @@ WHY = {
     "waiting": "it is not due yet",
     "due": "it can be claimed",
     "at-risk": "it can be claimed, and others can take what the model rejects of it",
-    "disputed": "the model rejects its samples",
+    "disputed": "the model rejects all that is open",
     "unreadable": "the model's weights cannot be read",
     "missing": "the chain does not know the batch",
     "sweepable": "it can be claimed, and others can sweep it",
@@ -85,7 +85,7 @@ def expose(items: Iterable[ClaimItem], now: int, margin_s: int) -> Exposure:
         margin_s: how near to its deadline a batch counts as at risk.
     """
     pending = list(items)
-    claimable = [item for item in pending if item.claimable or item.sweep]
+    claimable = [item for item in pending if item.is_claimable]
     at_risk = [item for item in pending if is_endangered(item, now, margin_s)]
     deadlines = [item.expires_at for item in pending if item.expires_at is not None and item.amount_wei]
     moments = [item.due_at for item in pending] + [deadline - margin_s for deadline in deadlines] + deadlines

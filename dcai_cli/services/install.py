@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcai_cli import files
-from dcai_cli.config import EMBEDDED, host_of
+from dcai_cli.config import EMBEDDED, describe_settings
 from dcai_cli.domain import format_duration
 from dcai_cli.errors import DcaiError, UsageError
 from dcai_cli.keystore import password_from_file
@@ -103,7 +103,7 @@ def plan_installation(
             "Nobody types a password for a daemon that the system starts.",
             hint="Put it into a file that only you can read (chmod 600), and name it: --password-file FILE",
         )
-    network = EMBEDDED if settings.rpc_url is None else host_of(settings.rpc_url)
+    network = describe_settings(settings)["network"]
     kept = {name: environ[name] for name in KEPT if environ.get(name)}
     kept |= {name: _absolute(kept[name]) for name in _PATHS if name in kept}
     if settings.password_file is not None and not for_removal:

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 from dcai_cli.errors import DcaiError, PartlyDone, Reverted, UsageError
 from dcai_cli.services.accounts import Password, acting_account, list_accounts, unlock
 from dcai_cli.services.models import HostedModel, find_model
-from dcai_cli.services.transactions import Sent, finish, submit
+from dcai_cli.services.transactions import Outbox, Sent, finish
 
 if TYPE_CHECKING:
-    from eth_account.signers.local import LocalAccount
-
     from dcai_cli.services.accounts import ActingAccount
     from dcai_cli.services.workspace import Workspace
 
@@ -134,6 +132,7 @@ def validate(
     account: str | None = None,
     confirm: Callable[[ValidationPlan], None] = lambda _: None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
+    ceiling_wei: int | None = None,
 ) -> Validated:
     """Give contributors a validation point each; the same call again finishes what an earlier one left.
 
@@ -145,6 +144,7 @@ def validate(
         account: who validates; the acting account if None.
         confirm: gets the plan before anything is signed; raises to stop.
         progress: gets (contributors validated, contributors in all).
+        ceiling_wei: what a unit of gas may cost at most.
 
     Raises:
         UsageError: the model has no points, or somebody would validate itself.
@@ -167,7 +167,9 @@ def validate(
             raise _already(plan)
         if plan.contributors:
             confirm(plan)
-            _send(workspace, unlock(workspace, acting, password), plan, done, progress)
+            key = unlock(workspace, acting, password)
+            outbox = Outbox(workspace, acting.address, key, ceiling_wei=ceiling_wei)
+            _send(workspace, outbox, plan, done, progress)
     earned, _, spent = _points_of(workspace, hosted, acting.address)
     return Validated(plan, tuple(done), earned - spent)
 
@@ -315,7 +317,7 @@ def _already(plan: ValidationPlan) -> Reverted:
 
 def _send(
     workspace: Workspace,
-    key: LocalAccount,
+    outbox: Outbox,
     plan: ValidationPlan,
     done: list[Validation],
     progress: Callable[[int, int], None],
@@ -325,7 +327,7 @@ def _send(
     for number, contributor in enumerate(plan.contributors):
         progress(number, total)
         try:
-            sent = _submit(workspace, key, plan.model, contributor)
+            sent = _submit(workspace, outbox, plan.model, contributor)
         except DcaiError as error:
             if not done:
                 raise
@@ -337,10 +339,8 @@ def _send(
     progress(total, total)
 
 
-def _submit(workspace: Workspace, key: LocalAccount, model: HostedModel, contributor: str) -> Sent:
-    return submit(
-        workspace,
-        key,
+def _submit(workspace: Workspace, outbox: Outbox, model: HostedModel, contributor: str) -> Sent:
+    return outbox.carry_out(
         kind="validate",
         to=model.incentive,
         data=workspace.chain.encode("PointsIncentive", "validate", contributor),

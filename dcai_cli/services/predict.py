@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcai_cli.domain import Row
-from dcai_cli.errors import BadInput, UsageError, shown
+from dcai_cli.errors import BadInput, DcaiError, UsageError, shown
 from dcai_cli.features.dense import DENSE
 from dcai_cli.features.featurize import FeaturizedRow, Skipped, featurize
 from dcai_cli.features.readers import Source, json_cells, open_rows
@@ -119,8 +119,14 @@ def predict_text(
     (row,) = featurize([Row(1, cells)], hosted.spec, with_labels=False, note=note)
     if isinstance(row, Skipped):
         raise BadInput(f"{shown(text)} cannot be predicted: {row.reason}.", hint=hint)
-    labels = workspace.chain.view("CollaborativeTrainer", hosted.address, "predict", row.sample)
-    return hosted, Prediction(1, hosted.spec.labels[labels[0]])
+    classes = workspace.chain.view("CollaborativeTrainer", hosted.address, "predict", row.sample)
+    if len(classes) != 1 or classes[0] >= len(hosted.spec.labels):
+        raise DcaiError(
+            f"The node answers with the classes {classes[:3]} for one text; the model has "
+            f"{len(hosted.spec.labels)} classes.",
+            hint="Ask another node: --rpc-url URL",
+        )
+    return hosted, Prediction(1, hosted.spec.labels[classes[0]])
 
 
 def _cells(text: str, spec: FeatureSpec) -> tuple[dict[str, str], str]:

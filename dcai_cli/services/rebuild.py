@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dcai_cli.errors import BadInput, UsageError, WrongChain
+from dcai_cli.errors import BadInput, Reverted, UsageError, WrongChain
 from dcai_cli.services.accounts import acting_account
 from dcai_cli.services.index import contributors_models, follow
 from dcai_cli.services.models import HostedModel, find_model
@@ -67,7 +67,7 @@ def rebuild_ledger(
     for trainer in contributors_models(workspace.chain, acting.address, from_block):
         try:
             models.append(find_model(workspace, trainer, unverified=unverified))
-        except (WrongChain, BadInput, UsageError) as error:
+        except (WrongChain, BadInput, UsageError, Reverted) as error:
             foreign.append((trainer, error.message))
     follow(workspace, models, progress=progress)
     chain, ledger = workspace.chain, workspace.ledger

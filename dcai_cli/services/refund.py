@@ -29,6 +29,7 @@ from dcai_cli.services.claim import (
 )
 from dcai_cli.services.index import follow
 from dcai_cli.services.models import HostedModel, snapshot
+from dcai_cli.services.settling import recheck
 
 if TYPE_CHECKING:
     from dcai_cli.ledger import StoredBatch
@@ -48,6 +49,7 @@ def pending_refunds(
     """
     address = acting_account(workspace, account).address
     models = models_meant(workspace, model)
+    recheck(workspace, address)  # receipts tell more than the index has read
     follow(workspace, models)
     return _refund_items(workspace, address, models)
 
@@ -89,6 +91,7 @@ def open_refunds(
     """
     address = acting_account(workspace, account).address
     models = models_meant(workspace, model)
+    recheck(workspace, address)  # receipts tell more than the index has read
     follow(workspace, models)
     chain, ledger, now = workspace.chain, workspace.ledger, workspace.chain.timestamp()
     items = _open_items(workspace, address, models, first=first)[:first]

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 from dcai_cli.chain.artifacts import artifact
 from dcai_cli.chain.registry import constructor_arguments, is_our_registry, missing_implementations
 from dcai_cli.errors import DcaiError, UsageError, WrongChain
-from dcai_cli.services.transactions import Sent, submit
+from dcai_cli.services.transactions import Outbox, Sent
 
 if TYPE_CHECKING:
-    from eth_account.signers.local import LocalAccount
-
     from dcai_cli.chain import Chain
     from dcai_cli.services.workspace import Workspace
 
@@ -58,7 +56,7 @@ def known_registry(workspace: Workspace, account: str | None = None) -> str | No
 
 def ready_registry(
     workspace: Workspace,
-    key: LocalAccount,
+    outbox: Outbox,
     contracts: Sequence[str],
     steps: list[Sent],
     progress: Callable[[str], None],
@@ -67,16 +65,16 @@ def ready_registry(
 
     Args:
         workspace: the opened parts.
-        key: who pays for it.
+        outbox: of who pays for it.
         contracts: the names of the implementations.
         steps: gets what was sent.
         progress: gets a line per step.
     """
     chain = workspace.chain
-    address = known_registry(workspace, key.address)
+    address = known_registry(workspace, outbox.address)
     if address is None:
         progress("deploying the registry")
-        sent = submit(workspace, key, kind="deploy", detail="ModelRegistry", to=None, data=_creation(chain))
+        sent = outbox.carry_out(kind="deploy", detail="ModelRegistry", to=None, data=_creation(chain))
         steps.append(sent)
         address = sent.contract_address
     if address is None:
@@ -86,7 +84,7 @@ def ready_registry(
     if missing:
         progress(f"installing {', '.join(missing)}")
         data = chain.encode("ModelRegistry", "install", [artifact(name).bytecode for name in missing])
-        steps.append(submit(workspace, key, kind="install", to=address, data=data))
+        steps.append(outbox.carry_out(kind="install", to=address, data=data))
     return address
 
 

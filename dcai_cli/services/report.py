@@ -32,6 +32,7 @@ from dcai_cli.services.claim import (
 )
 from dcai_cli.services.index import follow, read_event
 from dcai_cli.services.models import HostedModel, snapshot
+from dcai_cli.services.settling import recheck
 
 if TYPE_CHECKING:
     from dcai_cli.ledger import StoredBatch
@@ -45,6 +46,7 @@ def pending_reports(
     """Others' batches with something still open, and what claiming them now would pay."""
     address = acting_account(workspace, account).address
     models = models_meant(workspace, model)
+    recheck(workspace, address)  # receipts tell more than the index has read
     follow(workspace, models)
     return _report_items(workspace, address, models)
 
@@ -140,17 +142,17 @@ def _pays_wei(workspace: Workspace, address: str, item: ClaimItem, stored: Store
         request = _fit_request(workspace, left, stored.payload)
         while True:
             try:
-                answer = workspace.chain.call(item.model.address, request.data, sender=address)
+                pays_now_wei = workspace.chain.call_number(item.model.address, request.data, sender=address)
             except GasTooHigh:
                 if request.items[0].claimable.bit_count() == 1:
-                    answer = b""
+                    pays_now_wei = 0
                 else:
                     request = _fit_request(workspace, first_half(request.items[0]), stored.payload)
                     continue
             except Reverted:
                 return 0  # somebody was faster, or nothing is left
             break
-        pays_wei += int.from_bytes(answer, "big")
+        pays_wei += pays_now_wei
         left = without(left, request.items[0].claimable)
     return pays_wei
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dcai_cli.chain import Event, FeeTooLow, NonceTaken, NotMined, Receipt
+from dcai_cli.chain.signing import created_address
 from dcai_cli.errors import DcaiError, InsufficientFunds
 from dcai_cli.ledger.fold import DONE, UNSETTLED
 from dcai_cli.ledger.records import Opened, Outcome, Payout, Place
@@ -189,7 +190,8 @@ def settle(workspace: Workspace, stored: StoredTransaction, receipt: Receipt) ->
         gas_used=receipt.gas_used,
         fee_wei=receipt.fee_wei,
         hash=receipt.hash,
-        contract_address=receipt.contract_address,
+        # Whether there is one is the node's word; where it is, is none.
+        contract_address=created_address(stored.account, stored.nonce) if receipt.contract_address else None,
         contributed=next((opened(event) for event in events if event.name == "Contributed"), None),
         payouts=tuple(payout(event) for event in events if event.name in PAYING_EVENTS),
         points=_points(workspace, receipt) if stored.kind == "refund" else 0,

@@ -20,7 +20,7 @@ from dcai_cli.chain.signing import decode_signed
 from dcai_cli.domain import MAX_TRANSACTION_GAS
 from dcai_cli.errors import InsufficientFunds, LimitExceeded, Locked, Reverted
 from dcai_cli.ledger.fold import UNSETTLED
-from dcai_cli.services.settling import Recovered, find_receipt, recover, settle, settle_mined
+from dcai_cli.services.settling import Recovered, find_receipt, recheck, recover, settle, settle_mined
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -40,8 +40,10 @@ __all__ = [
     "recover",
     "settle_mined",
     "speed_up",
-    "submit",
 ]
+
+FEE_RISE = 4
+"""How many times what was shown the fees may cost, a unit of gas and all in all, before a command stops."""
 
 GAS_MARGIN_PERCENT = 15
 """Gas offered above the estimate: other contributions may come first and touch other words."""
@@ -110,6 +112,11 @@ class Outbox:
         self.flying: deque[StoredTransaction] = deque()
 
     @property
+    def address(self) -> str:
+        """The account."""
+        return self._address
+
+    @property
     def is_full(self) -> bool:
         """Whether one must be waited for before the next is sent."""
         return len(self.flying) >= (1 if self._workspace.chain.is_embedded else IN_FLIGHT)
@@ -130,8 +137,8 @@ class Outbox:
         """Sign, write down and send; does not wait.
 
         Args:
-            kind: deploy, install, create, weights, seal, supersede, contribute, refund, report, sweep, or
-                validate.
+            kind: deploy, install, create, weights, seal, supersede, contribute, refund, report, sweep,
+                validate, or fill.
             to: the contract, or None to create one.
             data: call data.
             value_wei: ether that goes along.
@@ -179,6 +186,17 @@ class Outbox:
         self.flying.append(stored)
         return stored
 
+    def carry_out(
+        self, *, kind: str, to: str | None, data: bytes, detail: str = "", model: str | None = None
+    ) -> Sent:
+        """Send one transaction and wait for it; the arguments are those of `post`.
+
+        Raises:
+            DcaiError: as `post` and `wait` do.
+        """
+        self.post(kind=kind, to=to, data=data, detail=detail, model=model)
+        return self.wait()[1]
+
     def wait(self) -> tuple[StoredTransaction, Sent]:
         """Wait until the oldest is mined; what is stuck is replaced by one that offers more.
 
@@ -195,8 +213,25 @@ class Outbox:
         if not receipt.status:
             raise self._workspace.chain.revert_reason(receipt)
         return stored, Sent(
-            receipt.hash, receipt.gas_used, receipt.fee_wei, receipt.contract_address, outcome
+            receipt.hash, receipt.gas_used, receipt.fee_wei, outcome.contract_address, outcome
         )
+
+    def close_gaps(self) -> None:
+        """Use up nonces before those on their way that nobody has a transaction for.
+
+        A reorganisation leaves such a gap when it takes another program's transaction, which ours followed:
+        without it no later one is ever mined.
+        """
+        workspace = self._workspace
+        if not self.flying:
+            return
+        own = {stored.nonce for stored in self.flying}
+        first, last = workspace.chain.mined_nonce(self._address), max(own)
+        for nonce in range(first, last):
+            # The pool may hold another program's.
+            if nonce not in own and workspace.chain.next_nonce(self._address) <= nonce:
+                self.post(kind="fill", to=self._address, data=b"", detail="a gap between nonces")
+                self.flying = deque(sorted(self.flying, key=lambda stored: stored.nonce))
 
     def _send(self, stored: StoredTransaction) -> None:
         ledger = self._workspace.ledger
@@ -246,6 +281,8 @@ class Outbox:
         step_s = 0.0 if workspace.chain.is_embedded else float(workspace.settings.replace_after_s)
         waited_s = 0.0
         while True:
+            # As it stands now: it may have been replaced since it was posted.
+            stored = workspace.ledger.transaction(stored.id)
             look = partial(find_receipt, workspace, stored)
             try:
                 return workspace.chain.wait_for(look, stored.hash, min(step_s, PATIENCE_S - waited_s))
@@ -262,8 +299,11 @@ class Outbox:
                         hint="Another program uses this account; type the same command again.",
                     )
                 continue
+            if recheck(workspace, self._address):
+                # One before it was reorganised away, and has to be sent again first.
+                recover(workspace, self._address)
+                continue
             self._hasten()
-            stored = workspace.ledger.transaction(stored.id)
 
     def _hasten(self) -> None:
         """Send what all others wait for once more, with a higher offer if that is allowed, or as it is."""
@@ -305,8 +345,11 @@ def finish(
         speed_up(workspace, key, stored, ceiling_wei=ceiling_wei)
     outbox = Outbox(workspace, address, key, ceiling_wei=ceiling_wei)
     outbox.flying.extend(recovered.flying)
+    if key is not None:
+        outbox.close_gaps()
     settled = list(recovered.settled)
-    for stored in recovered.flying:
+    while outbox.flying:
+        stored = outbox.flying[0]
         try:
             outbox.wait()
         except NonceTaken:
@@ -373,7 +416,9 @@ def _send_replacement(
     workspace: Workspace, stored: StoredTransaction, signed: SignedTransaction, *, cancels: bool
 ) -> StoredTransaction:
     replacement = workspace.ledger.replace(stored, signed, cancels=cancels)
-    workspace.chain.send(signed.raw)
+    # If an attempt before it was mined meanwhile, that one counts, and whoever waits finds its receipt.
+    with suppress(NonceTaken):
+        workspace.chain.send(signed.raw)
     workspace.ledger.mark_sent(replacement)
     return replacement
 
@@ -385,33 +430,3 @@ def _fee_wei(raw: bytes) -> int:
 
 def _cost_wei(raw: bytes) -> int:
     return decode_signed(raw).value_wei + _fee_wei(raw)
-
-
-def submit(
-    workspace: Workspace,
-    key: LocalAccount,
-    *,
-    kind: str,
-    to: str | None,
-    data: bytes,
-    value_wei: int = 0,
-    gas_estimate: int | None = None,
-    detail: str = "",
-    model: str | None = None,
-) -> Sent:
-    """Send one transaction and wait for it; the arguments are those of `Outbox.post`.
-
-    Raises:
-        DcaiError: as `Outbox.post` and `Outbox.wait` do.
-    """
-    outbox = Outbox(workspace, key.address, key)
-    outbox.post(
-        kind=kind,
-        to=to,
-        data=data,
-        value_wei=value_wei,
-        gas_estimate=gas_estimate,
-        detail=detail,
-        model=model,
-    )
-    return outbox.wait()[1]

@@ -38,6 +38,9 @@ BLOCKS_UP = 12
 MOST_TIP_WEI = 2 * GWEI
 """The node suggests 1 gwei; a transaction that was replaced some times may offer a little more."""
 
+PATIENCE = "5s"
+"""How long a transaction waits before it is replaced."""
+
 MARGIN_H, EARLY_H, LATE_H = 6, 25, 19
 """What the daemon takes for near; when it looks first; how much later again: four hours are left then."""
 
@@ -141,14 +144,14 @@ class _Season:
         self.node.rpc("anvil_setNextBlockBaseFeePerGas", hex(LOW_WEI))
         self.market = Market(self.node)
         run.stack.callback(self.market.close)
-        self.dcai = new_program(run.folder / "home", self.node)
+        self.dcai = new_program(run.folder / "home", self.node, DCAI_REPLACE_AFTER=PATIENCE)
         self.trainer = deploy(self.dcai)
         self.prices = Prices(self.node, self.dcai.address)
         self.prices.new()
 
     def below(self, ceiling_wei: int) -> Program:
         """The program with a limit on what a unit of gas may cost."""
-        return replace(self.dcai, extra=(("ETH_GAS_PRICE", str(ceiling_wei)),))
+        return replace(self.dcai, extra=(*self.dcai.extra, ("ETH_GAS_PRICE", str(ceiling_wei))))
 
     def rise_and_fall(self, file: Path) -> None:
         """Without a ceiling, the base fee jumps with transactions on their way, and falls again."""

@@ -28,12 +28,14 @@ DEEPEST = 12
 ROWS = 160
 """Of each round."""
 
-BATCH_SIZE = 16
+BATCH_SIZE = 8
 REORGS_OF_A_PHASE = 12
 BUSY_RATE, QUIET_RATE = 0.3, 0.02
 """How often a reorganisation follows a block: where there were transactions lately, and elsewhere."""
 
-LATELY_BLOCKS = 6
+LATELY_BLOCKS = 8
+EMPTY_SHARE = 4
+"""Of so many reorganisations, one at most may replace blocks without transactions."""
 
 TICK_S = 0.08
 SETTLING_BLOCKS = 14
@@ -61,6 +63,7 @@ class Miner:
     def __init__(self, run: Run, node: Anvil) -> None:
         self.faults: Counter[str] = Counter()
         self.depths: Counter[int] = Counter()
+        self.longest_s = 0.0
         self._rng = run.rng
         self._node = node
         self._floor = self._busy = 0
@@ -85,15 +88,20 @@ class Miner:
         done = 0
         for _ in range(typing.most):
             process = dcai.start(*arguments)
-            deadline = time.monotonic() + PATIENCE_S
+            began = time.monotonic()
+            deadline = began + PATIENCE_S
             while process.poll() is None and time.monotonic() < deadline:
                 self.mine()
-                rate = BUSY_RATE if self._is_busy() else QUIET_RATE
-                if done < reorgs and self._rng.random() < rate:
-                    self.reorganise()
+                since = self._since_busy()
+                rate = BUSY_RATE if since < LATELY_BLOCKS else QUIET_RATE
+                too_many = since >= LATELY_BLOCKS and self.faults[EMPTY] * EMPTY_SHARE > self.faults.total()
+                if done < reorgs and not too_many and self._rng.random() < rate:
+                    # Most reach back to what was mined lately.
+                    self.reorganise(since + 1 if since < DEEPEST and self._rng.random() < 0.9 else 1)
                     done += 1
                 time.sleep(TICK_S)  # blocks come at intervals
             ended = finish(process)
+            self.longest_s = max(self.longest_s, time.monotonic() - began)
             typing.note(ended)
             if ended.code == 0:
                 break
@@ -101,21 +109,21 @@ class Miner:
                 raise AssertionError(f"{arguments[0]} {ended.words}")
         return done
 
-    def _is_busy(self) -> bool:
-        """Whether there were transactions lately."""
+    def _since_busy(self) -> int:
+        """How many blocks without transactions came last."""
         latest = self._node.rpc("eth_getBlockByNumber", "latest", False)
         if latest["transactions"]:
             self._busy = int(latest["number"], 16)
-        return int(latest["number"], 16) - self._busy < LATELY_BLOCKS
+        return int(latest["number"], 16) - self._busy
 
     @property
     def _head(self) -> int:
         return int(self._node.rpc("eth_blockNumber"), 16)
 
-    def reorganise(self) -> None:
-        """Replace the last blocks, and what was in them, by others."""
+    def reorganise(self, least: int = 1) -> None:
+        """Replace the last blocks, so many at least, and what was in them, by others."""
         head = self._head
-        depth = min(self._rng.randint(1, DEEPEST), head - self._floor)
+        depth = min(self._rng.randint(least, DEEPEST), head - self._floor)
         inside = self._transactions(head - depth + 1, head)
         kind = next(self._turns) if inside else EMPTY
         if kind == PARTED and len(inside) < 2:
@@ -142,7 +150,7 @@ def work(run: Run) -> None:
     # It forgets all code and storage when it goes back to a state that it no longer has in memory.
     node = run.anvil("--no-mining", "--prune-history", str(KEPT_STATES))
     miner = Miner(run, node)
-    dcai = new_program(run.folder / "home", node)
+    dcai = new_program(run.folder / "home", node, DCAI_REPLACE_AFTER="5s")
     calm, shaken = Typing(most=4), Typing((UNREACHABLE, PARTLY, FAILED, REVERTED), most=12)
     node.rpc("evm_setAutomine", True)
     trainer = deploy(dcai)
@@ -152,7 +160,7 @@ def work(run: Run) -> None:
     books = Books(node.rpc, dcai.query, dcai.address, trainer)
     claim = ("refunds", "--claim", "--yes")
     try:
-        while miner.faults.total() < wanted or not miner.faults.keys() >= {DROPPED, MOVED}:
+        while miner.faults.total() < wanted or not miner.faults.keys() >= {DROPPED, MOVED, PARTED, EMPTY}:
             if len(files) == MOST_ROUNDS:
                 raise AssertionError(f"{miner.faults.total()} reorganisations in {MOST_ROUNDS} rounds")
             rows = min(ROWS, 10 * wanted)
@@ -183,6 +191,7 @@ def work(run: Run) -> None:
                 "reorganisations": miner.faults.total(),
                 "depths": ", ".join(f"{depth}: {count}" for depth, count in sorted(miner.depths.items())),
                 "rounds": len(files),
+                "longest_command_s": round(miner.longest_s),
                 "during": str(shaken.figures()),
                 "after": str(calm.figures()),
             }

@@ -133,15 +133,43 @@ def test_the_days_budget_is_less_what_the_ledger_says_was_spent_today(contribute
     """After a claim a policy has the rest of the budget; a new process too; the next day all of it."""
     days = Days(cycles=1, now=Days(0).now + 25 * HOUR)
     simulate(contributed, days)
-    ((fee,),) = contributed.query("SELECT fee_wei FROM transactions WHERE kind = 'refund'")
+    ((fee, signed_at),) = contributed.query(
+        "SELECT fee_wei, created_at FROM transactions WHERE kind = 'refund'"
+    )
     request = CycleRequest(password=lambda _: PASSWORD, daily_budget_wei=10**16, max_fee_per_gas_wei=7)
-    for then, left_wei in ((days.now, 10**16 - int(fee)), (day_start(days.now) + 24 * HOUR + HOUR, 10**16)):
+    for then, left_wei in ((signed_at, 10**16 - int(fee)), (day_start(signed_at) + 25 * HOUR, 10**16)):
         with Workspace(contributed.settings, clock=Days(0, now=then).clock) as workspace:
             policy = policy_now(workspace, request, ALICE)
             assert (policy.budget_wei, policy.max_fee_per_gas_wei) == (left_wei, 7)
             broke = replace(request, daily_budget_wei=1)
             assert policy_now(workspace, broke, ALICE).budget_wei == (0 if left_wei < 10**16 else 1)
             assert policy_now(workspace, replace(request, daily_budget_wei=None), ALICE).budget_wei is None
+
+
+@pytest.mark.parametrize(
+    ("limit", "code"),
+    [({"max_fee_per_gas_wei": 1}, "fee-ceiling"), ({"daily_budget_wei": 1}, "budget")],
+    ids=["ceiling", "budget"],
+)
+def test_limits_hold_until_a_deposit_is_near_its_deadline(
+    contributed: Dcai, limit: dict[str, Any], code: str
+) -> None:
+    """A day before its deadline the deposit waits for cheaper gas; six hours before it, it is saved."""
+    days = Days(cycles=2, now=Days(0).now + 25 * HOUR)
+    run = simulate(contributed, days, **limit)
+    assert run.entries("claim") == []
+    assert [entry["code"] for entry in run.entries("left")] == [code]
+    assert run.state.left == {code: 1}
+    late = Days(cycles=1, now=days.now + 16 * HOUR)
+    assert [entry["samples"] for entry in simulate(contributed, late, **limit).entries("claim")] == [3]
+
+
+def test_a_claim_that_does_not_pay_enough_is_left(contributed: Dcai) -> None:
+    """With a least profit of an ether nothing is claimed, and the reason names what it would pay and cost."""
+    run = simulate(contributed, Days(cycles=1, now=Days(0).now + 25 * HOUR), min_profit_wei=10**18)
+    (left,) = run.entries("left")
+    assert (left["code"], run.entries("claim")) == ("unprofitable", [])
+    assert "of fees" in left["message"]
 
 
 # What it survives
@@ -179,6 +207,15 @@ def test_ether_that_is_missing_is_said_at_once_and_its_return_too(on_node: Dcai)
     assert run.state.errors == {"insufficient-funds": 3}
     assert [entry["samples"] for entry in run.entries("claim")] == [6]
     assert (run.state.failures, run.state.last_outcome) == (0, "good")
+
+
+def test_with_several_nodes_one_that_answers_is_enough(on_node: Dcai, closed_url: str) -> None:
+    """The first URL is dead: the second one's claim is good, and both hosts are named."""
+    urls = f"{closed_url},{on_node.environment['ETH_RPC_URL']}"
+    run = simulate(on_node, Days(cycles=1), environment={"ETH_RPC_URL": urls})
+    assert [entry["samples"] for entry in run.entries("claim")] == [6]
+    assert run.state.cycles == {"good": 1}
+    assert closed_url.removeprefix("http://") in run.entries("started")[0]["network"]
 
 
 def test_a_locked_account_is_waited_for_and_then_skipped(contributed: Dcai) -> None:
@@ -295,7 +332,7 @@ def test_a_deposit_in_danger_is_told_once_across_restarts_and_then_its_loss(disp
         assert hook.kinds == ["at-risk"]
         told = hook.heard[0]
         assert (told["data"]["code"], told["data"]["batches"]) == ("disputed", [1])
-        assert "the model rejects its samples" in told["text"]
+        assert "the model rejects all that is open" in told["text"]
         simulate(disputed, Days(cycles=2, now=run.days.now), **bob)
         assert hook.kinds == ["at-risk"]
 

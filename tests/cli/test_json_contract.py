@@ -96,6 +96,8 @@ MODEL = {
 }
 LEDGER = {"ledger": WORDS, "transactions": count, "batches": count, "samples": count}
 ACCOUNT = {"name": WORDS, "address": ADDRESS, "in_use": flag}
+_SUM = {"batches": count, "samples": count, "amount_wei": AMOUNT}
+SHOWN = {"totals": _SUM | {"due": _SUM, "waiting": _SUM}, "shown": count}
 ITEM = {
     "batch_id": count,
     "model": ADDRESS,
@@ -109,8 +111,6 @@ ITEM = {
     "expires_at": TIME,
     "state": WORDS,
 }
-SUM = {"batches": count, "samples": count, "amount_wei": AMOUNT}
-SUMS = {"totals": SUM | {"due": SUM, "waiting": SUM}, "shown": count}
 BATCH = {
     "batch_id": count,
     "samples": count,
@@ -155,6 +155,27 @@ CLAIMED = {
     "gas_used": count,
     "fee_wei": AMOUNT,
     "transactions": [HASH],
+    "left": [{"batch_id": count, "model": ADDRESS, "code": WORDS, "reason": WORDS}],
+}
+TRANSACTION = {
+    "hash": HASH,
+    "nonce": count,
+    "kind": WORDS,
+    "detail": matching(r".*"),
+    "model": optional(ADDRESS),
+    "state": WORDS,
+    "cancels": flag,
+    "attempts": count,
+    "signed_at": TIME,
+    "to": optional(ADDRESS),
+    "value_wei": AMOUNT,
+    "gas": count,
+    "max_fee_per_gas_wei": AMOUNT,
+    "priority_fee_wei": AMOUNT,
+    "block_number": count,
+    "final": flag,
+    "gas_used": count,
+    "fee_wei": AMOUNT,
 }
 CHAIN = {"network": WORDS, "chain_id": count, "block_number": count, "time": TIME, "path": WORDS}
 SENT = {"gas_used": count, "fee_wei": AMOUNT}
@@ -204,7 +225,7 @@ CASES: dict[str, tuple[list[str], Any]] = {
             ],
         },
     ),
-    "refunds": ([], {"items": [ITEM]} | SUMS),
+    "refunds": ([], SHOWN | {"items": [ITEM]}),
     "reports": (["--model", "films"], {"items": [ITEM]}),
     "model deploy": (
         ["--name", "x", "--labels", "a,b", "--n-features", "256", "--yes"],
@@ -249,7 +270,21 @@ CASES: dict[str, tuple[list[str], Any]] = {
         ["--output", "out.csv"],
         {"model": ADDRESS, "output": WORDS, "batches": count, "samples": count},
     ),
+    "tx list": (["--all"], {"transactions": [TRANSACTION]}),
+    "tx show": (["0"], TRANSACTION),
     "ledger check": ([], LEDGER),
+    "ledger rebuild": (
+        [],
+        {
+            "account": ADDRESS,
+            "models": [{"name": WORDS, "address": ADDRESS}],
+            "foreign": lambda value: value == [],
+            "batches": count,
+            "samples": count,
+            "open_batches": count,
+            "open_wei": AMOUNT,
+        },
+    ),
     "ledger backup": (["ledger.backup"], LEDGER | {"path": WORDS}),
     "devnet status": ([], CHAIN),
     "devnet advance": (["25h"], CHAIN),
@@ -269,6 +304,8 @@ CASES: dict[str, tuple[list[str], Any]] = {
             "password_file": WORDS,
             "gas_price_wei": lambda value: value is None,
             "priority_fee_wei": lambda value: value is None,
+            "confirmations": count,
+            "replace_after_s": count,
             "ledger": WORDS,
             "config_file": WORDS,
             "data_folder": WORDS,
@@ -369,7 +406,7 @@ def test_points_print_the_fields_that_are_promised(club: Dcai) -> None:
     """Where contributions earn points nothing expires; validating and the leaderboard have their fields."""
     club.data("contribute", club.write("new.csv", [("a new film", "positive")]), "--yes")
     data = club.data("refunds")
-    assert fits(data, {"items": [ITEM | {"expires_at": lambda value: value is None}]} | SUMS), data
+    assert fits(data, SHOWN | {"items": [ITEM | {"expires_at": lambda value: value is None}]}), data
     data = club.data("validate", "bob", "--yes")
     given = {"contributor": ADDRESS, "transaction": HASH} | SENT
     shape = {"model": ADDRESS, "account": ADDRESS, "already_validated": [ADDRESS], "points_left": count}

@@ -259,7 +259,7 @@ def test_validating_that_broke_off_goes_on(club: Dcai) -> None:
     price = {"ETH_GAS_PRICE": str(10**10), "ETH_PRIORITY_GAS_PRICE": str(10**10)}
     drain(club, "alice", left_wei=140_000 * 10**10)
     error = club.error("validate", "bob", OTHER, "--yes", **price)
-    assert error["exit_code"] == 3
+    assert error["exit_code"] == 3, error
     assert "1 validations are on-chain" in error["message"]
     assert "goes on where this one stopped" in error["hint"]
     club.send("bob", ALICE, value_wei=10**18)

@@ -14,6 +14,7 @@ import pytest
 from dcai_cli.features.featurize import FeaturizedRow, featurize
 from dcai_cli.features.payload import split_payload
 from dcai_cli.features.readers import read_rows
+from dcai_cli.ledger.care import faults
 from dcai_cli.services.models import HostedModel, find_model
 from dcai_cli.services.report import contributed_batches
 
@@ -56,6 +57,7 @@ def check_books() -> CheckBooks:
 
     def check(workspace: Workspace, file: Path | None) -> None:
         model = find_model(workspace, None)
+        assert faults(workspace.ledger) == []
         _check_transactions(workspace)
         _check_batches(workspace, model)
         _check_money(workspace, model)
@@ -75,9 +77,16 @@ def _expected(file: Path, model: HostedModel) -> Counter[bytes]:
 def _on_chain(workspace: Workspace, model: HostedModel) -> Counter[bytes]:
     return Counter(
         sample
-        for _, payload in contributed_batches(workspace, model)
+        for batch, payload in contributed_batches(workspace, model)
+        if batch.contributor == _me(workspace)
         for sample in split_payload(payload, model.wire)
     )
+
+
+def _me(workspace: Workspace) -> str:
+    account = workspace.keystore.find("me").address
+    assert account is not None
+    return account
 
 
 def _check_transactions(workspace: Workspace) -> None:
@@ -89,7 +98,9 @@ def _check_transactions(workspace: Workspace) -> None:
             assert receipt is None
             continue
         assert receipt is not None
-        assert stored.state == ("mined" if receipt.status else "reverted")
+        executed = "cancelled" if stored.cancels else "mined"
+        assert stored.state == (executed if receipt.status else "reverted")
+        assert (stored.block_number, stored.block_hash) == (receipt.block_number, receipt.block_hash)
         assert (stored.gas_used, stored.fee_wei) == (receipt.gas_used, receipt.fee_wei)
         nonces[stored.nonce] += 1
     assert set(nonces.values()) == {1}
@@ -97,27 +108,29 @@ def _check_transactions(workspace: Workspace) -> None:
 
 def _check_batches(workspace: Workspace, model: HostedModel) -> None:
     chain, ledger = workspace.chain, workspace.ledger
-    account = workspace.keystore.find("me").address
-    assert account is not None
+    account = _me(workspace)
     stored = [
         batch
         for state in ("planned", "signed", "open", "settled")
         for batch in ledger.batches(chain.key, account, state=state)
     ]
-    committed = {batch.id: batch for batch, _ in contributed_batches(workspace, model)}
+    committed = {
+        batch.id: batch for batch, _ in contributed_batches(workspace, model) if batch.contributor == account
+    }
     assert {batch.batch_id for batch in stored} == set(committed)
     assert len(stored) == len(committed)
     for batch in stored:
         assert batch.on_chain() == committed[batch.on_chain().id]
         settled, paid_wei, *_ = chain.view("StakeIncentive", model.incentive, "stakeOf", batch.batch_id)
         assert (batch.settled, batch.refunded_wei + batch.lost_wei) == (settled, paid_wei)
-    assert len(ledger.contributed_keys(chain.key, account, model.address)) == sum(b.count for b in stored)
+    rows = len(ledger.contributed_keys(chain.key, account, model.address))
+    rows += ledger.sample_keys(chain.key, account, model.address).total()
+    assert rows == sum(batch.count for batch in stored)
 
 
 def _check_money(workspace: Workspace, model: HostedModel) -> None:
     chain, ledger = workspace.chain, workspace.ledger
-    account = workspace.keystore.find("me").address
-    assert account is not None
+    account = _me(workspace)
     batches = [
         batch
         for state in ("open", "settled")
@@ -125,5 +138,10 @@ def _check_money(workspace: Workspace, model: HostedModel) -> None:
     ]
     still_open_wei = sum(batch.deposit_wei - batch.refunded_wei - batch.lost_wei for batch in batches)
     fees_wei = sum(stored.fee_wei or 0 for stored in ledger.transactions(chain.key))
-    assert chain.balance_wei(model.address) == still_open_wei
+    others_wei = sum(
+        batch.deposit_wei - chain.view("StakeIncentive", model.incentive, "stakeOf", batch.id)[1]
+        for batch, _ in contributed_batches(workspace, model)
+        if batch.contributor != account
+    )
+    assert chain.balance_wei(model.address) == still_open_wei + others_wei
     assert chain.balance_wei(account) == START_WEI - still_open_wei - fees_wei

@@ -6,9 +6,10 @@ import itertools
 import os
 import random
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +21,13 @@ from dcai_cli.domain import Terms
 from dcai_cli.errors import BadInput, DcaiError
 from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.keystore import password_from_file
+from dcai_cli.ledger import open_ledger
+from dcai_cli.ledger.care import faults
 from dcai_cli.services.contribute import ContributeRequest, Contribution, contribute
 from dcai_cli.services.deploy import deploy_model
 from dcai_cli.services.limits import model_params
 from dcai_cli.services.refund import claim_refunds, pending_refunds
+from tests.conftest import PROJECT
 
 if TYPE_CHECKING:
     from dcai_cli.services.accounts import Password
@@ -237,8 +241,9 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     subprocess.run(["umount", "--lazy", path], check=True)
 
 
-def told(error: DcaiError) -> None:
+def told(error: DcaiError, says: str = "") -> None:
     """An error of ours with something to type next."""
+    assert says in error.message
     assert error.exit_code in {1, 3, 15}
     assert error.message
     assert error.hint
@@ -311,6 +316,35 @@ def test_the_commands_say_what_the_disk_refuses(
     else:
         disk.remount("rw")
     check_finished(dcai)
+
+
+def test_a_full_disk_stops_a_migration_and_loses_nothing(disk: Disk) -> None:
+    """However much room was left: an error, and the old ledger as it was; with room it is migrated."""
+    released = (PROJECT / "tests" / "golden" / "ledger-1.sql").read_text(encoding="utf-8")
+    path = disk.path / "ledger.sqlite"
+    refused = 0
+    for leave in range(0, 400_000, 8_000):
+        with closing(sqlite3.connect(path)) as database:
+            database.executescript(released)
+            before = list(database.iterdump())
+        disk.fill(leave=leave)
+        try:
+            open_ledger(path).close()
+        except DcaiError as error:
+            told(error, "the disk is full")
+            refused += 1
+            disk.make_room()
+            with closing(sqlite3.connect(path)) as database:
+                assert list(database.iterdump()) == before
+        else:
+            disk.make_room()
+            break
+        open_ledger(path).close()
+        path.unlink()
+    assert refused > 2
+    with closing(open_ledger(path)) as ledger:
+        assert faults(ledger) == []
+        assert len(ledger.transactions("131337-00000000")) == 3
 
 
 # --- broken files ------------------------------------------------------------------------------------------

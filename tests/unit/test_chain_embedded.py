@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 import subprocess
 import sys
@@ -479,3 +480,13 @@ def test_a_block_adds_only_what_is_new(settings: Settings) -> None:
             database.close()
     grown = [after - before for before, after in pairwise(sizes)]
     assert max(grown) <= 20
+
+
+def test_a_closed_chain_is_forgotten(settings: Settings) -> None:
+    """A daemon opens the chain again and again: no cache of the library keeps a closed one in memory."""
+    for number in range(3):
+        with chain_at(settings, NOW + number) as chain:
+            assert transact(chain, OTHER, value_wei=1).status
+    del chain
+    gc.collect()
+    assert [found for found in gc.get_objects() if type(found) is Store] == []

@@ -31,6 +31,7 @@ from dcai_cli.errors import DcaiError, InsufficientFunds, Reverted, RpcUnreachab
 from tests.unit.rpc_server import SECRET, Server, in_turn, refusal, serving
 
 ADDRESS = "0x" + "22" * 20
+HASH = "0x" + "ab" * 32
 
 
 @pytest.fixture
@@ -237,7 +238,7 @@ def settings_with(folder: Path, **values: int) -> Settings:
         ({}, {}, Fees(300, 100)),
         ({"priority_fee_wei": 3}, {"eth_maxPriorityFeePerGas": "0x5"}, Fees(203, 3)),
         ({"gas_price_wei": 150}, {"eth_maxPriorityFeePerGas": "0x5"}, Fees(150, 5)),
-        ({"gas_price_wei": 2, "priority_fee_wei": 3}, {}, Fees(2, 2)),
+        ({"gas_price_wei": 104, "priority_fee_wei": 3}, {}, Fees(104, 3)),
     ],
 )
 def test_fees_cover_two_base_fees_unless_the_settings_fix_them(
@@ -307,17 +308,17 @@ def test_waiting_ends(chain: Chain, server: Server, waits: list[float]) -> None:
 def test_a_receipt_is_waited_for(chain: Chain, server: Server, waits: list[float]) -> None:
     """A receipt that is null, or pending, at first is asked for again."""
     form: dict[str, Any] = {
-        "transactionHash": "0xab",
+        "transactionHash": HASH,
         "status": "0x1",
         "blockNumber": "0x5",
-        "blockHash": "0xcd",
+        "blockHash": HASH,
         "gasUsed": "0x5208",
         "effectiveGasPrice": "0x2",
         "contractAddress": None,
         "logs": [],
     }
     server.answers["eth_getTransactionReceipt"] = in_turn(None, {**form, "blockNumber": None}, form)
-    receipt = chain.wait("0xab")
+    receipt = chain.wait(HASH)
     assert (receipt.block_number, receipt.fee_wei, receipt.status) == (5, 42_000, True)
     assert len(waits) == 2
 

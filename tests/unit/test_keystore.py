@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import stat
+import threading
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -16,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcai_cli.errors import BadInput, DcaiError, NoAccount, WrongPassword
-from dcai_cli.keystore import Keystore, StoredAccount, password_from_file
+from dcai_cli.keystore import Keystore, StoredAccount, others_can_read, password_from_file
 
 KEY = "0x" + "11" * 32
 ADDRESS = Account.from_key(KEY).address
@@ -276,11 +282,166 @@ def test_a_file_that_went_away_is_no_account(keystore: Keystore, tmp_path: Path)
         keystore.unlock(stored(tmp_path / "gone"), PASSWORD)
 
 
-def test_a_folder_is_no_key_file(keystore: Keystore, tmp_path: Path) -> None:
-    """A directory, or a device that never ends, is not read."""
-    for path in (tmp_path, Path("/dev/zero")):
-        with pytest.raises(BadInput, match="not a small file"):
-            keystore.unlock(stored(path), PASSWORD)
+def test_what_is_no_regular_file_is_not_read(keystore: Keystore, tmp_path: Path) -> None:
+    """A directory, a device that never ends, a pipe that nobody writes to, a socket: refused at once."""
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket"))
+        for path in (tmp_path, Path("/dev/zero"), Path("/dev/null"), pipe, link, tmp_path / "socket"):
+            with pytest.raises(BadInput, match="not a small file"):
+                keystore.unlock(stored(path), PASSWORD)
+            with pytest.raises(BadInput, match="not a small file"):
+                keystore.import_file(path, "mine", PASSWORD)
+
+
+def test_a_name_that_leads_nowhere_is_refused(keystore: Keystore, tmp_path: Path) -> None:
+    """Links in a circle, names that are too long, a file taken for a folder: errors that name the path."""
+    circle = tmp_path / "circle"
+    circle.symlink_to(circle)
+    (tmp_path / "file").write_text("")
+    for path in (circle, tmp_path / ("x" * 300), tmp_path / "file" / "key"):
+        with pytest.raises(BadInput, match=r"can be used|There is no file"):
+            keystore.import_file(path, "mine", PASSWORD)
+    with pytest.raises(BadInput, match="There is no file"):
+        keystore.import_file(tmp_path / "missing", "mine", PASSWORD)
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Without the rights of root, if the tests have them."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_files_and_folders_that_may_not_be_read_are_named(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    """A file without the right to read it is an account without an address; a closed folder is an error."""
+    # Not below pytest's own folder, which nobody else may enter. Imports come before: python may stand there.
+    key_file(tmp_path / "warm")
+    Keystore(tmp_path).find("warm")
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        keystore = Keystore(folder / "keystore")
+        path = key_file(folder / "keystore" / "closed")
+        path.chmod(0)
+        (folder / "keystore" / "link").symlink_to(tmp_path_factory.getbasetemp() / "somewhere" / "key")
+        with nobody():
+            assert [(account.name, account.address) for account in keystore.list()] == [("closed", None)]
+            with pytest.raises(
+                BadInput, match="closed is not a key file that can be used: Permission denied"
+            ):
+                keystore.unlock(stored(path), PASSWORD)
+        path.parent.chmod(0)
+        with (
+            nobody(),
+            pytest.raises(BadInput, match=r"keystore cannot be read: Permission denied") as refused,
+        ):
+            keystore.list()
+        assert "ETH_KEYSTORE" in refused.value.hint
+        path.parent.chmod(0o700)
+
+
+def test_a_folder_of_hostile_files_is_listed_at_once(keystore: Keystore) -> None:
+    """Pipes, loops, deep JSON and files that ask for terabytes do not keep listing from the rest."""
+    account = keystore.import_key("mine", KEY, PASSWORD)
+    folder = account.path.parent
+    os.mkfifo(folder / "pipe")
+    (folder / "circle").symlink_to(folder / "circle")
+    (folder / "zero").symlink_to("/dev/zero")
+    (folder / "folder").mkdir()
+    for number in range(200):
+        key_file(folder / f"huge{number}", crypto__kdfparams__n=2**40, crypto__kdfparams__p=2**30)
+        (folder / f"deep{number}").write_bytes(b"[" * 65_536)
+        (folder / f"large{number}").write_bytes(b" " * 70_000)
+    (folder / os.fsdecode(b"\xff\xfe\x1b[2J")).write_bytes(b"{}")
+    began_s = time.process_time()
+    assert keystore.find(ADDRESS).address == ADDRESS
+    assert len(keystore.list()) == 602
+    assert time.process_time() - began_s < 2
+
+
+def test_a_file_named_like_an_address_does_not_stand_in_for_it(keystore: Keystore) -> None:
+    """Whoever types an address means the account that has it, whatever foreign files are called."""
+    account = keystore.import_key("mine", KEY, PASSWORD)
+    other = keystore.import_key("other", "0x" + "22" * 32, PASSWORD)
+    other.path.rename(account.path.with_name(ADDRESS))
+    assert keystore.find(ADDRESS) == account
+
+
+@pytest.mark.parametrize("twice", ["crypto", "Crypto", "CRYPTO"])
+def test_a_member_that_stands_twice_is_refused(keystore: Keystore, tmp_path: Path, twice: str) -> None:
+    """The one that is checked must be the one that is used, also for readers that ignore case."""
+    path = key_file(tmp_path / "twice")
+    content = json.loads(path.read_text())
+    hostile = json.dumps(content["crypto"]).replace('"n": 2', f'"n": {2**40}')
+    path.write_text(path.read_text()[:-1] + f', "{twice}": {hostile}}}')
+    with pytest.raises(BadInput, match="stands twice"):
+        keystore.unlock(stored(path), PASSWORD)
+
+
+def test_a_copy_has_nothing_that_does_not_belong_into_it(keystore: Keystore, tmp_path: Path) -> None:
+    """Members of other programs, and values that are no JSON, are not taken over."""
+    path = key_file(tmp_path / "theirs", id="no uuid", extra=float("nan"), **{"x-notes": ["a"]})
+    content = json.loads(keystore.import_file(path, "mine", PASSWORD).path.read_text())
+    assert sorted(content) == ["address", "crypto", "id", "version"]
+    assert content["id"] != "no uuid"
+
+
+@pytest.mark.parametrize("work", [{"n": 262_144, "r": 8, "p": 1}, {"n": 4096, "r": 8, "p": 6}])
+def test_the_hardest_files_of_wallets_open_within_two_seconds(
+    keystore: Keystore, tmp_path: Path, work: dict[str, int]
+) -> None:
+    """Geth's standard and light parameters are not refused: a wrong password is what is wrong with them."""
+    path = key_file(
+        tmp_path / "hard", **{f"crypto__kdfparams__{name}": value for name, value in work.items()}
+    )
+    began_s = time.process_time()
+    with pytest.raises(WrongPassword):
+        keystore.unlock(stored(path), PASSWORD)
+    assert time.process_time() - began_s < 2
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_files_are_private_whatever_the_umask_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, umask: int
+) -> None:
+    """Key files 0600, every folder that is made 0700, while they are written, too."""
+    seen = []
+    replace = Path.replace
+
+    def watch(path: Path, target: Path) -> Path:
+        seen.append(stat.S_IMODE(path.stat().st_mode))
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", watch)
+    keystore = Keystore(tmp_path / "a" / "b" / "keystore", work_factor=2)
+    old = os.umask(umask)
+    try:
+        account = keystore.import_key("mine", KEY, PASSWORD)
+        keystore.import_file(account.path, "copy", PASSWORD)
+    finally:
+        os.umask(old)
+    assert seen == [0o600, 0o600]
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*")}
+    assert modes == {
+        "a": 0o700,
+        "b": 0o700,
+        "keystore": 0o700,
+        "mine.json": 0o600,
+        "copy.json": 0o600,
+        ".keystore.lock": 0o600,
+        ".keystore.pid": 0o600,
+    }
 
 
 def test_secrets_are_in_no_error_or_repr(keystore: Keystore) -> None:
@@ -315,10 +476,52 @@ def test_one_line_break_ends_a_password_file(tmp_path: Path, content: bytes, pas
 
 
 def test_a_password_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    """Missing, a folder, or no text: the error names the file and the setting."""
+    """Missing, a folder, no text, or without an end: the error names the file and the setting."""
     binary = tmp_path / "binary"
     binary.write_bytes(b"\xff\xfe")
-    for path in (tmp_path / "missing", tmp_path, binary):
+    for path in (tmp_path / "missing", tmp_path, binary, Path("/dev/zero")):
         with pytest.raises(BadInput, match=path.name) as refused:
             password_from_file(path)
         assert "ETH_PASSWORD" in refused.value.hint
+
+
+def test_a_password_may_come_through_a_pipe(tmp_path: Path) -> None:
+    """`--password-file <(pass show wallet)` is a named pipe to us."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writing = threading.Thread(target=pipe.write_bytes, args=(b"abc\n",))
+    writing.start()
+    assert password_from_file(pipe) == "abc"
+    writing.join()
+
+
+@pytest.mark.parametrize(
+    ("file", "folder", "seen"),
+    [
+        *((0o600, 0o755, False), (0o400, 0o777, False), (0o604, 0o755, True), (0o640, 0o755, True)),
+        *((0o644, 0o700, False), (0o644, 0o711, True), (0o640, 0o701, False), (0o604, 0o710, False)),
+    ],
+)
+def test_it_is_known_whether_others_can_read_a_password_file(file: int, folder: int, seen: bool) -> None:
+    """The file's permissions count, and those of the folders above it."""
+    with TemporaryDirectory() as name:
+        path = Path(name) / "password"
+        path.write_text("secret")
+        path.chmod(file)
+        path.parent.chmod(folder)
+        assert others_can_read(path) is seen
+        path.parent.chmod(0o700)
+        assert not others_can_read(path.with_name("missing"))
+
+
+def test_a_password_that_is_no_text_is_refused_without_showing_it(keystore: Keystore) -> None:
+    """A terminal of another encoding gives half characters; nothing is stored, and nothing shown."""
+    account = keystore.import_key("mine", KEY, PASSWORD)
+    for act in (
+        lambda: keystore.new("other", "se\udcffcret"),
+        lambda: keystore.unlock(account, "se\udcffcret"),
+    ):
+        with pytest.raises(BadInput, match="not text in UTF-8") as refused:
+            act()
+        assert "cret" not in refused.value.message + refused.value.hint
+    assert [stored.name for stored in keystore.list()] == ["mine"]

@@ -12,15 +12,14 @@ import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import insert, select, text
 
 from dcai_cli.errors import BadInput, DcaiError, Locked
-from dcai_cli.ledger import Ledger, open_ledger
+from dcai_cli.ledger import open_ledger
 from dcai_cli.ledger.database import lock_account, skip_locked
-from dcai_cli.ledger.schema import accounts
+from dcai_cli.ledger.schema import accounts, transactions
 from tests.conftest import PROJECT
 from tests.postgres import PASSWORD, Postgres, programs
 
@@ -364,12 +363,11 @@ def test_the_password_is_nowhere_to_be_seen(place: str) -> None:
 def test_whole_numbers_beyond_32_bits_fit(shared: Path | str) -> None:
     """Times after 2038, blocks and nonces."""
     large = 2**40
+    values = {"chain": CHAIN, "account": ME, "kind": "refund", "hash": "0x1", "raw": b"\0\xff"}
+    numbers = {"nonce": large, "created_at": large, "block_number": large, "gas_used": large}
     with closing(open_ledger(shared)) as ledger:
-        stored = add(ledger, nonce=large, created_at=large)
-        assert (stored.nonce, stored.created_at) == (large, large)
-
-
-def add(ledger: Ledger, **values: Any) -> Any:
-    """Write down a signed transaction."""
-    plain = {"chain": CHAIN, "account": ME, "kind": "refund", "hash": "0x1", "raw": b"\0\xff"}
-    return ledger.add_transaction(**plain | values)
+        with ledger._begin() as connection:
+            connection.execute(insert(transactions).values(**values, **numbers, state="mined"))
+        (stored,) = ledger.transactions(CHAIN)
+    assert {name: getattr(stored, name) for name in numbers} == numbers
+    assert stored.raw == b"\0\xff"
