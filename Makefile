@@ -100,9 +100,10 @@ format: node_modules/.installed  ## Format Python and Solidity.
 artifacts: node_modules/.installed  ## Compile the contracts into the Python package.
 	$(BIN)/python tools/build_artifacts.py
 
-bench: $(VENV)/.dev  ## Measure start-up against a bare typer + rich program, and featurizing against scikit-learn.
+bench: node_modules/.installed  ## Measure start-up, featurizing against scikit-learn, and a ledger of a million samples.
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python -m benchmarks.features
+	$(BIN)/python -m benchmarks.ledger_size
 
 gas: node_modules/.installed  ## Measure gas per sample on anvil, by receipts; writes benchmarks/gas.json.
 	$(BIN)/python -m benchmarks.gas

@@ -231,6 +231,16 @@ class Ledger(Database):
             row = connection.execute(select(batches).where(batches.c.id == identity)).one_or_none()
             return None if row is None else StoredBatch(*row)
 
+    def payloads(self, identities: Collection[int]) -> dict[int, bytes]:
+        """The samples of some batches by their numbers in the ledger; those that are gone are left out."""
+        if not identities:
+            return {}
+        query = select(batches.c.id, batches.c.payload).where(
+            batches.c.id.in_(identities), batches.c.payload.is_not(None)
+        )
+        with self._begin(write=False) as connection:
+            return {identity: bytes(payload) for identity, payload in connection.execute(query)}
+
     def batch_of(self, transaction: StoredTransaction) -> StoredBatch | None:
         """The batch that a transaction contributed, if it did."""
         with self._begin(write=False) as connection:

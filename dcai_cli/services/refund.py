@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from dcai_cli.services.workspace import Workspace
 
 
+_JUDGED_AT_ONCE = 50
+"""Batches whose samples are in memory together: some megabytes."""
+
+
 def pending_refunds(
     workspace: Workspace, *, model: str | None = None, account: str | None = None
 ) -> list[ClaimItem]:
@@ -110,8 +114,7 @@ def open_refunds(
             has_points=hosted.has_points,
         )
         waiting, due = waiting + later, due + sooner
-    judged = (_as_of(workspace, address, item, replicas, now) for item in items)
-    return OpenRefunds(waiting, due, judged, len(items), now)
+    return OpenRefunds(waiting, due, _as_of(workspace, address, items, replicas, now), len(items), now)
 
 
 def claim_refunds(
@@ -154,10 +157,8 @@ def claim_refunds(
 
 def _refund_items(workspace: Workspace, address: str, models: Sequence[HostedModel]) -> list[ClaimItem]:
     now = workspace.chain.timestamp()
-    replicas = _Replicas(workspace)
-    return [
-        _as_of(workspace, address, item, replicas, now) for item in _open_items(workspace, address, models)
-    ]
+    items = _open_items(workspace, address, models)
+    return list(_as_of(workspace, address, items, _Replicas(workspace), now))
 
 
 def _open_items(
@@ -199,16 +200,25 @@ class _Replicas:
         return self._known[model.address]
 
 
-def _as_of(workspace: Workspace, address: str, item: ClaimItem, replicas: _Replicas, now: int) -> ClaimItem:
-    """A batch with its model's verdict, if it is due."""
-    if now < item.due_at:
-        return item
-    replica = replicas.of(item.model)
-    if replica is None:
-        return replace(item, state="unreadable")
-    model = item.model
-    sweep = not model.has_points and now >= item.batch.added_at + sweep_wait_s(model, address)
-    return _judged(workspace, item, replica, now, sweep=sweep)
+def _as_of(
+    workspace: Workspace, address: str, items: Sequence[ClaimItem], replicas: _Replicas, now: int
+) -> Iterator[ClaimItem]:
+    """Batches with their models' verdicts, if they are due; the samples of some are read at a time."""
+    for at in range(0, len(items), _JUDGED_AT_ONCE):
+        part = items[at : at + _JUDGED_AT_ONCE]
+        payloads = workspace.ledger.payloads([item.row for item in part if now >= item.due_at])
+        for item in part:
+            if now < item.due_at:
+                yield item
+                continue
+            replica, model = replicas.of(item.model), item.model
+            if replica is None:
+                yield replace(item, state="unreadable")
+                continue
+            sweep = not model.has_points and now >= item.batch.added_at + sweep_wait_s(model, address)
+            payload = payloads.get(item.row)
+            # Where there is none, a reorganisation took the batch meanwhile.
+            yield item if payload is None else _judged(item, payload, replica, now, sweep=sweep)
 
 
 def _own_item(workspace: Workspace, model: HostedModel, stored: StoredBatch) -> ClaimItem:
@@ -223,11 +233,8 @@ def _own_item(workspace: Workspace, model: HostedModel, stored: StoredBatch) -> 
     return waiting_item(model, stored, stored.added_at + model.terms.refund_wait_s, expires_at)
 
 
-def _judged(workspace: Workspace, item: ClaimItem, replica: Replica, now: int, *, sweep: bool) -> ClaimItem:
-    stored = workspace.ledger.batch(item.row)
-    if stored is None or stored.payload is None:
-        return item  # a reorganisation took it meanwhile
-    agreed = replica.agree(stored.payload) & item.open
+def _judged(item: ClaimItem, payload: bytes, replica: Replica, now: int, *, sweep: bool) -> ClaimItem:
+    agreed = replica.agree(payload) & item.open
     if sweep:
         # Everything that is left, whatever the model says; others may be faster.
         return replace(item, agreed=agreed, state="sweepable", sweep=True, pays_wei=item.amount_wei)
@@ -237,7 +244,7 @@ def _judged(workspace: Workspace, item: ClaimItem, replica: Replica, now: int, *
         state = "at-risk"
     else:
         state = "due"
-    units = payload_units(stored.payload, item.model.wire)
+    units = payload_units(payload, item.model.wire)
     # If reports took a part of some, it is less: never more than is left.
     pays_wei = sum(units[position] for position in bits(agreed)) * item.batch.deposit_per_unit_wei
     return replace(

@@ -84,14 +84,11 @@ def cycled(home: Dcai, patch: pytest.MonkeyPatch) -> Asked:
     return found
 
 
-@pytest.mark.parametrize("others", [False, True])
-@pytest.mark.parametrize("work", [listed, cycled])
+@pytest.mark.parametrize(("work", "others"), [(listed, False), (cycled, False), (cycled, True)])
 def test_with_nothing_due_no_batch_is_asked_for_by_itself(
     home: Dcai, node: Anvil, monkeypatch: pytest.MonkeyPatch, *, work: Any, others: bool
 ) -> None:
     """Four times the batches, one's own or others', take the same requests and statements, and no samples."""
-    if work is listed and others:
-        pytest.skip("others' batches are no refunds")
     found = []
     for batches in (FEW, MANY):
         fill(home, node, Size(batches, samples=2, features=3, others=others))
@@ -101,6 +98,25 @@ def test_with_nothing_due_no_batch_is_asked_for_by_itself(
     assert many.statements == few.statements
     reads = [statement for statement in many.statements if "payload" in statement.split("FROM")[0]]
     assert all("NULL AS payload" in statement for statement in reads)
+
+
+def test_samples_of_due_batches_are_read_together(
+    home: Dcai, node: Anvil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model's verdict on fifty batches takes one reading of their samples, and one of the weights."""
+    found = []
+    for due in (10, 50):
+        fill(home, node, Size(FEW, samples=2, features=3, due=due))
+        found.append(listed(home, monkeypatch))
+    few, many = found
+    assert many.methods == few.methods
+    assert len(many.statements) == len(few.statements)
+
+
+def test_samples_stand_behind_all_that_is_read_without_them(home: Dcai) -> None:
+    """SQLite reads over what stands before a column: kilobytes of samples a batch, were they not the last."""
+    columns = [row[1] for row in home.query("PRAGMA table_info(batches)")]
+    assert columns[-1] == "payload"
 
 
 def test_sums_are_exact_and_of_all_batches(home: Dcai, node: Anvil) -> None:
