@@ -126,10 +126,12 @@ class BatchSender:
                     self._wait(outbox)
                 if len(outbox.flying) == before:
                     break
-            if not self.batches:
+            flying = sum(len(self._posted[stored.id].chosen) for stored in outbox.flying)
+            if not self.batches and not flying:
                 raise
+            also = f", {flying} on their way" if flying else ""
             raise PartlyDone(
-                f"{self._samples} of {total} samples are on-chain; then: {error.message}",
+                f"{self._samples} of {total} samples are on-chain{also}; then: {error.message}",
                 hint=f"{error.hint} The same command again goes on where this one stopped.".strip(),
             ) from error
         progress(self._samples, total)

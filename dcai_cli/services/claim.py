@@ -225,10 +225,11 @@ def claim_due(
         except DcaiError as error:
             with suppress(DcaiError):
                 sender.finish()
-            if not sender.sent:
+            if not sender.sent and not sender.flying:
                 raise
+            also = f", {sender.flying} on their way" if sender.flying else ""
             raise PartlyDone(
-                f"{len(sender.sent)} claims are on-chain; then: {error.message}",
+                f"{len(sender.sent)} claims are on-chain{also}; then: {error.message}",
                 hint=f"{error.hint} The same command again goes on where this one stopped.".strip(),
             ) from error
     return _claimed(sender, items, workspace.chain.timestamp())
@@ -294,6 +295,11 @@ class ClaimSender:
         self._spent_wei = 0
         self._asked: set[int] = set()
         self._now = workspace.chain.timestamp()
+
+    @property
+    def flying(self) -> int:
+        """How many of its transactions are on their way."""
+        return 0 if self._outbox is None else len(self._outbox.flying)
 
     def leave(self, items: Iterable[ClaimItem], code: str, reason: str) -> None:
         """Keep that something is not claimed, and why."""

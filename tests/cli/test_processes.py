@@ -358,12 +358,12 @@ def test_a_node_that_fails_half_way_costs_nothing_twice(
     with proxy(anvil_url, cut_at=2, delivers=delivers) as url:
         error = on_anvil.error(*command, ETH_RPC_URL=url)
     assert (error["code"], error["exit_code"]) == ("partly-done", 3)
-    assert "2 of 6 samples are on-chain" in error["message"]
+    assert "0 of 6 samples are on-chain, 2 on their way" in error["message"]
     assert "same command again" in error["hint"]
-    assert on_anvil.query("SELECT count(*) FROM transactions WHERE state IN ('signed', 'sent')") == [(1,)]
+    assert on_anvil.query("SELECT count(*) FROM transactions WHERE state IN ('signed', 'sent')") == [(2,)]
 
     data = on_anvil.data(*command)
-    assert (data["contributed"], data["already_contributed"]) == (4, 2)
+    assert (data["contributed"], data["already_contributed"]) == (6, 0)
     assert on_anvil.data("data", "export", "-o", "out.csv")["samples"] == 6
     assert on_anvil.query("SELECT sum(count) FROM batches WHERE state = 'open'") == [(6,)]
     deposit_wei = sum(
@@ -376,7 +376,7 @@ def test_a_node_that_fails_half_way_costs_nothing_twice(
 def test_claims_that_break_off_half_way_are_finished_by_the_same_command(
     dcai: Dcai, films: Path, anvil: Callable[[], Anvil]
 ) -> None:
-    """The first model's refund is paid, the second's answer is lost: exit code 3, and then the rest once."""
+    """The first model's refund is sent, the second's answer is lost: exit code 3, and then the rest once."""
     node = anvil()
     dcai.environment["ETH_RPC_URL"] = node.url
     node.rpc("anvil_setBalance", dcai.data("account", "show")["address"], hex(10**21))
@@ -389,7 +389,7 @@ def test_claims_that_break_off_half_way_are_finished_by_the_same_command(
 
     with proxy(node.url, cut_at=2, delivers=True) as url:
         error = dcai.error("refunds", "--claim", "--yes", ETH_RPC_URL=url)
-    assert (error["exit_code"], error["message"][:23]) == (3, "1 claims are on-chain; ")
+    assert (error["exit_code"], error["message"][:37]) == (3, "0 claims are on-chain, 1 on their way")
     dcai.data("refunds", "--claim", "--yes")
     assert dcai.data("refunds", "--all")["items"] == []
     refunded = dcai.query("SELECT refunded_wei FROM batches WHERE state = 'settled'")
