@@ -71,7 +71,10 @@ def main_scenario(run: Run, name: str, node: Anvil | None) -> None:
     run.expect(also["contributed"] == rows // 3, f"{name}: {also['contributed']} rows of the other account")
 
     dcai("devnet", "advance", f"{CONTRIBUTED_H}h")
-    claims = [dcai("refunds", "--claim", "--yes", "--account", who) for who in ("me", "other")]
+    claims = [
+        dcai("refunds", "--claim", "--min-profit=-1ether", "--yes", "--account", who)
+        for who in ("me", "other")
+    ]
     accounts = {dcai.address: mine, other: others}
     with direct_rpc(dcai, node) as rpc:
         for address, file in accounts.items():
@@ -79,11 +82,14 @@ def main_scenario(run: Run, name: str, node: Anvil | None) -> None:
             run.differ(f"{name}: {line}" for line in books.audit(file, is_claimed=True))
 
     dcai("devnet", "advance", f"{REPORT_WAIT_H - CONTRIBUTED_H + 1}h")
-    report = dcai("reports", "--claim", "--yes", "--account", "other")
+    report = dcai("reports", "--claim", "--min-profit=-1ether", "--yes", "--account", "other")
     run.expect(int(report["reported_wei"]) > 0, f"{name}: the report paid nothing")
 
     dcai("devnet", "advance", f"{PUBLIC_WAIT_H - REPORT_WAIT_H}h")
-    sweeps = [dcai("refunds", "--claim", "--yes", "--account", who) for who in ("me", "other")]
+    sweeps = [
+        dcai("refunds", "--claim", "--min-profit=-1ether", "--yes", "--account", who)
+        for who in ("me", "other")
+    ]
     with direct_rpc(dcai, node) as rpc:
         for address, file in accounts.items():
             books = Books(rpc, dcai.query, address, trainer)

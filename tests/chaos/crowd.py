@@ -133,7 +133,7 @@ def three_daemons(run: Run, node: Anvil, url: str) -> None:
         machines.stop()
     run.figures.update({"batches": batches, "daemons": DAEMONS, "claimed_s": round(time.monotonic() - began)})
     # What a killed daemon left on its way is settled by whoever comes next.
-    dcai("refunds", "--claim", "--yes")
+    dcai("refunds", "--claim", "--min-profit=-1ether", "--yes")
     run.differ(books.audit(file, is_claimed=True))
     run.differ(_wasted(Chain(node.rpc, trainer), dcai))
 

@@ -159,7 +159,7 @@ class Lane:
     def _round(self, file: Path) -> None:
         """A file of its own is contributed, gets due, and is claimed."""
         contribute = ("contribute", file, "--batch-size", str(BATCH_SIZE), "--yes")
-        claim = ("refunds", "--claim", "--yes")
+        claim = ("refunds", "--claim", "--min-profit=-1ether", "--yes")
         self._until_done(CONTRIBUTING, KILLS_OF_A_CONTRIBUTION, *contribute)
         self._dcai("devnet", "advance", "25h")
         self._until_done(CLAIMING, KILLS_OF_A_CLAIM, *claim)

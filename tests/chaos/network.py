@@ -28,10 +28,10 @@ def work(run: Run) -> None:
         contributing.until_done(through, *contribute)
         run.say(f"{rows} rows: {contributing.figures()}")
         direct("devnet", "advance", "25h")
-        claiming.until_done(through, "refunds", "--claim", "--yes")
+        claiming.until_done(through, "refunds", "--claim", "--min-profit=-1ether", "--yes")
         again = contributing.until_done(through, *contribute)
         run.expect(again["contributed"] == 0, f"{again['contributed']} rows were contributed once more")
-        claiming.until_done(through, "refunds", "--claim", "--yes")
+        claiming.until_done(through, "refunds", "--claim", "--min-profit=-1ether", "--yes")
     finally:
         run.faults.update(proxy.faults)
         run.figures.update(
@@ -50,7 +50,7 @@ def work(run: Run) -> None:
 
 def _is_settled(run: Run, direct: Program) -> None:
     """A command without faults finds nothing that was left."""
-    left = typed(direct, "refunds", "--claim", "--yes")
+    left = typed(direct, "refunds", "--claim", "--min-profit=-1ether", "--yes")
     run.expect(left.code == 0, f"without faults: {left.words}")
     run.expect(not left.document.get("transactions"), "without faults, there was still something to claim")
 

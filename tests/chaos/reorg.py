@@ -158,7 +158,7 @@ def work(run: Run) -> None:
     miner.settle()
     files: list[Path] = []
     books = Books(node.rpc, dcai.query, dcai.address, trainer)
-    claim = ("refunds", "--claim", "--yes")
+    claim = ("refunds", "--claim", "--min-profit=-1ether", "--yes")
     try:
         while miner.faults.total() < wanted or not miner.faults.keys() >= {DROPPED, MOVED, PARTED, EMPTY}:
             if len(files) == MOST_ROUNDS:

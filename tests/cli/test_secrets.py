@@ -248,7 +248,7 @@ def test_commands_leave_no_secret_anywhere(watched: Watched) -> None:
     watched("config", "show", "--json")
     watched.look_around()
     assert watched.leaks == []
-    assert len(watched.lines) > 20  # command lines were seen at all
+    assert len(watched.lines) >= 12  # command lines were seen at all
 
 
 def test_a_node_with_secrets_in_its_url_is_used_and_lost_without_showing_them(
