@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -161,8 +161,10 @@ def test_events_of_any_contract_are_found_by_kind_and_argument(world: World) -> 
     parts = list(chain.logs_of("CollaborativeTrainer", None, kinds, 0, contributor=OWNER.address))
     assert parts[-1][0] == chain.block_number()
     found = [event for _, events in parts for event in events]
-    assert found == chain.logs("CollaborativeTrainer", world.trainer, "Contributed", 0)
-    assert (found[-1].args["batchId"], found[-1].block_hash) == (batch.id, receipt.block_hash)
+    known = chain.logs("CollaborativeTrainer", world.trainer, "Contributed", 0)
+    # Nobody vouches for what a contract says that was not asked for by its address.
+    assert found == [replace(event, args={}) for event in known]
+    assert (known[-1].args["batchId"], found[-1].block_hash) == (batch.id, receipt.block_hash)
     seals = chain.logs("CollaborativeTrainer", None, "Sealed", world.created.block_number)
     assert {event.address for event in seals} == {world.trainer, other}
     assert chain.logs("CollaborativeTrainer", None, "Contributed", 0, contributor=other) == []

@@ -156,10 +156,10 @@ def test_a_receipt_has_the_data_fee() -> None:
     from dcai_cli.chain.answers import to_receipt
 
     form = {
-        "transactionHash": "0xab",
+        "transactionHash": "0x" + "ab" * 32,
         "status": "0x1",
         "blockNumber": "0x5",
-        "blockHash": "0xcd",
+        "blockHash": "0x" + "cd" * 32,
         "gasUsed": "0x5208",
         "effectiveGasPrice": "0x2",
         "logs": [],
