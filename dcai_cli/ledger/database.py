@@ -455,7 +455,10 @@ def _holder(connection: Connection, key: int) -> str:
 
 # --- errors ------------------------------------------------------------------------------------------------
 
-_LOST = "dcai ledger restore FILE brings back a backup. Without one, the chain knows your batches."
+_LOST = (
+    "dcai ledger restore FILE brings back a backup. Without one, dcai ledger rebuild reads your batches from "
+    "the chain."
+)
 
 
 class Damaged(BadInput):

@@ -556,15 +556,15 @@ class Ledger(Database):
                     .values(final=True)
                 )
 
-    def claims_in_flight(self, chain: str) -> set[tuple[str, int]]:
-        """Batches that a transaction on its way claims something of: (model, batch id)."""
+    def claims_in_flight(self, chain: str) -> dict[tuple[str, int], int]:
+        """What transactions on their way claim: (model, batch id) to the number of the transaction."""
         query = (
-            select(transactions.c.model, claims.c.batch_id)
+            select(transactions.c.model, claims.c.batch_id, transactions.c.id)
             .join(claims, claims.c.transaction_id == transactions.c.id)
             .where(transactions.c.chain == chain, transactions.c.state.in_(UNSETTLED))
         )
         with self._begin(write=False) as connection:
-            return {(model, batch_id) for model, batch_id in connection.execute(query)}
+            return {(model, batch_id): identity for model, batch_id, identity in connection.execute(query)}
 
     @contextmanager
     def hold(self, rows: Sequence[int]) -> Iterator[set[int]]:

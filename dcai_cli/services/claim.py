@@ -7,20 +7,21 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from dcai_cli.chain import FeesAboveCeiling, GasTooHigh
+from dcai_cli.chain import FeesAboveCeiling, FeeTooLow, GasTooHigh
+from dcai_cli.chain.signing import decode_signed
 from dcai_cli.domain import MAX_TRANSACTION_BYTES, MAX_TRANSACTION_GAS, Batch, bits, format_ether
-from dcai_cli.errors import DcaiError, PartlyDone, Reverted
+from dcai_cli.errors import DcaiError, InsufficientFunds, PartlyDone, Reverted
 from dcai_cli.ledger import Claim
 from dcai_cli.services.accounts import Password, acting_account, unlock
 from dcai_cli.services.index import follow
 from dcai_cli.services.models import HostedModel, find_model, known_models
 from dcai_cli.services.settling import recheck
-from dcai_cli.services.transactions import USABLE_GAS, Outbox, Recovered, Sent, recover
+from dcai_cli.services.transactions import USABLE_GAS, Outbox, Recovered, Sent, recover, speed_up
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
-    from dcai_cli.ledger import StoredBatch
+    from dcai_cli.ledger import StoredBatch, StoredTransaction
     from dcai_cli.services.workspace import Workspace
 
 USABLE_BYTES = MAX_TRANSACTION_BYTES * 3 // 4
@@ -158,13 +159,16 @@ class Claimed:
     transactions: tuple[str, ...]
 
 
-_STATES = {
+STATES = {
     "waiting": "it is not due yet",
+    "due": "it can be claimed",
+    "at-risk": "it can be claimed, and others can take what the model rejects of it",
     "disputed": "the model rejects all that is open",
     "unreadable": "the model's words are none that a contract of ours writes",
     "agreed": "the model agrees with the samples, or they would pay nothing",
+    "sweepable": "it can be claimed, and others can sweep it",
 }
-"""Why nothing can be claimed of an item, by its state."""
+"""The states of a batch, as messages put them."""
 
 
 def claim_due(
@@ -209,15 +213,20 @@ def claim_due(
         chosen.sort(key=lambda item: (item.expires_at or item.due_at, item.batch.id))
         sender = ClaimSender(workspace, stored.address, policy, recovered)
         for item in items:
-            if not item.is_claimable:
-                sender.leave([item], item.state, _STATES[item.state])
-            elif item.place in busy:
+            if item.place in busy:
+                sender.waits_for(busy[item.place], item)
                 sender.leave([item], "in-flight", "a transaction that claims it is on its way")
+            elif not item.is_claimable:
+                sender.leave([item], item.state, STATES[item.state])
         if chosen:
             confirm(chosen)
+        if chosen or sender.has_earlier:
+            # What an earlier process left on its way may have to be replaced: fees may have risen since.
             sender.key = unlock(workspace, stored, password)
+        if chosen:
             progress(0, len(chosen))
         try:
+            sender.raise_refused()
             for done in send(sender, chosen):
                 progress(done, len(chosen))
             sender.finish()
@@ -291,15 +300,35 @@ class ClaimSender:
         self.left: list[Left] = []
         self._policy = policy
         self._recovered = recovered
+        self._given_up = [stored for stored, _ in recovered.refused]
         self._outbox: Outbox | None = None
         self._spent_wei = 0
         self._asked: set[int] = set()
+        self._posted: list[StoredTransaction] = []
+        self._claimed_by: dict[int, list[ClaimItem]] = {}
         self._now = workspace.chain.timestamp()
 
     @property
     def flying(self) -> int:
         """How many of its transactions are on their way."""
         return 0 if self._outbox is None else len(self._outbox.flying)
+
+    @property
+    def has_earlier(self) -> bool:
+        """Whether claims of earlier processes are on their way, or should be."""
+        return any(stored.kind in CLAIM_KINDS for stored in self._recovered.flying)
+
+    def waits_for(self, transaction: int, item: ClaimItem) -> None:
+        """Keep that an item is claimed by a transaction, so that this is worth so much more."""
+        self._claimed_by.setdefault(transaction, []).append(item)
+
+    def raise_refused(self) -> None:
+        """Offer more for claims of earlier processes that offer less than any node takes now."""
+        for stored, error in self._recovered.refused:
+            if stored.kind in CLAIM_KINDS and isinstance(error, FeeTooLow) and self.key is not None:
+                with suppress(FeesAboveCeiling, FeeTooLow, InsufficientFunds):
+                    speed_up(self.workspace, self.key, stored, ceiling_wei=self._ceiling_of(stored))
+                    self._given_up.remove(stored)
 
     def leave(self, items: Iterable[ClaimItem], code: str, reason: str) -> None:
         """Keep that something is not claimed, and why."""
@@ -350,6 +379,9 @@ class ClaimSender:
     def finish(self) -> None:
         """Wait for all claims that are on their way, those of earlier processes included."""
         outbox = self._ready()
+        if self.key is not None:
+            with suppress(FeesAboveCeiling):
+                outbox.close_gaps()
         while outbox.flying:
             self._wait(outbox)
         self._asked.clear()
@@ -373,9 +405,7 @@ class ClaimSender:
         # Never more than what was shown, whatever a node says of the call.
         pays_wei = min(pays_wei, sum(item.pays_wei for item in request.items))
         urgent = any(self._is_urgent(item) for item in request.items)
-        ceiling_wei = policy.max_fee_per_gas_wei
-        if urgent and ceiling_wei is not None:
-            ceiling_wei = max(ceiling_wei, pays_wei // gas)
+        ceiling_wei = self._ceiling_wei(pays_wei, gas, is_urgent=urgent)
         try:
             fees = chain.fees(ceiling_wei)
         except FeesAboveCeiling as error:
@@ -399,12 +429,8 @@ class ClaimSender:
             )
             return
         outbox = self._ready()
-        outbox.ceiling_wei = ceiling_wei
-        if not has_points and policy.min_profit_wei >= 0:
-            # Nor may gas ever cost more than what the claim pays, however its price moves.
-            most_wei = pays_wei // gas
-            outbox.ceiling_wei = most_wei if ceiling_wei is None else min(ceiling_wei, most_wei)
-        outbox.post(
+        outbox.ceiling_wei = self._bounded(ceiling_wei, pays_wei, gas, has_points=has_points)
+        stored = outbox.post(
             kind=request.kind,
             to=request.items[0].model.address,
             data=request.data,
@@ -413,7 +439,31 @@ class ClaimSender:
             claims=request.claims,
         )
         self._asked |= {item.row for item in request.items}
+        self._posted.append(stored)
+        self._claimed_by[stored.id] = list(request.items)
         self._spent_wei += fee_wei
+
+    def _ceiling_wei(self, pays_wei: int, gas: int, *, is_urgent: bool) -> int | None:
+        """What a unit of gas may cost; near a deadline, as much as the claim pays."""
+        ceiling_wei = self._policy.max_fee_per_gas_wei
+        return max(ceiling_wei, pays_wei // gas) if is_urgent and ceiling_wei is not None else ceiling_wei
+
+    def _bounded(self, ceiling_wei: int | None, pays_wei: int, gas: int, *, has_points: bool) -> int | None:
+        """Nor may gas ever cost more than what the claim pays, however its price moves."""
+        if has_points or self._policy.min_profit_wei < 0:
+            return ceiling_wei
+        most_wei = pays_wei // gas
+        return most_wei if ceiling_wei is None else min(ceiling_wei, most_wei)
+
+    def _ceiling_of(self, stored: StoredTransaction) -> int | None:
+        """What a unit of gas may cost where a transaction is replaced: it pays what claims behind it pay."""
+        ours = {other.id: other.nonce for other in (*self._recovered.flying, *self._posted)}
+        behind = [identity for identity, nonce in ours.items() if nonce >= stored.nonce]
+        items = [item for identity in behind for item in self._claimed_by.get(identity, ())]
+        pays_wei, gas = sum(item.pays_wei for item in items), decode_signed(stored.raw).gas
+        ceiling_wei = self._ceiling_wei(pays_wei, gas, is_urgent=any(self._is_urgent(item) for item in items))
+        has_points = any(item.model.has_points for item in items)
+        return self._bounded(ceiling_wei, pays_wei, gas, has_points=has_points)
 
     def _is_urgent(self, item: ClaimItem) -> bool:
         margin_s = self._policy.deadline_margin_s
@@ -423,12 +473,13 @@ class ClaimSender:
 
     def _ready(self) -> Outbox:
         if self._outbox is None:
-            refused = [stored for stored, _ in self._recovered.refused]
-            self._outbox = Outbox(self.workspace, self.address, self.key, over=refused)
+            self._outbox = Outbox(
+                self.workspace, self.address, self.key, over=self._given_up, ceiling_of=self._ceiling_of
+            )
             self._outbox.flying.extend(
                 stored
                 for stored in self._recovered.flying
-                if stored.kind in CLAIM_KINDS and stored not in refused
+                if stored.kind in CLAIM_KINDS and stored not in self._given_up
             )
         return self._outbox
 

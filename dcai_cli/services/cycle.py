@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from dcai_cli.errors import DcaiError, Interrupted, Locked, RpcUnreachable, WrongChain
 from dcai_cli.services.accounts import Password, acting_account
-from dcai_cli.services.claim import DEADLINE_MARGIN_S, ClaimPolicy
-from dcai_cli.services.exposure import WHY, Endangered, Exposure, expose, is_endangered
+from dcai_cli.services.claim import DEADLINE_MARGIN_S, STATES, ClaimPolicy
+from dcai_cli.services.exposure import Endangered, Exposure, expose, is_endangered
 from dcai_cli.services.refund import claim_refunds, pending_refunds
 from dcai_cli.services.report import claim_reports
 from dcai_cli.services.transactions import recover
@@ -331,7 +331,7 @@ class _Cycle:
                 self._left[place] = LeftOver(
                     *(item.model.address, item.model.name, item.batch.id),
                     code=item.state,
-                    reason=WHY.get(item.state, item.state),
+                    reason=STATES[item.state],
                 )
 
     def _endangered(self, item: ClaimItem) -> Endangered:

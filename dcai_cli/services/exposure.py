@@ -9,17 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dcai_cli.services.claim import ClaimItem
 
-WHY = {
-    "waiting": "it is not due yet",
-    "due": "it can be claimed",
-    "at-risk": "it can be claimed, and others can take what the model rejects of it",
-    "disputed": "the model rejects all that is open",
-    "unreadable": "the model's weights cannot be read",
-    "missing": "the chain does not know the batch",
-    "sweepable": "it can be claimed, and others can sweep it",
-}
-"""The states of a batch, as messages put them."""
-
 
 @dataclass(frozen=True, slots=True)
 class Endangered:

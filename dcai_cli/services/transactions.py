@@ -8,7 +8,7 @@ transaction; only then the transaction is sent. `settling` has what happens afte
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -90,6 +90,8 @@ class Outbox:
         ceiling_wei: what a unit of gas may cost at most; None for no limit.
         budget_wei: what the fees of all transactions may cost at most; None for no limit.
         over: transactions on their way that no node takes: their nonces are used again.
+        ceiling_of: what a unit of gas may cost at most where a transaction that is stuck is replaced; the
+            ceiling if None.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class Outbox:
         ceiling_wei: int | None = None,
         budget_wei: int | None = None,
         over: Sequence[StoredTransaction] = (),
+        ceiling_of: Callable[[StoredTransaction], int | None] | None = None,
     ) -> None:
         self._workspace = workspace
         self._address = address
@@ -109,6 +112,7 @@ class Outbox:
         self._budget_wei = budget_wei
         self._spent_wei = 0
         self.ceiling_wei = ceiling_wei
+        self._ceiling_of = ceiling_of or (lambda _stored: self.ceiling_wei)
         self.flying: deque[StoredTransaction] = deque()
 
     @property
@@ -222,14 +226,14 @@ class Outbox:
         A reorganisation leaves such a gap when it takes another program's transaction, which ours followed:
         without it no later one is ever mined.
         """
-        workspace = self._workspace
+        chain = self._workspace.chain
         if not self.flying:
             return
-        own = {stored.nonce for stored in self.flying}
-        first, last = workspace.chain.mined_nonce(self._address), max(own)
-        for nonce in range(first, last):
+        flying = self._workspace.ledger.transactions(chain.key, account=self._address, states=UNSETTLED)
+        own = {stored.nonce for stored in flying}
+        for nonce in range(chain.mined_nonce(self._address), max(own, default=0)):
             # The pool may hold another program's.
-            if nonce not in own and workspace.chain.next_nonce(self._address) <= nonce:
+            if nonce not in own and chain.next_nonce(self._address) <= nonce:
                 self.post(kind="fill", to=self._address, data=b"", detail="a gap between nonces")
                 self.flying = deque(sorted(self.flying, key=lambda stored: stored.nonce))
 
@@ -314,7 +318,7 @@ class Outbox:
         # Whatever is refused here, an attempt before it is on its way, and may be mined when fees fall.
         with suppress(FeesAboveCeiling, InsufficientFunds, RpcError, Locked):
             if self._key is not None:
-                speed_up(workspace, self._key, first, ceiling_wei=self.ceiling_wei)
+                speed_up(workspace, self._key, first, ceiling_wei=self._ceiling_of(first))
                 return
         with suppress(InsufficientFunds, RpcError):
             workspace.chain.send(workspace.ledger.transaction(first.id).raw)

@@ -11,7 +11,9 @@ import pytest
 from dcai_cli.chain import Chain
 from dcai_cli.chain.signing import decode_signed
 from dcai_cli.config import load_settings
+from dcai_cli.services.claim import ANY_PROFIT, Claimed, ClaimPolicy
 from dcai_cli.services.contribute import ContributeRequest, contribute
+from dcai_cli.services.refund import claim_refunds
 from dcai_cli.services.workspace import Workspace
 from tests.crash.test_crash_points import deploy, password
 
@@ -61,6 +63,23 @@ def run(dcai: Dcai, file: Path, batch_size: int, pause: Callable[[float], object
 def die(_seconds: float) -> None:
     """End the process."""
     raise Died
+
+
+def claim(dcai: Dcai, pause: Callable[[float], object], policy: ClaimPolicy = ANY_PROFIT) -> Claimed:
+    """Claim refunds; what the command would wait for is made up, and each wait counts for a second."""
+    with Workspace(load_settings(dcai.environ | {"DCAI_REPLACE_AFTER": "1s"})) as workspace:
+        waiting(workspace, pause)
+        return claim_refunds(workspace, password=password(workspace), policy=policy)
+
+
+def claim_and_die(dcai: Dcai, node: Anvil, file: Path) -> None:
+    """Contribute a file; when it is due, a process claims it and dies before anything is mined."""
+    node.rpc("evm_setAutomine", True)
+    dcai("contribute", file, "--yes")
+    dcai("devnet", "advance", "25h")
+    node.rpc("evm_setAutomine", False)
+    with pytest.raises(Died):
+        claim(dcai, die)
 
 
 def die_waiting(dcai: Dcai, file: Path, batch_size: int) -> None:
@@ -299,6 +318,61 @@ def test_a_gap_between_nonces_is_closed_by_the_next_command(
         check_books(workspace, file)
     used = [nonce for (nonce,) in dcai.query("SELECT nonce FROM transactions WHERE state != 'dropped'")]
     assert sorted(used) == list(range(max(used) + 1))
+
+
+@pytest.mark.parametrize("is_urgent", [False, True])
+def test_a_claim_of_before_that_fees_overtook_is_replaced_if_it_may_cost_that(
+    dcai: Dcai, node: Anvil, write_texts: WriteTexts, check_books: CheckBooks, *, is_urgent: bool
+) -> None:
+    """Nothing else is due: the claim is offered more for above the ceiling only when its deadline is near."""
+    file = write_texts(BATCH_SIZE)
+    claim_and_die(dcai, node, file)
+    (before,) = (offers(entry) for entry in pool(node, dcai).values())
+    ask_base_fee(node, 2 * before[0])
+    margin_s = 30 * 86_400 if is_urgent else 0
+    policy = ClaimPolicy(max_fee_per_gas_wei=before[0], deadline_margin_s=margin_s)
+
+    done = claim(dcai, lambda _seconds: node.rpc("evm_mine"), policy)
+
+    assert [left.code for left in done.left] == ["in-flight"]
+    paid = dcai.query("SELECT refunded_wei > 0 FROM batches")
+    replaced = dcai.query("SELECT count(*) FROM replaced")
+    assert (paid, replaced, bool(done.transactions)) == ([(is_urgent,)], [(int(is_urgent),)], is_urgent)
+    ask_base_fee(node, before[0] // 4)
+    claim(dcai, lambda _seconds: node.rpc("evm_mine"), policy)
+    assert dcai.query("SELECT refunded_wei > 0 FROM batches") == [(True,)]
+    with dcai.workspace() as workspace:
+        check_books(workspace, file)
+
+
+def test_a_claim_of_before_behind_a_gap_is_mined_by_the_next_claim(
+    dcai: Dcai, node: Anvil, write_texts: WriteTexts, check_books: CheckBooks
+) -> None:
+    """Another program's transaction before it is gone for good: the next claim fills its place."""
+    file = write_texts(BATCH_SIZE)
+    nonce = int(node.rpc("eth_getTransactionCount", dcai.address, "latest"), 16)
+    node.rpc("anvil_impersonateAccount", dcai.address)
+    node.rpc("evm_setAutomine", True)
+    dcai("contribute", file, "--yes")
+    dcai("devnet", "advance", "25h")
+    node.rpc("evm_setAutomine", False)
+    other = node.rpc(
+        "eth_sendTransaction", {"from": dcai.address, "to": dcai.address, "nonce": hex(nonce + 1)}
+    )
+    with pytest.raises(Died):
+        claim(dcai, die)
+    assert sorted(pool(node, dcai)) == [nonce + 1, nonce + 2]
+    node.rpc("anvil_dropTransaction", other)
+
+    done = claim(dcai, lambda _seconds: node.rpc("evm_mine"))
+
+    assert done.amount_wei > 0
+    kinds = dcai.query(
+        "SELECT nonce, kind FROM transactions WHERE state = 'mined' ORDER BY nonce DESC LIMIT 2"
+    )
+    assert kinds == [(nonce + 2, "refund"), (nonce + 1, "fill")]
+    with dcai.workspace() as workspace:
+        check_books(workspace, file)
 
 
 def test_the_raw_bytes_in_the_ledger_are_those_that_the_pool_has(

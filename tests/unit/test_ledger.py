@@ -331,14 +331,14 @@ def test_what_is_claimed_by_one_transaction_is_not_claimed_by_another(ledger: Le
     with ledger.hold([batch.id]) as free:
         assert free == {batch.id}
     first = sign(ledger, 1, kind="refund", asked=[Claim("refund", 0, 1)])
-    assert ledger.claims_in_flight(CHAIN) == {(MODEL, 0)}
+    assert ledger.claims_in_flight(CHAIN) == {(MODEL, 0): first.id}
     with ledger.hold([batch.id]) as free:
         assert free == set()
     with pytest.raises(Locked, match="batch 0"):
         sign(ledger, 2, kind="refund", asked=[Claim("refund", 0, 2)])
     assert len(ledger.transactions(CHAIN)) == 2
     ledger.settle(first, mined(payouts=(paid(1, 0, 1, PRICE_WEI),)))
-    assert ledger.claims_in_flight(CHAIN) == set()
+    assert ledger.claims_in_flight(CHAIN) == {}
     sign(ledger, 2, kind="refund", asked=[Claim("refund", 0, 2)])
 
 
