@@ -15,8 +15,10 @@ from sqlalchemy import Connection, func, insert, select, text
 
 from dcai_cli import files
 from dcai_cli.errors import BadInput
-from dcai_cli.ledger.database import Database, check_length, file_engine, mapped_errors, migrate_file
+from dcai_cli.ledger.database import Database
+from dcai_cli.ledger.database_errors import mapped_errors
 from dcai_cli.ledger.schema import batches, claims, metadata, samples, transactions
+from dcai_cli.ledger.sqlite import check_length, file_engine, migrate_file
 
 ON_CHAIN = ("mined", "reverted", "cancelled")
 """States of a transaction that used its nonce up."""

@@ -112,7 +112,7 @@ def restore_ledger(workspace: Workspace, path: Path, *, force: bool = False) -> 
 def _left_out(workspace: Workspace, backup: Database, path: Path, *, force: bool) -> tuple[int, bool]:
     """How many transactions of the present ledger the backup lacks, and whether that ledger can be read."""
     from dcai_cli.ledger import care, open_ledger
-    from dcai_cli.ledger.database import Damaged
+    from dcai_cli.ledger.database_errors import Damaged
 
     place = workspace.settings.ledger_path
     log = place.with_name(f"{place.name}-wal")

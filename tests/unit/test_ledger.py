@@ -477,7 +477,7 @@ def test_a_ledger_that_another_process_writes_is_locked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A writer elsewhere that does not end in time makes it Locked, and nothing is lost by trying again."""
-    monkeypatch.setattr("dcai_cli.ledger.database.WAIT_S", 0.05)
+    monkeypatch.setattr("dcai_cli.ledger.sqlite.WAIT_S", 0.05)
     path = tmp_path / "ledger.sqlite"
     with closing(open_ledger(path)) as mine, closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

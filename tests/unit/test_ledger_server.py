@@ -104,7 +104,8 @@ def test_an_account_is_locked_by_one_transaction_at_a_time(
     shared: Path | str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second waits, whatever the case of the address, and says so when it waited too long."""
-    monkeypatch.setattr("dcai_cli.ledger.database.WAIT_S", 0.2)
+    for server in ("sqlite", "postgres"):
+        monkeypatch.setattr(f"dcai_cli.ledger.{server}.WAIT_S", 0.2)
     with closing(open_ledger(shared)) as mine, closing(open_ledger(shared)) as other:
         with mine._begin() as connection:
             lock_account(connection, CHAIN, ME)
