@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dcai_cli.errors import DcaiError, Locked
+
+NOTE_S = 0.5
+"""So long after a lock was taken the note of who has it may come."""
 
 
 def make_folder(path: Path) -> None:
@@ -155,6 +159,18 @@ def _read_holder(path: Path) -> Holder | None:
         return None
 
 
+def _wait_for_note(path: Path) -> Holder | None:
+    """The living holder's note; it comes a moment after the lock, and until then it may be a dead one's."""
+    deadline = time.monotonic() + NOTE_S
+    while True:
+        holder = _read_holder(path)
+        if holder is not None and not holder.is_gone:
+            return holder
+        if time.monotonic() >= deadline:
+            return None
+        time.sleep(0.01)
+
+
 def lock_holder(path: Path) -> Holder | None:
     """Who holds a lock now; None if nobody does. A note that a dead process left says nothing.
 
@@ -173,7 +189,7 @@ def lock_holder(path: Path) -> Holder | None:
         try:
             guard.acquire(blocking=False)
         except Timeout:
-            return _read_holder(path.with_suffix(".pid")) or Holder(0)
+            return _wait_for_note(path.with_suffix(".pid")) or Holder(0)
         guard.release()
     return None
 
@@ -203,11 +219,8 @@ def lock(path: Path, *, what: str, wait_s: float = 0) -> Iterator[None]:
         try:
             guard.acquire(timeout=wait_s)
         except Timeout:
-            holder = _read_holder(note)
-            # Between locking and writing the note, the note is an earlier holder's.
-            known = str(holder) if holder is not None and not holder.is_gone else "pid unknown"
             raise Locked(
-                f"{what} is in use by another dcai process ({known}).",
+                f"{what} is in use by another dcai process ({_wait_for_note(note) or 'pid unknown'}).",
                 hint="Wait until it ends, or stop it, and run the same command again.",
             ) from None
     try:
@@ -215,4 +228,6 @@ def lock(path: Path, *, what: str, wait_s: float = 0) -> Iterator[None]:
             file.write(f"{os.getpid()} {socket.gethostname()} {_started(os.getpid())}\n")
         yield
     finally:
+        with suppress(OSError):
+            note.unlink()
         guard.release()

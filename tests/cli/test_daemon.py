@@ -313,8 +313,8 @@ def test_two_daemons_exclude_each_other(contributed: Dcai) -> None:
 def test_a_lock_that_a_dead_daemon_left_locks_nobody_out(contributed: Dcai, note: str) -> None:
     """The files of a killed daemon are there; the system freed the lock, so the next daemon runs."""
     simulate(contributed, Days(cycles=1))
-    (path,) = (contributed.home / "locks").glob("*.daemon.pid")
-    path.write_text(note.format(host=os.uname().nodename, pid=os.getppid()))
+    (path,) = (contributed.home / "locks").glob("*.daemon.lock")
+    path.with_suffix(".pid").write_text(note.format(host=os.uname().nodename, pid=os.getppid()))
     assert contributed.data("daemon", "run", "--once")["outcome"] == "good"
 
 

@@ -6,9 +6,11 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from dcai_cli.errors import DcaiError, Locked
 from dcai_cli.files import lock, make_folder, write_atomically
@@ -104,6 +106,24 @@ def test_a_lock_names_what_is_locked_and_by_whom(tmp_path: Path) -> None:
         holder.wait()
         with lock(path, what="The thing"):
             assert path.with_suffix(".pid").read_text().split()[0] == str(os.getpid())
+
+
+def test_a_holder_whose_note_comes_a_moment_later_is_named(tmp_path: Path) -> None:
+    """Between lock and note stands a dead process's note, or none: the living one's is waited for."""
+    path = tmp_path / "thing.lock"
+    note, held = path.with_suffix(".pid"), FileLock(path)
+    with held:
+        note.write_text(f"999999999 {os.uname().nodename} 1\n")
+        with pytest.raises(Locked, match="pid unknown"), lock(path, what="It"):
+            pass
+        late = threading.Timer(0.05, note.write_text, [f"{os.getppid()} {os.uname().nodename}\n"])
+        late.start()
+        with pytest.raises(Locked, match=rf"\(pid {os.getppid()}\)"), lock(path, what="It"):
+            pass
+        late.join()
+    with lock(path, what="It"):
+        assert note.exists()
+    assert not note.exists()
 
 
 def test_a_lock_is_free_after_an_error(tmp_path: Path) -> None:

@@ -440,7 +440,6 @@ def test_files_are_private_whatever_the_umask_is(
         "mine.json": 0o600,
         "copy.json": 0o600,
         ".keystore.lock": 0o600,
-        ".keystore.pid": 0o600,
     }
 
 
