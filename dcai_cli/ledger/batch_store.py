@@ -7,7 +7,9 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Select, delete, insert, null, select, update
+from sqlalchemy.exc import IntegrityError
 
+from dcai_cli.errors import Locked
 from dcai_cli.ledger import fold
 from dcai_cli.ledger.database import Database
 from dcai_cli.ledger.records import (
@@ -15,7 +17,7 @@ from dcai_cli.ledger.records import (
     StoredBatch,
     StoredTransaction,
 )
-from dcai_cli.ledger.schema import batches, payouts, samples
+from dcai_cli.ledger.schema import batches, payouts, samples, transactions
 
 
 class BatchStore(Database):
@@ -65,7 +67,11 @@ class BatchStore(Database):
         samples_root: bytes,
         rows: Sequence[PlannedSample],
     ) -> StoredBatch:
-        """Write down a batch before anything is signed."""
+        """Write down a batch before anything is signed.
+
+        Raises:
+            Locked: another process has planned or contributed one of its rows.
+        """
         place = {"chain": chain, "account": account, "model": model}
         with self._begin() as connection:
             result = connection.execute(
@@ -79,21 +85,48 @@ class BatchStore(Database):
                 )
             )
             (batch,) = result.inserted_primary_key or (None,)
-            connection.execute(
-                insert(samples),
-                [
-                    {
-                        **place,
-                        "key": row.key,
-                        "occurrence": row.occurrence,
-                        "batch": batch,
-                        "position": position,
-                        "row_number": row.row_number,
-                    }
-                    for position, row in enumerate(rows)
-                ],
-            )
+            try:
+                connection.execute(
+                    insert(samples),
+                    [
+                        {
+                            **place,
+                            "key": row.key,
+                            "occurrence": row.occurrence,
+                            "batch": batch,
+                            "position": position,
+                            "row_number": row.row_number,
+                        }
+                        for position, row in enumerate(rows)
+                    ],
+                )
+            except IntegrityError:
+                raise Locked(
+                    f"Another process has contributed some of the rows {rows[0].row_number} to "
+                    f"{rows[-1].row_number} meanwhile.",
+                    hint="Run the same command again.",
+                ) from None
             return StoredBatch(*connection.execute(select(batches).where(batches.c.id == batch)).one())
+
+    def has_lost_contribution(self, chain: str, account: str, model: str) -> bool:
+        """Whether a contribution is mined of which no batch knows the rows, since they were given free.
+
+        A reorganisation can take a cancellation, and bring the contribution.
+        """
+        query = (
+            select(transactions.c.id)
+            .outerjoin(batches, batches.c.transaction_id == transactions.c.id)
+            .where(
+                transactions.c.chain == chain,
+                transactions.c.account == account,
+                transactions.c.model == model,
+                transactions.c.kind == "contribute",
+                transactions.c.state == "mined",
+                batches.c.id.is_(None),
+            )
+        )
+        with self._begin(write=False) as connection:
+            return connection.execute(query.limit(1)).first() is not None
 
     def drop_planned(self, chain: str, account: str, model: str) -> int:
         """Forget plans that nobody signed; their rows can be planned anew.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Table, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, update
 
 from dcai_cli.errors import Locked
 from dcai_cli.ledger import fold
@@ -77,9 +77,10 @@ class TransactionStore(Database):
         values: dict[str, Any] = {"kind": kind, "detail": detail, "model": model, "created_at": created_at}
         with self._begin() as connection:
             lock_account(connection, chain, account)
-            _check_free(connection, chain, batch, model, asked := list(asked))
+            _check_free(connection, (chain, account), batch, model, asked := list(asked), over)
             nonce = _free_nonce(connection, chain, account, next_nonce, over)
             signed = sign(nonce)
+            _check_new(connection, signed.hash)
             dropped = transactions.c.hash == signed.hash, transactions.c.state == "dropped"
             same = select(transactions.c.id).where(*dropped)
             connection.execute(delete(claims).where(claims.c.transaction_id.in_(same)))
@@ -229,25 +230,36 @@ class TransactionStore(Database):
                     .values(final=True)
                 )
 
-    def claims_in_flight(self, chain: str) -> dict[tuple[str, int], int]:
-        """What transactions on their way claim: (model, batch id) to the number of the transaction."""
+    def claims_in_flight(
+        self, chain: str, account: str, *, over: Collection[int] = ()
+    ) -> dict[tuple[str, int], int]:
+        """What an account's transactions on their way claim: (model, batch id) to the transaction's number.
+
+        Args:
+            chain: the chain's key.
+            account: who claims; what others claim of the same batches is no business of its own.
+            over: transactions that no node takes, so that what they claim is free.
+        """
         query = (
             select(transactions.c.model, claims.c.batch_id, transactions.c.id)
             .join(claims, claims.c.transaction_id == transactions.c.id)
-            .where(transactions.c.chain == chain, transactions.c.state.in_(UNSETTLED))
+            .where(transactions.c.chain == chain, *_claims(account, over))
         )
         with self._begin(write=False) as connection:
             return {(model, batch_id): identity for model, batch_id, identity in connection.execute(query)}
 
     @contextmanager
-    def hold(self, rows: Sequence[int]) -> Iterator[set[int]]:
+    def hold(self, rows: Sequence[int], account: str, *, over: Collection[int] = ()) -> Iterator[set[int]]:
         """Hold batches while it is found out whether claiming them pays; others that claim pass them by.
 
         Args:
             rows: the batches' numbers in the ledger.
+            account: who claims.
+            over: transactions that no node takes.
 
         Yields:
-            Those that are open and free: nobody else holds them, and no transaction on its way claims them.
+            Those that are open and free: nobody else holds them, and no transaction of this account that is
+            on its way claims them.
         """
         claimed = (
             select(claims.c.id)
@@ -256,7 +268,7 @@ class TransactionStore(Database):
                 claims.c.batch_id == batches.c.batch_id,
                 transactions.c.chain == batches.c.chain,
                 transactions.c.model == batches.c.model,
-                transactions.c.state.in_(UNSETTLED),
+                *_claims(account, over),
             )
             .exists()
         )
@@ -323,19 +335,47 @@ def _unplan(connection: Connection, transaction: StoredTransaction) -> None:
     )
 
 
+def _claims(account: str, over: Collection[int]) -> tuple[ColumnElement[bool], ...]:
+    """Whether a transaction's claims count: it is this account's, on its way, and not given up."""
+    return (
+        transactions.c.account == account,
+        transactions.c.state.in_(UNSETTLED),
+        transactions.c.id.not_in(over),
+    )
+
+
+def _check_new(connection: Connection, signed_hash: str) -> None:
+    """The same bytes must not be two transactions: both would be taken for mined."""
+    current = select(transactions.c.id).where(
+        transactions.c.hash == signed_hash, transactions.c.state != "dropped"
+    )
+    earlier = (
+        select(transactions.c.id)
+        .join(replaced, replaced.c.transaction_id == transactions.c.id)
+        .where(replaced.c.hash == signed_hash, transactions.c.state != "dropped")
+    )
+    if connection.execute(current.union(earlier)).first() is not None:
+        raise Locked(
+            f"Transaction {signed_hash} is on its way already.",
+            hint="See it: dcai tx list. With other fees it is another one.",
+        )
+
+
 def _check_free(
-    connection: Connection, chain: str, batch: StoredBatch | None, model: str | None, asked: Sequence[Claim]
+    connection: Connection,
+    of: tuple[str, str],
+    batch: StoredBatch | None,
+    model: str | None,
+    asked: Sequence[Claim],
+    over: Collection[int],
 ) -> None:
+    chain, account = of
     if batch is not None and _reread(connection, batches, batch.id).state != "planned":
         raise Locked("Another process has taken over the planned batch.", hint="Run the same command again.")
     in_flight = (
         select(claims.c.batch_id)
         .join(transactions, claims.c.transaction_id == transactions.c.id)
-        .where(
-            transactions.c.chain == chain,
-            transactions.c.model == model,
-            transactions.c.state.in_(UNSETTLED),
-        )
+        .where(transactions.c.chain == chain, transactions.c.model == model, *_claims(account, over))
     )
     taken = set(connection.execute(in_flight).scalars()) if asked else set()
     for claim in asked:

@@ -19,6 +19,9 @@ from dcai_cli.services.transactions import USABLE_GAS, Outbox
 if TYPE_CHECKING:
     from dcai_cli.services.workspace import Workspace
 
+Pace = Callable[[int, Callable[[], None]], None]
+"""Waits until the next batch is due; gets how many samples are left, and what waits for those under way."""
+
 
 @dataclass(frozen=True, slots=True)
 class ContributedBatch:
@@ -85,7 +88,7 @@ class BatchSender:
         outbox: Outbox,
         candidates: Sequence[Candidate],
         progress: Callable[[int, int], None],
-        pace: Callable[[int], None] = lambda _left: None,
+        pace: Pace = lambda _left, _settle: None,
     ) -> None:
         """Send every candidate that fits a transaction, several batches at a time, in order.
 
@@ -93,8 +96,8 @@ class BatchSender:
             outbox: sends; its ceiling is what a unit of gas may cost.
             candidates: the samples.
             progress: gets (samples on-chain, samples in all).
-            pace: called before each batch but the first, with how many samples are left; returns when it is
-                time.
+            pace: called before each batch but the first, with how many samples are left, and what waits for
+                those on their way; returns when it is time.
 
         Raises:
             PartlyDone: it broke off after some batches.
@@ -102,31 +105,28 @@ class BatchSender:
         # The plan has looked at the first ones already.
         queue = [candidate for candidate in candidates if candidate.row.number not in self._skipped]
         total = len(queue)
+
+        def settle() -> None:
+            while outbox.flying:
+                progress(self._samples, total)
+                self._wait(outbox)
+
         try:
             while queue:
                 progress(self._samples, total)
                 while outbox.is_full:
                     self._wait(outbox)
+                if self._posted:
+                    pace(len(queue), settle)
                 fitted = self.fit(queue, pending=bool(outbox.flying))
                 if fitted is None:
                     queue = queue[1:]
                     continue
-                if self._posted:
-                    pace(len(queue))
                 self._post(outbox, fitted)
                 queue = queue[len(fitted.chosen) :]
-            while outbox.flying:
-                progress(self._samples, total)
-                self._wait(outbox)
+            settle()
         except DcaiError as error:
-            # Those behind the one that failed are on their way all the same.
-            while outbox.flying:
-                before = len(outbox.flying)
-                with suppress(DcaiError):
-                    self._wait(outbox)
-                if len(outbox.flying) == before:
-                    break
-            flying = sum(len(self._posted[stored.id].chosen) for stored in outbox.flying)
+            flying = self._wait_for_rest(outbox)
             if not self.batches and not flying:
                 raise
             also = f", {flying} on their way" if flying else ""
@@ -135,6 +135,20 @@ class BatchSender:
                 hint=f"{error.hint} The same command again goes on where this one stopped.".strip(),
             ) from error
         progress(self._samples, total)
+
+    def _wait_for_rest(self, outbox: Outbox) -> int:
+        """Wait for those behind one that failed, which are on their way all the same.
+
+        Returns:
+            How many samples are still on their way afterwards.
+        """
+        while outbox.flying:
+            before = len(outbox.flying)
+            with suppress(DcaiError):
+                self._wait(outbox)
+            if len(outbox.flying) == before:
+                break
+        return sum(len(self._posted[stored.id].chosen) for stored in outbox.flying)
 
     @property
     def _samples(self) -> int:

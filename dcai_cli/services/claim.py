@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from dcai_cli.chain import FeesAboveCeiling, FeeTooLow, GasTooHigh
-from dcai_cli.chain.signing import decode_signed
+from dcai_cli.chain import FeesAboveCeiling, GasTooHigh, RpcError
+from dcai_cli.chain.signing import PLAIN_GAS, decode_signed
 from dcai_cli.domain import MAX_TRANSACTION_BYTES, MAX_TRANSACTION_GAS, Batch, bits, format_ether
-from dcai_cli.errors import DcaiError, InsufficientFunds, PartlyDone, Reverted
+from dcai_cli.errors import DcaiError, Locked, PartlyDone, Reverted
 from dcai_cli.ledger import Claim
 from dcai_cli.services.accounts import Password, acting_account, unlock
 from dcai_cli.services.index import follow
 from dcai_cli.services.models import HostedModel, find_model, known_models
 from dcai_cli.services.settling import recheck
-from dcai_cli.services.transactions import USABLE_GAS, Outbox, Recovered, Sent, recover, speed_up
+from dcai_cli.services.transactions import GAS_MARGIN_PERCENT, USABLE_GAS, Outbox, Recovered, Sent, recover
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -29,6 +29,9 @@ USABLE_BYTES = MAX_TRANSACTION_BYTES * 3 // 4
 
 DEADLINE_MARGIN_S = 6 * 3600
 """So long before others can take a deposit, a daemon lets claiming it cost more."""
+
+Refusal = tuple[str, str]
+"""Why something is not claimed: a code, and the same in words."""
 
 CLAIM_KINDS = ("refund", "report", "sweep")
 """Transactions that claim."""
@@ -200,37 +203,35 @@ def claim_due(
         PartlyDone: it broke off after some claims; the same call again goes on.
     """
     stored = acting_account(workspace, account)
-    with workspace.sending(stored.address, exclusive=False):
+    with workspace.sending(stored.address, exclusive=False) as turn:
         models = models_meant(workspace, model)
         # Before the receipts: what it forgets of replaced blocks, they say anew.
-        follow(workspace, models)
+        unread = _follow_each(workspace, models)
         # What cannot be sent for want of ether must not keep ether from coming in: a claim takes its nonce.
         recovered = recover(workspace, stored.address)
         items = pending(workspace, stored.address, models)
-        busy = workspace.ledger.claims_in_flight(workspace.chain.key)
+        given_up = [refused.id for refused, _ in recovered.refused]
+        busy = workspace.ledger.claims_in_flight(workspace.chain.key, stored.address, over=given_up)
         chosen = [item for item in items if item.is_claimable and item.place not in busy]
         # The most urgent first: others can take it from then on.
         chosen.sort(key=lambda item: (item.expires_at or item.due_at, item.batch.id))
         sender = ClaimSender(workspace, stored.address, policy, recovered)
-        for item in items:
-            if item.place in busy:
-                sender.waits_for(busy[item.place], item)
-                sender.leave([item], "in-flight", "a transaction that claims it is on its way")
-            elif not item.is_claimable:
-                sender.leave([item], item.state, STATES[item.state])
+        sender.set_aside(items, busy)
         if chosen:
-            confirm(chosen)
+            with turn.aside():
+                confirm(chosen)
         if chosen or sender.has_earlier:
             # What an earlier process left on its way may have to be replaced: fees may have risen since.
             sender.key = unlock(workspace, stored, password)
         if chosen:
             progress(0, len(chosen))
         try:
-            sender.raise_refused()
             for done in send(sender, chosen):
                 progress(done, len(chosen))
             sender.finish()
             recheck(workspace, stored.address)
+            if unread is not None:
+                raise unread
         except DcaiError as error:
             with suppress(DcaiError):
                 sender.finish()
@@ -242,6 +243,21 @@ def claim_due(
                 hint=f"{error.hint} The same command again goes on where this one stopped.".strip(),
             ) from error
     return _claimed(sender, items, workspace.chain.timestamp())
+
+
+def _follow_each(workspace: Workspace, models: Sequence[HostedModel]) -> DcaiError | None:
+    """Read on in the events of models; one that cannot be read must not keep the claims of others back.
+
+    Returns:
+        What was refused first, to be told when all else is done: receipts know one's own batches, too.
+    """
+    refused: DcaiError | None = None
+    for model in models:
+        try:
+            follow(workspace, [model])
+        except RpcError as error:
+            refused = refused or error
+    return refused
 
 
 def _claimed(sender: ClaimSender, items: Sequence[ClaimItem], now: int) -> Claimed:
@@ -289,7 +305,8 @@ class ClaimSender:
         workspace: the opened parts; the caller holds the account's lock.
         address: who claims.
         policy: what is worth it.
-        recovered: what is on its way from before; its refused transactions give their nonces up.
+        recovered: what is on its way from before; its refused transactions give up their nonces, and what
+            they claim.
     """
 
     def __init__(self, workspace: Workspace, address: str, policy: ClaimPolicy, recovered: Recovered) -> None:
@@ -300,9 +317,7 @@ class ClaimSender:
         self.left: list[Left] = []
         self._policy = policy
         self._recovered = recovered
-        self._given_up = [stored for stored, _ in recovered.refused]
         self._outbox: Outbox | None = None
-        self._spent_wei = 0
         self._asked: set[int] = set()
         self._posted: list[StoredTransaction] = []
         self._claimed_by: dict[int, list[ClaimItem]] = {}
@@ -315,20 +330,22 @@ class ClaimSender:
 
     @property
     def has_earlier(self) -> bool:
-        """Whether claims of earlier processes are on their way, or should be."""
-        return any(stored.kind in CLAIM_KINDS for stored in self._recovered.flying)
+        """Whether claims of earlier processes are on their way."""
+        return bool(self._ready().flying)
 
-    def waits_for(self, transaction: int, item: ClaimItem) -> None:
-        """Keep that an item is claimed by a transaction, so that this is worth so much more."""
-        self._claimed_by.setdefault(transaction, []).append(item)
+    def set_aside(self, items: Iterable[ClaimItem], busy: Mapping[tuple[str, int], int]) -> None:
+        """Leave what cannot be claimed now, with the reason.
 
-    def raise_refused(self) -> None:
-        """Offer more for claims of earlier processes that offer less than any node takes now."""
-        for stored, error in self._recovered.refused:
-            if stored.kind in CLAIM_KINDS and isinstance(error, FeeTooLow) and self.key is not None:
-                with suppress(FeesAboveCeiling, FeeTooLow, InsufficientFunds):
-                    speed_up(self.workspace, self.key, stored, ceiling_wei=self._ceiling_of(stored))
-                    self._given_up.remove(stored)
+        Args:
+            items: all of them.
+            busy: which transactions on their way claim some: these are worth so much.
+        """
+        for item in items:
+            if item.place in busy:
+                self._claimed_by.setdefault(busy[item.place], []).append(item)
+                self.leave([item], "in-flight", "a transaction that claims it is on its way")
+            elif not item.is_claimable:
+                self.leave([item], item.state, STATES[item.state])
 
     def leave(self, items: Iterable[ClaimItem], code: str, reason: str) -> None:
         """Keep that something is not claimed, and why."""
@@ -350,7 +367,7 @@ class ClaimSender:
 
         Returns:
             Whether the request was dealt with; False if it has to be cut, since it needs too much gas, or
-            since the contract refuses it as a whole.
+            since it is refused as a whole and a part of it may not be.
         """
         if not self._asked.isdisjoint(item.row for item in request.items):
             self.finish()  # a part of one of them is on its way
@@ -358,28 +375,26 @@ class ClaimSender:
         outbox = self._ready()
         while outbox.is_full:
             self._wait(outbox)
-        with self.workspace.ledger.hold([item.row for item in request.items]) as free:
-            if len(free) < len(request.items):
-                self.leave(request.items, "in-flight", "another process is claiming it")
-                return True
-            try:
-                pays_wei, gas = self._simulate(request)
-            except GasTooHigh:
-                return False
-            except Reverted as error:
-                if len(request.items) > 1:
-                    return False  # one of them must not keep the others back
-                self.leave(request.items, "reverted", error.message)
-                return True
-            if gas > (MAX_TRANSACTION_GAS - 1 if whole_gas else USABLE_GAS):
-                return False
-            self._post(request, pays_wei, gas)
+        rows = [item.row for item in request.items]
+        with self.workspace.ledger.hold(rows, self.address, over=outbox.over) as free:
+            if len(free) < len(rows):
+                refusal: Refusal | None = ("in-flight", "another process is claiming it")
+            else:
+                try:
+                    refusal = self._try(request, MAX_TRANSACTION_GAS - 1 if whole_gas else USABLE_GAS)
+                except GasTooHigh:
+                    return False
+        if refusal is not None and len(rows) > 1 and self._may_do_in_part(request, refusal):
+            return False
+        if refusal is not None:
+            self.leave(request.items, *refusal)
         return True
 
     def finish(self) -> None:
         """Wait for all claims that are on their way, those of earlier processes included."""
         outbox = self._ready()
-        if self.key is not None:
+        if self.key is not None and outbox.flying:
+            outbox.ceiling_wei = self._worth(outbox.flying[0].nonce, PLAIN_GAS)
             with suppress(FeesAboveCeiling):
                 outbox.close_gaps()
         while outbox.flying:
@@ -400,48 +415,70 @@ class ClaimSender:
                 self.workspace.sleep(1)
         raise AssertionError("unreachable")
 
-    def _post(self, request: Request, pays_wei: int, gas: int) -> None:
-        policy, chain = self._policy, self.workspace.chain
+    def _try(self, request: Request, most_gas: int) -> Refusal | None:
+        """Simulate a claim, and send it if it is worth it."""
+        try:
+            pays_wei, gas = self._simulate(request)
+        except Reverted as error:
+            return "reverted", error.message
+        if gas > most_gas:
+            raise GasTooHigh(f"The claim needs {gas:,} gas.")
         # Never more than what was shown, whatever a node says of the call.
-        pays_wei = min(pays_wei, sum(item.pays_wei for item in request.items))
+        return self._post(request, min(pays_wei, sum(item.pays_wei for item in request.items)), gas)
+
+    def _post(self, request: Request, pays_wei: int, gas: int) -> Refusal | None:
+        """Send a claim, if it is worth it; otherwise why not: code and words."""
+        policy, chain, outbox = self._policy, self.workspace.chain, self._ready()
         urgent = any(self._is_urgent(item) for item in request.items)
+        has_points = request.items[0].model.has_points
         ceiling_wei = self._ceiling_wei(pays_wei, gas, is_urgent=urgent)
         try:
             fees = chain.fees(ceiling_wei)
         except FeesAboveCeiling as error:
-            self.leave(request.items, "fee-ceiling", error.message)
-            return
-        fee_wei = gas * fees.likely_price_wei + chain.data_fee_wei(request.data, gas=gas)
-        has_points = request.items[0].model.has_points
+            return "fee-ceiling", error.message
+        data_fee_wei = chain.data_fee_wei(request.data, gas=gas)
+        fee_wei = gas * fees.likely_price_wei + data_fee_wei
         if not has_points and pays_wei - fee_wei < policy.min_profit_wei:
-            self.leave(
-                request.items,
-                "unprofitable",
-                f"it would pay {format_ether(pays_wei)} for about {format_ether(fee_wei)} of fees",
+            words = f"it would pay {format_ether(pays_wei)} for about {format_ether(fee_wei)} of fees"
+            return "unprofitable", words
+        ceiling_wei = self._bounded(ceiling_wei, pays_wei, gas, has_points=has_points)
+        if policy.budget_wei is not None and not urgent:
+            left_wei = max(0, policy.budget_wei - outbox.committed_wei - data_fee_wei)
+            by_budget_wei = left_wei // chain.gas_limit(gas, GAS_MARGIN_PERCENT)
+            ceiling_wei = by_budget_wei if ceiling_wei is None else min(ceiling_wei, by_budget_wei)
+            try:
+                chain.fees(ceiling_wei)
+            except FeesAboveCeiling:
+                words = f"its fee of about {format_ether(fee_wei)} would exceed what is left of the budget"
+                return "budget", f"{words}: {format_ether(left_wei)}"
+        outbox.ceiling_wei = ceiling_wei
+        try:
+            stored = outbox.post(
+                kind=request.kind,
+                to=request.items[0].model.address,
+                data=request.data,
+                gas_estimate=gas,
+                model=request.items[0].model.address,
+                claims=request.claims,
             )
-            return
-        if policy.budget_wei is not None and not urgent and self._spent_wei + fee_wei > policy.budget_wei:
-            self.leave(
-                request.items,
-                "budget",
-                f"its fee of about {format_ether(fee_wei)} would exceed what is left of the budget: "
-                f"{format_ether(max(0, policy.budget_wei - self._spent_wei))}",
-            )
-            return
-        outbox = self._ready()
-        outbox.ceiling_wei = self._bounded(ceiling_wei, pays_wei, gas, has_points=has_points)
-        stored = outbox.post(
-            kind=request.kind,
-            to=request.items[0].model.address,
-            data=request.data,
-            gas_estimate=gas,
-            model=request.items[0].model.address,
-            claims=request.claims,
-        )
+        except Locked as error:
+            return "in-flight", error.message
         self._asked |= {item.row for item in request.items}
         self._posted.append(stored)
         self._claimed_by[stored.id] = list(request.items)
-        self._spent_wei += fee_wei
+        return None
+
+    def _may_do_in_part(self, request: Request, refusal: Refusal) -> bool:
+        """Whether a part of what was refused together may be had: one must not keep the others back."""
+        code, _ = refusal
+        if code == "fee-ceiling":
+            # The ceiling is everybody's, but for what is near its deadline.
+            return any(self._is_urgent(item) for item in request.items)
+        if code == "unprofitable":
+            # No transaction costs less than this; what pays less is not looked at one by one.
+            least_wei = PLAIN_GAS * self.workspace.chain.fees().likely_price_wei + self._policy.min_profit_wei
+            return sum(item.pays_wei for item in request.items) >= least_wei
+        return code in {"budget", "reverted"}
 
     def _ceiling_wei(self, pays_wei: int, gas: int, *, is_urgent: bool) -> int | None:
         """What a unit of gas may cost; near a deadline, as much as the claim pays."""
@@ -456,14 +493,34 @@ class ClaimSender:
         return most_wei if ceiling_wei is None else min(ceiling_wei, most_wei)
 
     def _ceiling_of(self, stored: StoredTransaction) -> int | None:
-        """What a unit of gas may cost where a transaction is replaced: it pays what claims behind it pay."""
-        ours = {other.id: other.nonce for other in (*self._recovered.flying, *self._posted)}
-        behind = [identity for identity, nonce in ours.items() if nonce >= stored.nonce]
-        items = [item for identity in behind for item in self._claimed_by.get(identity, ())]
-        pays_wei, gas = sum(item.pays_wei for item in items), decode_signed(stored.raw).gas
-        ceiling_wei = self._ceiling_wei(pays_wei, gas, is_urgent=any(self._is_urgent(item) for item in items))
+        """What a unit of gas may cost where a transaction is replaced, or a gap before it is filled.
+
+        It is worth what the claims pay that wait for it, less what these can cost themselves; and all claims
+        together never cost more than all of them pay.
+        """
+        return self._worth(stored.nonce, decode_signed(stored.raw).gas, stored)
+
+    def _worth(self, nonce: int, gas: int, stored: StoredTransaction | None = None) -> int | None:
+        outbox, policy = self._ready(), self._policy
+        behind = [other for other in outbox.flying if other.nonce >= nonce]
+        items = [item for other in behind for item in self._claimed_by.get(other.id, ())]
+        everything = [item for claimed in self._claimed_by.values() for item in claimed]
+        promised_wei = outbox.promised_wei(but=stored)
+        pays_wei = max(
+            0,
+            min(
+                sum(item.pays_wei for item in items) - promised_wei,
+                sum(item.pays_wei for item in everything) - promised_wei - outbox.spent_wei,
+            ),
+        )
+        urgent = any(self._is_urgent(item) for item in items)
+        ceiling_wei = self._ceiling_wei(pays_wei, gas, is_urgent=urgent)
         has_points = any(item.model.has_points for item in items)
-        return self._bounded(ceiling_wei, pays_wei, gas, has_points=has_points)
+        ceiling_wei = self._bounded(ceiling_wei, pays_wei, gas, has_points=has_points)
+        if policy.budget_wei is None or urgent:
+            return ceiling_wei
+        by_budget_wei = max(0, policy.budget_wei - outbox.spent_wei - promised_wei) // gas
+        return by_budget_wei if ceiling_wei is None else min(ceiling_wei, by_budget_wei)
 
     def _is_urgent(self, item: ClaimItem) -> bool:
         margin_s = self._policy.deadline_margin_s
@@ -473,14 +530,14 @@ class ClaimSender:
 
     def _ready(self) -> Outbox:
         if self._outbox is None:
-            self._outbox = Outbox(
-                self.workspace, self.address, self.key, over=self._given_up, ceiling_of=self._ceiling_of
-            )
+            refused = [stored for stored, _ in self._recovered.refused]
+            self._outbox = Outbox(self.workspace, self.address, over=refused, ceiling_of=self._ceiling_of)
             self._outbox.flying.extend(
                 stored
                 for stored in self._recovered.flying
-                if stored.kind in CLAIM_KINDS and stored not in self._given_up
+                if stored.kind in CLAIM_KINDS and stored not in refused
             )
+        self._outbox.key = self.key
         return self._outbox
 
     def _wait(self, outbox: Outbox) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dcai_cli.chain.verification import is_ours
 from dcai_cli.domain import MAX_BATCH_SAMPLES
-from dcai_cli.errors import BadInput, LimitExceeded, UsageError
+from dcai_cli.errors import BadInput, LimitExceeded, Locked, UsageError
 from dcai_cli.features.cluster import featurizer
 from dcai_cli.features.featurize import FeaturizedRow, Skipped
 from dcai_cli.features.findings import DataChecks, Finding
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from dcai_cli.chain import Chain
     from dcai_cli.ledger import StoredBatch, StoredTransaction
     from dcai_cli.models.replica import Replica
-    from dcai_cli.services.workspace import Workspace
+    from dcai_cli.services.workspace import Turn, Workspace
 
 LONGEST_NAP_S = 30.0
 """A spread contribution looks at the chain's clock so often, which can be ahead of this machine's."""
@@ -190,14 +190,16 @@ def contribute(
     with open_rows(request.file, note=note, vector_column=model.spec.vector_column) as rows:
         if not request.unverified:
             is_ours(workspace.chain, model.address)
-        with workspace.sending(account.address):
+        with workspace.sending(account.address) as turn:
             before = _Before(workspace, account.address, model)
             if not request.dry_run:
                 before.settle_mined()
             sender = BatchSender(workspace, request.batch_size, account.address, model)
             plan, candidates = _plan(workspace, request, account, model, rows, sender, before, note)
             if not request.dry_run and (candidates or plan.unfinished):
-                confirm(plan)
+                with turn.aside():
+                    confirm(plan)
+                before.check_untouched()
                 key = unlock(workspace, account, password)
                 ceiling_wei = plan.gas_price_wei * FEE_RISE
                 before.send_again(key, ceiling_wei)
@@ -208,7 +210,7 @@ def contribute(
                     ceiling_wei=ceiling_wei,
                     budget_wei=_budget_wei(request, plan),
                 )
-                pace = _Pace(workspace, request.spread_s, len(candidates))
+                pace = _Pace(workspace, turn, request.spread_s, len(candidates))
                 sender.send_all(outbox, candidates, progress, pace.wait)
                 recheck(workspace, account.address)
     return Contribution(plan, (*before.batches, *sender.batches), (*plan.skipped, *sender.skipped))
@@ -234,26 +236,37 @@ class _Before:
         self._model = model
         self.batches: list[ContributedBatch] = []
         self.keys: set[tuple[bytes, int]] = set()
+        self._known: set[tuple[bytes, int]] = set()
 
     def settle_mined(self) -> None:
         """Take over what is on-chain; what was never signed is planned anew, since prices have changed."""
         settled = settle_mined(self._workspace, self._address)
-        if any(map(self._is_unknown, settled)):
+        if self._workspace.ledger.has_lost_contribution(*self._place):
+            # The chain knows its rows: they must not go out again.
             follow(self._workspace, [self._model])
             settle_mined(self._workspace, self._address)  # what the index forgot of replaced blocks
         self._add(settled)
-        self._workspace.ledger.drop_planned(self._workspace.chain.key, self._address, self._model.address)
+        self._workspace.ledger.drop_planned(*self._place)
         for batch in self.unfinished():
             if batch.model == self._model.address:
                 self.keys |= self._workspace.ledger.keys_of(batch)
+        self._known = self._workspace.ledger.contributed_keys(*self._place)
 
-    def _is_unknown(self, stored: StoredTransaction) -> bool:
-        """Whether nobody knows any more which rows it contributed, since they were given free.
+    @property
+    def _place(self) -> tuple[str, str, str]:
+        return self._workspace.chain.key, self._address, self._model.address
 
-        A reorganisation can take a cancellation, and bring the contribution: its rows must not go out again.
+    def check_untouched(self) -> None:
+        """Make sure that the plan still holds, after others could send meanwhile.
+
+        Raises:
+            Locked: another process contributed.
         """
-        mined = stored.kind == "contribute" and stored.state == "mined"
-        return mined and self._workspace.ledger.batch_of(stored) is None
+        if self._workspace.ledger.contributed_keys(*self._place) != self._known:
+            raise Locked(
+                f"Another process contributed to {self._model.name} meanwhile; nothing was sent.",
+                hint="Run the same command again.",
+            )
 
     def unfinished(self) -> list[StoredBatch]:
         """Batches that are signed and not mined: their deposits are still to be paid, whatever the model."""
@@ -294,24 +307,30 @@ class _Pace:
 
     Args:
         workspace: the opened parts.
+        turn: others may send in the pauses.
         spread_s: the time; 0 for none.
         samples: how many samples there are in all.
     """
 
-    def __init__(self, workspace: Workspace, spread_s: int, samples: int) -> None:
+    def __init__(self, workspace: Workspace, turn: Turn, spread_s: int, samples: int) -> None:
         self._workspace = workspace
+        self._turn = turn
         self._spread_s = spread_s
         self._samples = samples
         self._start = workspace.chain.timestamp() if spread_s else 0
         self._start_here = workspace.clock()
 
-    def wait(self, left: int) -> None:
-        """Wait until the next batch is due."""
+    def wait(self, left: int, settle: Callable[[], None]) -> None:
+        """Wait until the next batch is due; before that, until nothing is on its way."""
         if not self._spread_s:
             return
         due_s = self._spread_s * (self._samples - left) // self._samples
-        while (ahead_s := due_s - self._passed_s()) > 0:
-            self._workspace.sleep(min(ahead_s, LONGEST_NAP_S))
+        if due_s <= self._passed_s():
+            return
+        settle()
+        with self._turn.aside():
+            while (ahead_s := due_s - self._passed_s()) > 0:
+                self._workspace.sleep(min(ahead_s, LONGEST_NAP_S))
 
     def _passed_s(self) -> float:
         """How long it is ago that it began: a chain whose blocks wait for transactions stands still."""

@@ -225,9 +225,10 @@ def _own_item(workspace: Workspace, model: HostedModel, stored: StoredBatch) -> 
     """What is open of a batch; of which samples reports left nothing, the chain says and no event."""
     if stored.lost_wei and not model.has_points:
         settled, *_ = workspace.chain.view("StakeIncentive", model.incentive, "stakeOf", stored.batch_id)
-        if settled | stored.settled != stored.settled:
+        if settled != stored.settled:
+            # More, or less: a reorganisation may have taken a report.
             workspace.ledger.mark_taken(stored, settled)
-            stored = replace(stored, settled=stored.settled | settled)
+            stored = workspace.ledger.batch(stored.id) or stored
     assert stored.added_at is not None
     expires_at = None if model.has_points else stored.added_at + model.terms.report_wait_s
     return waiting_item(model, stored, stored.added_at + model.terms.refund_wait_s, expires_at)

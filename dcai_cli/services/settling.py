@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dcai_cli.chain import Event, FeeTooLow, NonceTaken, NotMined, Receipt
-from dcai_cli.chain.signing import created_address
+from dcai_cli.chain import Event, FeeTooLow, NonceTaken, NotMined, Receipt, RpcError
+from dcai_cli.chain.signing import created_address, decode_signed
 from dcai_cli.errors import DcaiError, InsufficientFunds
 from dcai_cli.ledger.fold import DONE, UNSETTLED
 from dcai_cli.ledger.records import Opened, Outcome, Payout, Place
@@ -72,7 +72,8 @@ def settle_mined(workspace: Workspace, address: str) -> list[StoredTransaction]:
     for stored in flying:
         receipt = find_receipt(workspace, stored)
         if receipt is None and mined_nonce > stored.nonce:
-            receipt = _late_receipt(workspace, stored, patience_s)
+            is_known = _has_mined(workspace, stored)
+            receipt = _late_receipt(workspace, stored, 0.0 if is_known else patience_s)
             if receipt is None:
                 ledger.drop(stored)
                 patience_s = 0.0  # whoever waited once for the nodes need not wait again
@@ -80,6 +81,12 @@ def settle_mined(workspace: Workspace, address: str) -> list[StoredTransaction]:
             settle(workspace, stored, receipt)
             settled.append(ledger.transaction(stored.id))
     return settled
+
+
+def _has_mined(workspace: Workspace, stored: StoredTransaction) -> bool:
+    """Whether another transaction of the ledger is mined with the nonce of this one."""
+    mined = workspace.ledger.transactions(stored.chain, account=stored.account, states=DONE, final=False)
+    return any(other.nonce == stored.nonce for other in mined)
 
 
 def recover(workspace: Workspace, address: str) -> Recovered:
@@ -96,11 +103,11 @@ def recover(workspace: Workspace, address: str) -> Recovered:
         if _is_being_sent(workspace, stored):
             continue
         try:
-            chain.send(stored.raw)
+            send_again(workspace, stored)
         except NonceTaken:
             # The next look finds its receipt, or that its nonce went to another.
             continue
-        except (InsufficientFunds, FeeTooLow) as error:
+        except (InsufficientFunds, RpcError) as error:
             # It may be on its way elsewhere, so it is not given up.
             refused.append((stored, error))
             continue
@@ -113,6 +120,32 @@ def recover(workspace: Workspace, address: str) -> Recovered:
     return Recovered(
         tuple(settled), tuple(flying), tuple(found for found in refused if found[0].id in on_their_way)
     )
+
+
+def send_again(workspace: Workspace, stored: StoredTransaction) -> None:
+    """Send the attempt at a transaction that offers most and is taken: the balance may not cover the last.
+
+    Raises:
+        NonceTaken: its nonce is used.
+        InsufficientFunds: none is taken, the last for want of ether.
+        RpcError: none is taken, the last for another reason.
+    """
+    # A cancelled transaction must not come back to life.
+    attempts = [one for one in workspace.ledger.attempts(stored) if one.cancels == stored.cancels]
+    attempts.sort(key=lambda one: decode_signed(one.raw).fees.max_fee_per_gas_wei, reverse=True)
+    refused: InsufficientFunds | None = None
+    for attempt in attempts:
+        try:
+            workspace.chain.send(attempt.raw)
+        except InsufficientFunds as error:
+            refused = refused or error
+        except FeeTooLow:
+            if refused is None:
+                raise
+        else:
+            return
+    assert refused is not None
+    raise refused
 
 
 def _is_being_sent(workspace: Workspace, stored: StoredTransaction) -> bool:

@@ -20,7 +20,15 @@ from dcai_cli.chain.signing import decode_signed
 from dcai_cli.domain import MAX_TRANSACTION_GAS
 from dcai_cli.errors import InsufficientFunds, LimitExceeded, Locked, Reverted
 from dcai_cli.ledger.fold import UNSETTLED
-from dcai_cli.services.settling import Recovered, find_receipt, recheck, recover, settle, settle_mined
+from dcai_cli.services.settling import (
+    Recovered,
+    find_receipt,
+    recheck,
+    recover,
+    send_again,
+    settle,
+    settle_mined,
+)
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -107,8 +115,8 @@ class Outbox:
     ) -> None:
         self._workspace = workspace
         self._address = address
-        self._key = key
-        self._over = {stored.id for stored in over}
+        self.key = key
+        self.over = frozenset(stored.id for stored in over)
         self._budget_wei = budget_wei
         self._spent_wei = 0
         self.ceiling_wei = ceiling_wei
@@ -119,6 +127,20 @@ class Outbox:
     def address(self) -> str:
         """The account."""
         return self._address
+
+    @property
+    def committed_wei(self) -> int:
+        """What the fees of its transactions came to, and what those on their way can cost."""
+        return self._spent_wei + self.promised_wei()
+
+    def promised_wei(self, *, but: StoredTransaction | None = None) -> int:
+        """What the fees of those on their way can cost."""
+        return sum(_fee_wei(stored.raw) for stored in self.flying if but is None or stored.id != but.id)
+
+    @property
+    def spent_wei(self) -> int:
+        """What the fees of its transactions came to that are on-chain."""
+        return self._spent_wei
 
     @property
     def is_full(self) -> bool:
@@ -159,7 +181,7 @@ class Outbox:
             InsufficientFunds: the balance does not cover it; nothing was sent.
             Locked: another process was faster; nothing was sent.
         """
-        workspace, key = self._workspace, self._key
+        workspace, key = self._workspace, self.key
         assert key is not None
         chain, ledger = workspace.chain, workspace.ledger
         if gas_estimate is None:
@@ -184,7 +206,7 @@ class Outbox:
             asked=claims,
             next_nonce=chain.next_nonce(key.address),
             sign=sign,
-            over=self._over,
+            over=self.over,
         )
         self._send(stored)
         self.flying.append(stored)
@@ -258,11 +280,10 @@ class Outbox:
     def _check_budget(self, fee_wei: int) -> None:
         if self._budget_wei is None:
             return
-        promised_wei = sum(_fee_wei(stored.raw) for stored in self.flying)
-        if self._spent_wei + promised_wei + fee_wei > self._budget_wei:
+        if self.committed_wei + fee_wei > self._budget_wei:
             raise LimitExceeded(
                 f"The next transaction's fee can reach {fee_wei} wei; of the limit of {self._budget_wei} wei "
-                f"{self._spent_wei + promised_wei} wei are spent or promised.",
+                f"{self.committed_wei} wei are spent or promised.",
                 hint="Raise --max-fee, or wait until gas is cheaper.",
             )
 
@@ -312,16 +333,29 @@ class Outbox:
     def _hasten(self) -> None:
         """Send what all others wait for once more, with a higher offer if that is allowed, or as it is."""
         workspace = self._workspace
-        first, *_ = workspace.ledger.transactions(
-            workspace.chain.key, account=self._address, states=UNSETTLED
-        )
+        flying = workspace.ledger.transactions(workspace.chain.key, account=self._address, states=UNSETTLED)
+        first = next(stored for stored in flying if stored.id not in self.over)
         # Whatever is refused here, an attempt before it is on its way, and may be mined when fees fall.
         with suppress(FeesAboveCeiling, InsufficientFunds, RpcError, Locked):
-            if self._key is not None:
-                speed_up(workspace, self._key, first, ceiling_wei=self._ceiling_of(first))
+            if self.key is not None:
+                speed_up(workspace, self.key, first, ceiling_wei=self._most_for(first))
+                # What it may cost now counts, too.
+                self.flying = deque(
+                    workspace.ledger.transaction(stored.id) if stored.id == first.id else stored
+                    for stored in self.flying
+                )
                 return
         with suppress(InsufficientFunds, RpcError):
-            workspace.chain.send(workspace.ledger.transaction(first.id).raw)
+            send_again(workspace, workspace.ledger.transaction(first.id))
+
+    def _most_for(self, stored: StoredTransaction) -> int | None:
+        """What a unit of gas may cost in the place of a transaction: by its ceiling, and by the budget."""
+        ceiling_wei = self._ceiling_of(stored)
+        if self._budget_wei is None:
+            return ceiling_wei
+        left_wei = self._budget_wei - self._spent_wei - self.promised_wei(but=stored)
+        by_budget_wei = max(0, left_wei) // decode_signed(stored.raw).gas
+        return by_budget_wei if ceiling_wei is None else min(ceiling_wei, by_budget_wei)
 
 
 def finish(
@@ -377,6 +411,7 @@ def speed_up(
 
     Raises:
         FeesAboveCeiling: the higher offer would exceed the ceiling.
+        InsufficientFunds: the balance does not cover it; nothing was sent.
         Locked: it is not on its way any more.
     """
     fields = decode_signed(stored.raw)
@@ -409,6 +444,7 @@ def cancel(
 
     Raises:
         FeesAboveCeiling: the higher offer would exceed the ceiling.
+        InsufficientFunds: the balance does not cover it; nothing was sent.
         Locked: it is not on its way any more.
     """
     fees: Fees = bumped(decode_signed(stored.raw).fees, workspace.chain.fees(), ceiling_wei)
@@ -419,6 +455,13 @@ def cancel(
 def _send_replacement(
     workspace: Workspace, stored: StoredTransaction, signed: SignedTransaction, *, cancels: bool
 ) -> StoredTransaction:
+    needed_wei, balance_wei = _cost_wei(signed.raw), workspace.chain.balance_wei(stored.account)
+    if balance_wei < needed_wei:
+        # No node would take it, and it would stand before what is on its way.
+        raise InsufficientFunds(
+            f"The higher offer can take {needed_wei} wei; {stored.account} has {balance_wei} wei.",
+            hint="Send ether to the account.",
+        )
     replacement = workspace.ledger.replace(stored, signed, cancels=cancels)
     # If an attempt before it was mined meanwhile, that one counts, and whoever waits finds its receipt.
     with suppress(NonceTaken):

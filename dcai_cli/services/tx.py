@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dcai_cli.chain.signing import decode_signed
+from dcai_cli.chain.fees import bumped
+from dcai_cli.chain.signing import PLAIN_GAS, decode_signed
 from dcai_cli.errors import UsageError
 from dcai_cli.ledger.fold import UNSETTLED
 from dcai_cli.services.accounts import Password, acting_account, unlock
 from dcai_cli.services.settling import recheck, recover, settle_mined
-from dcai_cli.services.transactions import Outbox, cancel, speed_up
+from dcai_cli.services.transactions import FEE_RISE, Outbox, cancel, speed_up
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -96,7 +97,7 @@ def replace_transaction(
         cancels: whether the replacement only uses up the nonce.
         password: asked for the account's password.
         account: whose; the acting account's if None.
-        ceiling_wei: what a unit of gas may cost at most.
+        ceiling_wei: what a unit of gas may cost at most; not far more than what was shown if None.
         wait: whether to wait until it is mined.
         confirm: gets what is about to be sent; raises to stop.
 
@@ -106,10 +107,17 @@ def replace_transaction(
         NotMined: it was sent, and not mined in time.
     """
     acting = acting_account(workspace, account)
-    with workspace.sending(acting.address):
+    with workspace.sending(acting.address) as turn:
         settle_mined(workspace, acting.address)
         before = _open(workspace, acting.address, which)
-        confirm(Replacement(acting, before, _cost_wei(workspace, before, cancels=cancels)))
+        fees = bumped(before.fields.fees, workspace.chain.fees())
+        gas = PLAIN_GAS if cancels else before.fields.gas
+        with turn.aside():
+            confirm(Replacement(acting, before, gas * fees.max_fee_per_gas_wei))
+        settle_mined(workspace, acting.address)
+        before = _open(workspace, acting.address, before.stored.hash)
+        if ceiling_wei is None:
+            ceiling_wei = fees.max_fee_per_gas_wei * FEE_RISE
         key = unlock(workspace, acting, password)
         replaced = (cancel if cancels else speed_up)(workspace, key, before.stored, ceiling_wei=ceiling_wei)
         if wait:
@@ -128,14 +136,6 @@ def _wait(
     while outbox.flying:
         outbox.wait()
     recheck(workspace, key.address)
-
-
-def _cost_wei(workspace: Workspace, view: TransactionView, *, cancels: bool) -> int:
-    from dcai_cli.chain.fees import bumped
-    from dcai_cli.chain.signing import PLAIN_GAS
-
-    fees = bumped(view.fields.fees, workspace.chain.fees())
-    return (PLAIN_GAS if cancels else view.fields.gas) * fees.max_fee_per_gas_wei
 
 
 def _open(workspace: Workspace, address: str, which: str | None) -> TransactionView:

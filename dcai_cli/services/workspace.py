@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -17,6 +17,40 @@ if TYPE_CHECKING:
 
     from dcai_cli.chain import Chain
     from dcai_cli.config import Settings
+
+
+ASIDE_WAIT_S = 60.0
+"""How long to wait for another process that used the account meanwhile."""
+
+
+class Turn:
+    """The right to send for an account.
+
+    Args:
+        take: takes the account's lock; waits so many seconds for another process that has it.
+    """
+
+    def __init__(self, take: Callable[[float], AbstractContextManager[object]]) -> None:
+        self._take = take
+        self._held = ExitStack()
+        self._held.enter_context(take(0))
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Let others send meanwhile, the daemon for instance: while a person reads a question, or in a pause.
+
+        What was read before may have changed afterwards.
+
+        Raises:
+            Locked: another process has it afterwards, and goes on for long.
+        """
+        self._held.close()
+        yield
+        self._held.enter_context(self._take(ASIDE_WAIT_S))
+
+    def close(self) -> None:
+        """Give it back."""
+        self._held.close()
 
 
 class Workspace:
@@ -77,7 +111,7 @@ class Workspace:
         return self._chain_stack.enter_context(open_chain(self.settings, clock=self.clock))
 
     @contextmanager
-    def sending(self, address: str, *, exclusive: bool = True) -> Iterator[None]:
+    def sending(self, address: str, *, exclusive: bool = True) -> Iterator[Turn]:
         """Hold the lock of one account on this chain: nonces and plans belong to one process at a time.
 
         On the embedded chain an account that is new there is funded first.
@@ -86,10 +120,17 @@ class Workspace:
             address: the account.
             exclusive: whether nobody else may send for it. Claims may, where the ledger is on a server: there
                 each takes other batches, and nonces are chosen one by one.
+
+        Yields:
+            The turn, which can be given to others for a while.
         """
-        with ExitStack() as stack:
-            if exclusive or not self.ledger.is_server:
-                name = f"{self.chain.key}-{address.lower()}"
-                stack.enter_context(self.ledger.exclusive(name, what=f"Account {address}"))
+        name, is_locked = f"{self.chain.key}-{address.lower()}", exclusive or not self.ledger.is_server
+
+        def take(wait_s: float) -> AbstractContextManager[object]:
+            if not is_locked:
+                return nullcontext()
+            return self.ledger.exclusive(name, wait_s, what=f"Account {address}")
+
+        with closing(Turn(take)) as turn:
             self.chain.fund_if_new(address)
-            yield
+            yield turn

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dcai_cli.config import load_settings
+from dcai_cli.ledger.care import faults
 from dcai_cli.services.claim import CLAIM_KINDS, ClaimPolicy
 from dcai_cli.services.contribute import ContributeRequest, Contribution, contribute
 from dcai_cli.services.index import follow
 from dcai_cli.services.models import find_model
 from dcai_cli.services.refund import claim_refunds, open_refunds, pending_refunds
 from dcai_cli.services.report import pending_reports
+from dcai_cli.services.settling import settle_mined
 from dcai_cli.services.workspace import Workspace
 from tests.conftest import new_dcai
 from tests.crash.test_crash_points import DAY_S, deploy, password
@@ -260,8 +262,9 @@ def test_a_transaction_is_final_only_below_so_many_blocks(
     assert seen == [(0,), (0,), (0,), (1,), (1,)]
 
 
+@pytest.mark.parametrize("is_seen", [False, True], ids=["", "after another command settled it"])
 def test_a_cancelled_contribution_that_comes_back_in_other_blocks_is_not_sent_twice(
-    dcai: Dcai, node: Anvil, write_texts: WriteTexts, check_books: CheckBooks
+    dcai: Dcai, node: Anvil, write_texts: WriteTexts, check_books: CheckBooks, *, is_seen: bool
 ) -> None:
     """A reorganisation brings the contribution in place of its cancellation: its rows are on-chain once."""
     from dcai_cli.services.tx import replace_transaction
@@ -281,6 +284,9 @@ def test_a_cancelled_contribution_that_comes_back_in_other_blocks_is_not_sent_tw
 
     replace_blocks(node, before, [raw])
     node.rpc("evm_setAutomine", True)
+    if is_seen:
+        with dcai.workspace() as workspace, workspace.sending(dcai.address):
+            assert len(settle_mined(workspace, dcai.address)) == 1
     assert send(dcai, file).plan.to_send == 0
 
     assert raw_since(node, before) == [raw]
@@ -288,3 +294,50 @@ def test_a_cancelled_contribution_that_comes_back_in_other_blocks_is_not_sent_tw
         assert [item.samples for item in pending_refunds(workspace)] == [BATCH_SIZE]
         assert dcai.query("SELECT state FROM transactions WHERE kind = 'contribute'") == [("mined",)]
         check_books(workspace, file)
+
+
+def test_a_report_that_a_reorganisation_dropped_leaves_its_sample_open(
+    dcai: Dcai, node: Anvil, tmp_path: Path
+) -> None:
+    """Two reports of a batch took a sample each, the second is gone: its sample is refunded after all."""
+    other = new_dcai(tmp_path / "other", node)
+    with dcai.workspace() as workspace:
+        model = find_model(workspace, None).address
+
+    def put(of: Dcai, name: str, *rows: tuple[str, str]) -> None:
+        file = tmp_path / f"{name}.csv"
+        file.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
+        send(of, file, model)
+
+    def dispute(name: str, text: str) -> None:
+        """Let the model forget what a sample said."""
+        for number in range(3):
+            more = [(f"{text} {name}{number}{at}", "spam") for at in range(4)]
+            put(other, f"{name}{number}", ("good old friend", "ham"), (text, "spam"), *more)
+
+    mine = [("good old friend", "ham"), ("poison pill venom", "ham"), ("toxic waste barrel", "ham")]
+    put(dcai, "mine", *mine)
+    dcai("devnet", "advance", "1h")
+    dispute("first", "poison pill venom")
+    dcai("devnet", "advance", "25h")
+    other("refunds", "--claim", "--yes")
+    dcai("devnet", "advance", "23h")
+    other("reports", "--claim", "--yes")
+    node.rpc("anvil_mine", hex(2))
+    before = head(node)
+    dispute("second", "toxic waste barrel")
+    dcai("devnet", "advance", "30s")
+    other("reports", "--claim", "--yes", "--min-profit=-1ether")
+    with dcai.workspace() as workspace:
+        (item,) = pending_refunds(workspace)
+        assert item.open == 0b001
+
+    replace_blocks(node, before, [])
+
+    with dcai.workspace() as workspace:
+        (item,) = pending_refunds(workspace)
+        assert item.open == 0b101
+    dcai("refunds", "--claim", "--yes", "--min-profit=-1ether")
+    with dcai.workspace() as workspace:
+        assert faults(workspace.ledger) == []
+    assert dcai.query("SELECT paid FROM claims") == [("5",)]

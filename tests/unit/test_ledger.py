@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy.exc import IntegrityError
 
 from dcai_cli.chain import SignedTransaction
 from dcai_cli.domain import Batch
@@ -173,7 +172,7 @@ def test_only_plans_are_forgotten(ledger: Ledger) -> None:
 def test_a_row_is_planned_once(ledger: Ledger) -> None:
     """The same row of the same account is refused as a whole batch; another account or occurrence is not."""
     plan(ledger, 1, 2)
-    with pytest.raises(IntegrityError):
+    with pytest.raises(Locked, match="rows 3 to 1"):
         plan(ledger, 3, 1)
     (planned,) = ledger.batches(CHAIN, ME, state="planned")
     assert len(ledger.keys_of(planned)) == 2
@@ -328,17 +327,17 @@ def test_a_nonce_is_chosen_behind_all_that_is_known(ledger: Ledger) -> None:
 def test_what_is_claimed_by_one_transaction_is_not_claimed_by_another(ledger: Ledger) -> None:
     """As long as a claim is on its way, its batch is neither free nor asked for again."""
     batch = contribute(ledger, 0, 1, 2)
-    with ledger.hold([batch.id]) as free:
+    with ledger.hold([batch.id], ME) as free:
         assert free == {batch.id}
     first = sign(ledger, 1, kind="refund", asked=[Claim("refund", 0, 1)])
-    assert ledger.claims_in_flight(CHAIN) == {(MODEL, 0): first.id}
-    with ledger.hold([batch.id]) as free:
+    assert ledger.claims_in_flight(CHAIN, ME) == {(MODEL, 0): first.id}
+    with ledger.hold([batch.id], ME) as free:
         assert free == set()
     with pytest.raises(Locked, match="batch 0"):
         sign(ledger, 2, kind="refund", asked=[Claim("refund", 0, 2)])
     assert len(ledger.transactions(CHAIN)) == 2
     ledger.settle(first, mined(payouts=(paid(1, 0, 1, PRICE_WEI),)))
-    assert ledger.claims_in_flight(CHAIN) == {}
+    assert ledger.claims_in_flight(CHAIN, ME) == {}
     sign(ledger, 2, kind="refund", asked=[Claim("refund", 0, 2)])
 
 

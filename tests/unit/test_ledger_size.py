@@ -124,7 +124,8 @@ def test_sums_are_exact_and_of_all_batches(home: Dcai, node: Anvil) -> None:
     fill(home, node, Size(FEW, samples=2, features=3, due=20))
     huge_wei = 2**127 - 1
     home.execute("UPDATE batches SET deposit_per_unit_wei = ? WHERE id IN (1, 60)", str(huge_wei))
-    home.execute("UPDATE batches SET refunded_wei = '5', lost_wei = '7', settled = '1' WHERE id IN (2, 59)")
+    home.execute("UPDATE batches SET refunded_wei = '5', settled = '1' WHERE id IN (2, 59)")
+    home.execute("UPDATE batches SET lost_wei = '7' WHERE id IN (3, 58)")
     rows = home.query("SELECT id, deposit_per_unit_wei FROM batches WHERE id NOT IN (1, 60)")
     small = {True: 0, False: 0}
     for identity, unit_wei in rows:
