@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dcai_cli.chain.remote import RemoteNode
+from dcai_cli.services.accounts import acting_account
+from dcai_cli.services.workspace import Workspace
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Dcai
@@ -396,16 +398,27 @@ def test_claims_that_break_off_half_way_are_finished_by_the_same_command(
     assert sum(int(amount) for (amount,) in refunded) == due_wei
 
 
-def test_an_account_is_locked_on_every_node(on_anvil: Dcai, films: Path, terminal: StartTerminal) -> None:
+def test_an_account_is_locked_on_every_node(on_anvil: Dcai, films: Path) -> None:
     """Behind a node, too, an account belongs to one process at a time; another account may work meanwhile."""
+    with Workspace(on_anvil.settings) as workspace, workspace.sending(acting_account(workspace).address):
+        error = on_anvil.error("contribute", films, "--yes")
+        assert error["exit_code"] == 18
+        assert f"(pid {os.getpid()})" in error["message"]
+        assert "Account 0x" in error["message"]
+        # Bob is poor here, and not locked.
+        assert on_anvil.error("contribute", films, "--account", "bob", "--yes")["exit_code"] == 12
+
+
+def test_a_question_locks_nobody_out_and_its_answer_is_not_taken_for_another_plan(
+    on_anvil: Dcai, films: Path, terminal: StartTerminal
+) -> None:
+    """While one command asks, another contributes the same file: the first stops, and sends nothing twice."""
     first = terminal(on_anvil, "contribute", films)
     first.until("[y/N]")
-    error = on_anvil.error("contribute", films, "--yes")
-    assert error["exit_code"] == 18
-    assert f"(pid {first.process.pid})" in error["message"]
-    assert "Account 0x" in error["message"]
-    assert (
-        on_anvil.error("contribute", films, "--account", "bob", "--yes")["exit_code"] == 12
-    )  # bob is poor here
+    sent = on_anvil.data("contribute", films, "--yes")["contributed"]
+    assert sent > 0
     first.type("y\n")
-    assert first.end()[0] == 0
+    assert first.end()[0] == 18
+    assert "Another process contributed" in first.seen
+    again = on_anvil.data("contribute", films, "--yes")
+    assert (again["contributed"], again["already_contributed"]) == (0, sent)
