@@ -153,6 +153,9 @@ def decrypt(content: Mapping[str, Any], password: str, path: Path) -> LocalAccou
         raise damaged(path, "what it holds is no private key")
     account: LocalAccount = Account.from_key(key.rjust(_KEY_BYTES, b"\0"))
     stated = address_in(content)
+    if stated is None and content.get("address"):
+        # What it was would tell whether the key is the right one: nothing else covers the initial vector.
+        raise damaged(path, "what it says of its address is none")
     if stated not in (None, account.address):
         raise damaged(path, f"it says {stated}, but its key is that of {account.address}")
     return account

@@ -188,7 +188,7 @@ def _hides_its_address(content: bytes) -> bool:
     What the format authenticates is the ciphertext alone.
     """
     with suppress(ValueError):
-        return "address" not in json.loads(content)
+        return not json.loads(content).get("address")
     return False
 
 
