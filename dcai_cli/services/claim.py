@@ -320,6 +320,7 @@ class ClaimSender:
         self._outbox: Outbox | None = None
         self._asked: set[int] = set()
         self._posted: list[StoredTransaction] = []
+        self._unprofitable: list[ClaimItem] = []
         self._claimed_by: dict[int, list[ClaimItem]] = {}
         self._now = workspace.chain.timestamp()
 
@@ -388,7 +389,24 @@ class ClaimSender:
             return False
         if refusal is not None:
             self.leave(request.items, *refusal)
+            if refusal[0] == "unprofitable":
+                self._unprofitable.append(max(request.items, key=lambda item: item.pays_wei))
         return True
+
+    def without_hopeless(self, items: Sequence[ClaimItem]) -> list[ClaimItem]:
+        """Leave what pays no more than a batch that did not pay, for no less work; the others are returned.
+
+        So thousands of batches that do not pay now are not simulated one by one, at every look.
+        """
+        hopeful = []
+        for item in items:
+            better = next((tried for tried in self._unprofitable if _is_better(tried, item)), None)
+            if better is None:
+                hopeful.append(item)
+            else:
+                words = f"it pays no more than batch {better.batch.id}, which would not pay its fee"
+                self.leave([item], "unprofitable", words)
+        return hopeful
 
     def finish(self) -> None:
         """Wait for all claims that are on their way, those of earlier processes included."""
@@ -429,7 +447,7 @@ class ClaimSender:
     def _post(self, request: Request, pays_wei: int, gas: int) -> Refusal | None:
         """Send a claim, if it is worth it; otherwise why not: code and words."""
         policy, chain, outbox = self._policy, self.workspace.chain, self._ready()
-        urgent = any(self._is_urgent(item) for item in request.items)
+        urgent = any(self.is_urgent(item) for item in request.items)
         has_points = request.items[0].model.has_points
         ceiling_wei = self._ceiling_wei(pays_wei, gas, is_urgent=urgent)
         try:
@@ -473,7 +491,7 @@ class ClaimSender:
         code, _ = refusal
         if code == "fee-ceiling":
             # The ceiling is everybody's, but for what is near its deadline.
-            return any(self._is_urgent(item) for item in request.items)
+            return any(self.is_urgent(item) for item in request.items)
         if code == "unprofitable":
             # No transaction costs less than this; what pays less is not looked at one by one.
             least_wei = PLAIN_GAS * self.workspace.chain.fees().likely_price_wei + self._policy.min_profit_wei
@@ -513,7 +531,7 @@ class ClaimSender:
                 sum(item.pays_wei for item in everything) - promised_wei - outbox.spent_wei,
             ),
         )
-        urgent = any(self._is_urgent(item) for item in items)
+        urgent = any(self.is_urgent(item) for item in items)
         ceiling_wei = self._ceiling_wei(pays_wei, gas, is_urgent=urgent)
         has_points = any(item.model.has_points for item in items)
         ceiling_wei = self._bounded(ceiling_wei, pays_wei, gas, has_points=has_points)
@@ -522,7 +540,8 @@ class ClaimSender:
         by_budget_wei = max(0, policy.budget_wei - outbox.spent_wei - promised_wei) // gas
         return by_budget_wei if ceiling_wei is None else min(ceiling_wei, by_budget_wei)
 
-    def _is_urgent(self, item: ClaimItem) -> bool:
+    def is_urgent(self, item: ClaimItem) -> bool:
+        """Whether others can take it soon, so that claiming it may cost more."""
         margin_s = self._policy.deadline_margin_s
         if margin_s is None or item.expires_at is None:
             return False
@@ -543,6 +562,15 @@ class ClaimSender:
     def _wait(self, outbox: Outbox) -> None:
         _, sent = outbox.wait()
         self.sent.append(sent)
+
+
+def _is_better(one: ClaimItem, other: ClaimItem) -> bool:
+    """Whether claiming one batch of a model pays at least as much as another, for no more work."""
+    return (
+        one.model.address == other.model.address
+        and one.pays_wei >= other.pays_wei
+        and one.claimable.bit_count() <= other.claimable.bit_count()
+    )
 
 
 def models_meant(workspace: Workspace, wanted: str | None) -> list[HostedModel]:

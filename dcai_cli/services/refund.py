@@ -263,6 +263,8 @@ def _send_refunds(sender: ClaimSender, items: Sequence[ClaimItem]) -> Iterator[i
             yield done
     for address in dict.fromkeys(item.model.address for item in items):
         queue = [item for item in items if item.model.address == address and not item.sweep]
+        # What is near its deadline first, and of that what pays most: if it does not pay, the rest does not.
+        queue.sort(key=lambda item: (not sender.is_urgent(item), -item.pays_wei))
         while queue:
             group = _fit_bytes(sender, queue)
             while not sender.post(_request(sender, group), whole_gas=_is_one_sample(group)):
@@ -273,8 +275,9 @@ def _send_refunds(sender: ClaimSender, items: Sequence[ClaimItem]) -> Iterator[i
                     sender.leave(group, "too-dear", f"sample {sample} needs more gas than a transaction has")
                     break
                 group = group[: len(group) // 2] if len(group) > 1 else [first_half(group[0])]
-            queue = _rest(queue, group)
-            done += len(group) - (bool(queue) and queue[0].row == group[-1].row)
+            left = sender.without_hopeless(_rest(queue, group))
+            done += len(queue) - len(left)
+            queue = left
             yield done
     if too_dear:
         # Last, so that no other deposit has to wait for these.

@@ -334,7 +334,9 @@ class Outbox:
         """Send what all others wait for once more, with a higher offer if that is allowed, or as it is."""
         workspace = self._workspace
         flying = workspace.ledger.transactions(workspace.chain.key, account=self._address, states=UNSETTLED)
-        first = next(stored for stored in flying if stored.id not in self.over)
+        first = next((stored for stored in flying if stored.id not in self.over), None)
+        if first is None:
+            return  # another process settled it a moment ago
         # Whatever is refused here, an attempt before it is on its way, and may be mined when fees fall.
         with suppress(FeesAboveCeiling, InsufficientFunds, RpcError, Locked):
             if self.key is not None:

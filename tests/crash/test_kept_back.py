@@ -96,6 +96,29 @@ def test_a_deposit_that_pays_is_claimed_though_others_beside_it_do_not(
     assert {left.code for left in done.left} == {"unprofitable"}
 
 
+def test_many_batches_that_do_not_pay_are_not_simulated_one_by_one(
+    dcai: Dcai, node: Anvil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dozen alike are found out by halves; each is left with its reason."""
+    for number in range(12):
+        later(node, HOUR_S)
+        put(dcai, tmp_path, f"cheap{number}", (f"word{number} again{number} more{number}", "spam"))
+    later(node, 30 * HOUR_S)
+    ask_base_fee(node, 10**8)
+    simulated: list[bytes] = []
+    call_number = Chain.call_number
+
+    def counted(chain: Chain, to: str, data: bytes, *, sender: str) -> int:
+        simulated.append(data)
+        return call_number(chain, to, data, sender=sender)
+
+    monkeypatch.setattr(Chain, "call_number", counted)
+    done = claim(dcai, policy=ClaimPolicy())
+    assert done.transactions == ()
+    assert [left.code for left in done.left] == ["unprofitable"] * 12
+    assert len(simulated) <= 5
+
+
 def test_a_claim_that_the_balance_no_longer_covers_is_offered_for_less(
     dcai: Dcai, node: Anvil, write_texts: WriteTexts
 ) -> None:
