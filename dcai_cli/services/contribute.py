@@ -199,7 +199,7 @@ def contribute(
             if not request.dry_run and (candidates or plan.unfinished):
                 with turn.aside():
                     confirm(plan)
-                before.check_untouched()
+                before.check_untouched(candidates)
                 key = unlock(workspace, account, password)
                 ceiling_wei = plan.gas_price_wei * FEE_RISE
                 before.send_again(key, ceiling_wei)
@@ -256,15 +256,17 @@ class _Before:
     def _place(self) -> tuple[str, str, str]:
         return self._workspace.chain.key, self._address, self._model.address
 
-    def check_untouched(self) -> None:
+    def check_untouched(self, candidates: Sequence[Candidate]) -> None:
         """Make sure that the plan still holds, after others could send meanwhile.
 
         Raises:
-            Locked: another process contributed.
+            Locked: another process contributed some of its rows.
         """
-        if self._workspace.ledger.contributed_keys(*self._place) != self._known:
+        new = self._workspace.ledger.contributed_keys(*self._place) - self._known
+        taken = sum((row.planned.key, row.planned.occurrence) in new for row in candidates)
+        if taken:
             raise Locked(
-                f"Another process contributed to {self._model.name} meanwhile; nothing was sent.",
+                f"Another process contributed {taken} of these rows meanwhile; nothing was sent.",
                 hint="Run the same command again.",
             )
 
