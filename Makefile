@@ -13,7 +13,7 @@ FORGE = $(firstword $(wildcard node_modules/@foundry-rs/forge-*-*/bin/forge) for
 # Analysers call `forge`.
 ANALYSIS = PATH="$(abspath $(dir $(FORGE))):$$PATH"
 
-.PHONY: help demo test test-python test-contracts deep check slither prove coverage mutants mutants-ci fuzz-files fuzz-keys fuzz-rpc chaos format artifacts bench gas gas-check clean
+.PHONY: help demo test test-python test-contracts deep check slither prove coverage mutants mutants-ci fuzz-files fuzz-keys fuzz-rpc chaos format artifacts bench gas gas-check package clean
 
 help:  ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
@@ -110,6 +110,9 @@ gas: node_modules/.installed  ## Measure gas per sample on anvil, by receipts; w
 
 gas-check: node_modules/.installed  ## Whether gas is within 2 % of the committed figures.
 	$(BIN)/python -m benchmarks.gas --check
+
+package: $(VENV)/.dev  ## Build wheel and sdist; install and use them on every supported Python that is here.
+	$(BIN)/python -m tools.check_package $(if $(PYTHONS),--pythons $(PYTHONS))
 
 clean:  ## Remove what the other targets made.
 	rm -rf $(VENV) $(VENV)-* node_modules out cache build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -62,9 +62,12 @@ app.add_typer(settings.app, name="config")
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from dcai_cli import __version__
+        from dcai_cli.versions import versions
 
-        typer.echo(f"dcai {__version__}")
+        found = versions()
+        typer.echo(
+            f"dcai {found.version}\nbuild {found.build}\ncontracts {found.contracts} ({found.compiler})"
+        )
         raise typer.Exit
 
 

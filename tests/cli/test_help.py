@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -96,10 +97,12 @@ def test_the_top_lists_all_exit_codes(empty: Dcai) -> None:
 
 
 def test_the_version_is_printed(empty: Dcai) -> None:
-    """`dcai --version` names program and version."""
+    """`dcai --version` names program, version, build, and the contracts that it ships."""
     from dcai_cli import __version__
 
-    assert empty("--version").out == f"dcai {__version__}\n"
+    program, build, contracts = empty("--version").out.splitlines()
+    assert (program, build) == (f"dcai {__version__}", "build checkout")
+    assert re.fullmatch(r"contracts [0-9a-f]{12} \(.+\)", contracts)
 
 
 def imported_by(dcai: Dcai, *arguments: str) -> set[str]:
