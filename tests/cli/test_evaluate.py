@@ -21,6 +21,7 @@ from tests.cli.conftest import ADDRESSES, HONEST
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Dcai
+    from tests.conftest import MakeDcai, StartAnvil
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "test-set-hash.json"
 
@@ -148,3 +149,18 @@ def test_a_node_that_forgot_its_logs_shows_what_it_still_knows(
     told = contributed("model", "show", "films")
     assert "does not have the logs of blocks 1 to 9" in told.err
     assert "batches   1," in told.out
+
+
+def test_an_evaluation_is_published_through_a_node(anvil: StartAnvil, make_dcai: MakeDcai) -> None:
+    """Behind an RPC URL it is mined and shown likewise; where nobody could be asked, nothing is sent."""
+    dcai = make_dcai(anvil())
+    dcai.deploy("films", labels="negative,positive", n_features=256)
+    file = dcai.home / "rows.csv"
+    file.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in HONEST))
+    assert dcai("model", "evaluate", file, "--publish", code=2)["code"] == "usage"
+    assert dcai("model", "show")["evaluations"] == []
+    done = dcai("model", "evaluate", file, "--publish", "--yes")
+    (shown,) = dcai("model", "show")["evaluations"]
+    assert shown["transaction"] == done["published"]["transaction"]
+    assert (shown["rows"], shown["correct"], shown["publisher"]) == (6, done["correct"], dcai.address)
+    assert shown["test_set_hash"] == done["test_set_hash"]
