@@ -100,10 +100,11 @@ format: node_modules/.installed  ## Format Python and Solidity.
 artifacts: node_modules/.installed  ## Compile the contracts into the Python package.
 	$(BIN)/python tools/build_artifacts.py
 
-bench: node_modules/.installed  ## Measure start-up, featurizing against scikit-learn, and a ledger of a million samples.
+bench: node_modules/.installed  ## Measure start-up, featurizing against scikit-learn, a ledger of a million samples, and audits.
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python -m benchmarks.features
 	$(BIN)/python -m benchmarks.ledger_size
+	$(BIN)/python -m benchmarks.audit
 
 gas: node_modules/.installed  ## Measure gas per sample on anvil, by receipts; writes benchmarks/gas.json.
 	$(BIN)/python -m benchmarks.gas

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +28,30 @@ def keccak256(data: bytes) -> bytes:
     'c5d2460186f7233c'
     """
     return hasher()(data)
+
+
+class Digest(Protocol):
+    """A hash of what is handed over in parts."""
+
+    def update(self, part: bytes) -> None:
+        """Take the next part."""
+
+    def digest(self) -> bytes:
+        """The hash of all parts so far."""
+
+
+def keccak256_in_parts() -> Digest:
+    """Keccak-256 of what need not be in memory at once.
+
+    >>> digest = keccak256_in_parts()
+    >>> digest.update(b"abc")
+    >>> digest.digest() == keccak256(b"abc")
+    True
+    """
+    from eth_hash.auto import keccak
+
+    digest: Digest = keccak.new(b"")
+    return digest
 
 
 def checksummed(address: str) -> str:

@@ -31,6 +31,10 @@ CONTRACTS = (
 )
 
 
+SOURCES = "sources.json"
+"""What they are compiled from, for explorers; `dcai_cli/chain/sources.py` reads it."""
+
+
 def find_forge() -> str:
     """The path of forge: npm's native binary for this platform, else the one on PATH.
 
@@ -57,11 +61,37 @@ def compile_contracts() -> dict[str, str]:
         places = ["--out", f"{folder}/out", "--cache-path", f"{folder}/cache"]
         command = [find_forge(), "build", "--quiet", "--force", "--skip", "test", *places]
         subprocess.run(command, cwd=ROOT, check=True)
-        return {f"{contract}.json": _render(Path(folder, "out"), contract) for contract in CONTRACTS}
+        out = Path(folder, "out")
+        artifacts = {f"{contract}.json": _render(out, contract) for contract in CONTRACTS}
+        return artifacts | {SOURCES: _render_sources(out)}
+
+
+def _output(out: Path, contract: str) -> dict[str, Any]:
+    output: dict[str, Any] = json.loads(
+        (out / f"{contract}.sol" / f"{contract}.json").read_text(encoding="utf-8")
+    )
+    return output
+
+
+def _render_sources(out: Path) -> str:
+    """The sources of all contracts, each once, and which of them each contract needs."""
+    contracts: dict[str, Any] = {}
+    for contract in CONTRACTS:
+        metadata = _output(out, contract)["metadata"]
+        (target,) = metadata["settings"]["compilationTarget"]
+        remappings = [line for line in metadata["settings"]["remappings"] if line.startswith("@openzeppelin")]
+        contracts[contract] = {
+            "target": target,
+            "sources": sorted(metadata["sources"]),
+            "remappings": remappings,
+        }
+    paths = sorted({path for contract in contracts.values() for path in contract["sources"]})
+    sources = {path: (ROOT / path).read_text(encoding="utf-8") for path in paths}
+    return json.dumps({"contracts": contracts, "sources": sources}, indent=1, sort_keys=True) + "\n"
 
 
 def _render(out: Path, contract: str) -> str:
-    output = json.loads((out / f"{contract}.sol" / f"{contract}.json").read_text(encoding="utf-8"))
+    output = _output(out, contract)
     metadata = output["metadata"]
     # What decides the bytecode and nothing that depends on where the project lies.
     settings = {name: metadata["settings"][name] for name in ("evmVersion", "metadata", "optimizer", "viaIR")}

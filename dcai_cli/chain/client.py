@@ -244,8 +244,22 @@ class Chain:
         contract = artifact(contract_name)
         return contract.bytecode + abi.encode(contract.constructor_inputs, args)
 
-    def view(self, contract_name: str, address: str, function: str, *args: object) -> Any:  # noqa: ANN401 - by ABI
-        """Call a function without a transaction, with the latest state.
+    def view(
+        self,
+        contract_name: str,
+        address: str,
+        function: str,
+        *args: object,
+        block: int | str = "latest",
+    ) -> Any:  # noqa: ANN401 - by ABI
+        """Call a function without a transaction.
+
+        Args:
+            contract_name: says what the function looks like.
+            address: the contract.
+            function: its name.
+            args: its arguments.
+            block: after which block; the latest if left out.
 
         Returns:
             Its result; a tuple if it has several. Structs are tuples.
@@ -255,7 +269,7 @@ class Chain:
             WrongChain: what is at the address does not answer like this contract.
         """
         outputs = artifact(contract_name).functions[function]["outputs"]
-        data = self.call(address, self.encode(contract_name, function, *args))
+        data = self.call(address, self.encode(contract_name, function, *args), block=block)
         try:
             values = abi.decode(outputs, data)
         except ValueError:

@@ -58,6 +58,7 @@ Model = Annotated[
         "--model", "-m", help="Model, name or address; the one in use, or the only one, if left out."
     ),
 ]
+NameOrAddress = Annotated[str | None, typer.Argument(help="Name or address; the one in use if left out.")]
 Format = Annotated[
     str | None,
     typer.Option(

@@ -13,6 +13,7 @@ from dcai_cli.errors import Locked
 from dcai_cli.ledger import fold
 from dcai_cli.ledger.database import Database
 from dcai_cli.ledger.records import (
+    ContributionTotals,
     PlannedSample,
     StoredBatch,
     StoredTransaction,
@@ -189,6 +190,24 @@ class BatchStore(Database):
             query = query.order_by(batches.c.added_at, batches.c.id).limit(first)
         with self._begin(write=False) as connection:
             return [StoredBatch(*row) for row in connection.execute(query)]
+
+    def contribution_totals(self, chain: str, model: str) -> ContributionTotals:
+        """Sums over all batches of a model that this ledger knows to be on-chain, whoever sent them.
+
+        Args:
+            chain: the chain's key.
+            model: the trainer's address.
+        """
+        query = select(batches.c.account, batches.c.count, batches.c.informative).where(
+            batches.c.chain == chain, batches.c.model == model, batches.c.batch_id.is_not(None)
+        )
+        with self._begin(write=False) as connection:
+            rows = connection.execute(query).all()
+        return ContributionTotals(
+            samples=sum(count for _, count, _ in rows),
+            informative=sum(informative.bit_count() for _, _, informative in rows),
+            contributors=len({account.lower() for account, _, _ in rows}),
+        )
 
     def batch(self, identity: int) -> StoredBatch | None:
         """One batch as it stands now; None if it is gone."""

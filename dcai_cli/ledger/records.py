@@ -69,6 +69,21 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class ContributionTotals:
+    """Sums over all batches of a model.
+
+    Args:
+        samples: their samples.
+        informative: how many of these changed the model, or surprised it.
+        contributors: accounts that sent some.
+    """
+
+    samples: int
+    informative: int
+    contributors: int
+
+
+@dataclass(frozen=True, slots=True)
 class StoredBatch:
     """A batch of samples, from plan to settlement; what others contributed begins open.
 

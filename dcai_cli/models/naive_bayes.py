@@ -34,6 +34,7 @@ class NaiveBayes(Tally):
 
     counts = True
     signed = False
+    array_name = "counts"
 
     @property
     def seen(self) -> int:

@@ -23,6 +23,7 @@ class NearestCentroid(Tally):
     """
 
     signed = True
+    array_name = "sums"
 
     @property
     def _lane_type(self) -> str:

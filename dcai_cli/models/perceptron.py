@@ -95,6 +95,9 @@ class Perceptron(_Margins):
         """A copy of the weights, shape (n_features,)."""
         return self._lanes[self._places(np.arange(self.params.n_features))].astype(np.int16)
 
+    def arrays(self) -> dict[str, NDArray[np.int64]]:  # noqa: D102 (inherited)
+        return {"weights": self.weights.astype(np.int64), "bias": np.array(self.bias)}
+
     def train(self, payload: bytes) -> int:  # noqa: D102 (inherited)
         batch = self._read(payload)
         informative = np.zeros(batch.labels.size, dtype=np.bool_)
@@ -148,6 +151,10 @@ class MulticlassPerceptron(_Margins):
         super().__init__(params)
         rows: NDArray[Any] = self._body()[: params.n_features * params.row_lanes]
         self._rows = rows.reshape(params.n_features, params.row_lanes)[:, : params.classes]
+
+    def arrays(self) -> dict[str, NDArray[np.int64]]:  # noqa: D102 (inherited)
+        biases = self._biases[: self.params.classes]
+        return {"weights": self._rows.T.astype(np.int64), "bias": biases.astype(np.int64)}
 
     def train(self, payload: bytes) -> int:  # noqa: D102 (inherited)
         batch = self._read(payload)

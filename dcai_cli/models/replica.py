@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
@@ -13,6 +14,26 @@ from dcai_cli.domain import ModelParams
 from dcai_cli.errors import BadInput
 from dcai_cli.models.samples import Batch, bitmap, read_batch
 from dcai_cli.models.words import WORD_BYTES, pack_words, word_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Where the words of two models part first.
+
+    Args:
+        word: the number of the word.
+        feature: the feature whose number differs; None in what stands behind the features (biases, samples
+            of the classes, totals), or in a lane that belongs to no feature.
+        label: the class that the number is of; None where a feature has one number for all.
+        ours: the replica's number; of a header, the whole word.
+        theirs: the other's.
+    """
+
+    word: int
+    feature: int | None
+    label: int | None
+    ours: int
+    theirs: int
 
 
 class Replica(ABC):
@@ -62,6 +83,40 @@ class Replica(ABC):
     def words(self) -> list[int]:
         """All storage words."""
         return pack_words(self._words.tobytes())
+
+    def difference(self, words: Sequence[int]) -> Difference | None:
+        """Where other words part from this model's first; None if they are the same, bit for bit.
+
+        Args:
+            words: as many as the model has, whatever they hold.
+        """
+        other = word_rows(words)
+        parted = np.flatnonzero((other != self._words).any(axis=1))
+        if not parted.size:
+            return None
+        word = int(parted[0])
+        own = [rows[word].tobytes() for rows in (self._words, other)]
+        if word >= self.params.body_words:
+            return Difference(word, None, None, *(int.from_bytes(raw, "big") for raw in own))
+        ours, theirs = (np.frombuffer(raw, dtype=self._lane_type) for raw in own)
+        lanes = np.flatnonzero(ours != theirs)
+        numbers = self._numbers(lanes + word * self.params.word_lanes)
+        first = int(numbers.argmin())
+        feature, column = divmod(int(numbers[first]), self.params.row_lanes)
+        in_use = feature < self.params.n_features and (
+            self.params.row_lanes == 1 or column < self.params.classes
+        )
+        return Difference(
+            word,
+            feature if in_use else None,
+            column if in_use and self.params.row_lanes > 1 else None,
+            int(ours[lanes[first]]),
+            int(theirs[lanes[first]]),
+        )
+
+    @abstractmethod
+    def arrays(self) -> dict[str, NDArray[np.int64]]:
+        """A copy of the numbers by name, as `pretrain` takes them."""
 
     def write_words(self, first_word: int, words: Sequence[int] | bytes) -> None:
         """Overwrite words, as the owner may before sealing; replays the event WeightsWritten.

@@ -45,6 +45,8 @@ class Tally(Replica):
     """
 
     signed: bool
+    array_name: str
+    """What its numbers by class and feature are called."""
 
     def __init__(self, params: ModelParams) -> None:
         super().__init__(params)
@@ -63,6 +65,9 @@ class Tally(Replica):
     def totals(self) -> list[int]:
         """The total of each class: its occurrences of features, or the sum of its squared sums."""
         return list(self._totals)
+
+    def arrays(self) -> dict[str, NDArray[np.int64]]:  # noqa: D102 (inherited)
+        return {self.array_name: self._rows.T.astype(np.int64), "samples": np.array(self._samples)}
 
     def train(self, payload: bytes) -> int:  # noqa: D102 (inherited)
         batch = self._read(payload)

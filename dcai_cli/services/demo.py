@@ -20,8 +20,8 @@ from dcai_cli.keystore import Keystore
 from dcai_cli.services.accounts import acting_account, create_account
 from dcai_cli.services.contribute import ContributeRequest, contribute
 from dcai_cli.services.deploy import deploy_model
+from dcai_cli.services.evaluate import evaluate_file
 from dcai_cli.services.limits import model_params
-from dcai_cli.services.predict import evaluate_file
 from dcai_cli.services.refund import claim_refunds
 from dcai_cli.services.report import claim_reports
 from dcai_cli.services.workspace import Workspace

@@ -256,66 +256,39 @@ def use_model(workspace: Workspace, name_or_address: str) -> HostedModel:
     return model
 
 
-def snapshot(
-    chain: Chain, model: HostedModel, *, progress: Callable[[int, int], None] | None = None
-) -> Replica:
-    """Copy a model's weights from the chain into a replica.
+def read_words(
+    chain: Chain,
+    model: HostedModel,
+    *,
+    block: int | str = "latest",
+    progress: Callable[[int, int], None] | None = None,
+) -> list[int]:
+    """Read all storage words of a model from the chain.
 
     Args:
         chain: the chain.
         model: the model.
+        block: as they are after this block; nodes that are no archive know the newest ones only.
         progress: called with (words read, words in all).
     """
-    from dcai_cli.models import make_replica
-
     total = model.params.total_words
     words: list[int] = []
     while len(words) < total:
         count = min(WORDS_PER_CALL, total - len(words))
-        words += chain.view(ANY_MODEL, model.model, "weights", len(words), count)
+        words += chain.view(ANY_MODEL, model.model, "weights", len(words), count, block=block)
         if progress:
             progress(len(words), total)
-    return make_replica(model.params, words)
+    return words
 
 
-@dataclass(frozen=True, slots=True)
-class ModelStatus:
-    """A model with what changes about it.
+def snapshot(
+    chain: Chain,
+    model: HostedModel,
+    *,
+    block: int | str = "latest",
+    progress: Callable[[int, int], None] | None = None,
+) -> Replica:
+    """Copy a model's weights from the chain into a replica; the arguments are those of `read_words`."""
+    from dcai_cli.models import make_replica
 
-    Args:
-        model: the model.
-        sealed_at: when it was opened for contributions; 0 if it is not.
-        batches: batches contributed so far.
-        unit_price_wei: what a batch of one unit costs now; None before it is sealed.
-        balance_wei: deposits that its trainer holds.
-    """
-
-    model: HostedModel
-    sealed_at: int
-    batches: int
-    unit_price_wei: int | None
-    balance_wei: int
-
-
-def model_status(workspace: Workspace, model: HostedModel) -> ModelStatus:
-    """Read what changes about a model."""
-    chain = workspace.chain
-    sealed_at = chain.view("CollaborativeTrainer", model.address, "sealedAt")
-    return ModelStatus(
-        model=model,
-        sealed_at=sealed_at,
-        batches=chain.view("CollaborativeTrainer", model.address, "batchCount"),
-        unit_price_wei=chain.view("CollaborativeTrainer", model.address, "quote", 1) if sealed_at else None,
-        balance_wei=chain.balance_wei(model.address),
-    )
-
-
-def verify_model(workspace: Workspace, name_or_address: str | None) -> HostedModel:
-    """Compare the code of a model and all its parts with what dcai ships.
-
-    Raises:
-        WrongChain: there is no code, or another.
-    """
-    model = find_model(workspace, name_or_address)
-    is_ours(workspace.chain, model.address)
-    return model
+    return make_replica(model.params, read_words(chain, model, block=block, progress=progress))

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import tempfile
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -44,47 +44,6 @@ class Prediction:
     row: int
     label: str | None
     reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ClassFigures:
-    """How well a model does on one class.
-
-    Args:
-        label: the class's label.
-        rows: rows that have it.
-        precision: of the rows predicted so, the share that have it; None if none was.
-        recall: of the rows that have it, the share predicted so; None if there are none.
-    """
-
-    label: str
-    rows: int
-    precision: float | None
-    recall: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """How well a model does on labelled rows.
-
-    Args:
-        model: the model.
-        rows: rows that were predicted.
-        correct: rows predicted right.
-        classes: the figures of each class.
-        skipped: rows that cannot be predicted, with the reason.
-    """
-
-    model: HostedModel
-    rows: int
-    correct: int
-    classes: tuple[ClassFigures, ...]
-    skipped: tuple[Skipped, ...]
-
-    @property
-    def accuracy(self) -> float:
-        """Share of the rows predicted right."""
-        return self.correct / self.rows
 
 
 def predict_text(
@@ -185,7 +144,7 @@ def _predictions(
     kept: deque[Row],
 ) -> Iterator[tuple[Row, Prediction]]:
     with opened:
-        for result, predicted in _classes(replica, featurized):
+        for result, predicted in classes_of(replica, featurized):
             row = kept.popleft()
             if isinstance(result, Skipped):
                 yield row, Prediction(row.number, None, result.reason)
@@ -193,10 +152,10 @@ def _predictions(
                 yield row, Prediction(row.number, model.spec.labels[predicted])
 
 
-def _classes(
+def classes_of(
     replica: Replica, featurized: Iterable[FeaturizedRow | Skipped]
 ) -> Iterator[tuple[FeaturizedRow | Skipped, int]]:
-    """Each result with its predicted class, which means nothing where a row has no sample."""
+    """Each result of featurizing with its predicted class, which means nothing where a row has no sample."""
     results = iter(featurized)
     while chunk := list(islice(results, _CHUNK_ROWS)):
         payload = b"".join(row.sample for row in chunk if isinstance(row, FeaturizedRow))
@@ -230,71 +189,3 @@ def write_predictions(path: Path, predictions: Iterable[tuple[Row, Prediction]])
         write_atomically(path, file, mode=0o644)
         text.detach()
     return count
-
-
-def evaluate_file(
-    workspace: Workspace,
-    file: Source | Path,
-    *,
-    model: str | None = None,
-    text_column: str | None = None,
-    label_column: str | None = None,
-    skip: int = 0,
-    note: Callable[[str], None] = lambda _: None,
-) -> Evaluation:
-    """Measure a model on labelled rows.
-
-    Args:
-        workspace: the opened parts.
-        file: the rows.
-        model: name or address, or None.
-        text_column: column of the text, over the spec's.
-        label_column: column of the label, over the spec's.
-        skip: leave out so many rows at the start: those that the model was trained on.
-        note: is told of an encoding other than UTF-8, and of columns that a tabular model does not use.
-
-    Raises:
-        BadInput: no row can be predicted.
-    """
-    hosted = find_model(workspace, model)
-    pairs: Counter[tuple[int | None, int]] = Counter()
-    skipped: list[Skipped] = []
-    with open_rows(file, note=note, vector_column=hosted.spec.vector_column) as rows:
-        featurized = featurize(
-            rows.part(skip=skip),
-            hosted.spec,
-            text_column=text_column,
-            label_column=label_column,
-            note=note,
-        )
-        for row, predicted in _classes(snapshot(workspace.chain, hosted), featurized):
-            if isinstance(row, Skipped):
-                skipped.append(row)
-            else:
-                pairs[row.label, predicted] += 1
-    if not pairs:
-        if not skipped:
-            raise BadInput(
-                f"{file} has no rows behind the first {skip}.", hint="Leave out --skip, or lower it."
-            )
-        first = f"; row {skipped[0].row}: {skipped[0].reason}"
-        raise BadInput(f"No row of {file} can be predicted{first}.", hint="Check the columns and the labels.")
-    return Evaluation(
-        model=hosted,
-        rows=pairs.total(),
-        correct=sum(count for (label, found), count in pairs.items() if label == found),
-        classes=tuple(_figures(pairs, number, label) for number, label in enumerate(hosted.spec.labels)),
-        skipped=tuple(skipped),
-    )
-
-
-def _figures(pairs: Counter[tuple[int | None, int]], number: int, label: str) -> ClassFigures:
-    right = pairs[number, number]
-    predicted = sum(count for (_, found), count in pairs.items() if found == number)
-    actual = sum(count for (true, _), count in pairs.items() if true == number)
-    return ClassFigures(
-        label=label,
-        rows=actual,
-        precision=right / predicted if predicted else None,
-        recall=right / actual if actual else None,
-    )

@@ -164,7 +164,7 @@ class Outbox:
 
         Args:
             kind: deploy, install, create, weights, seal, supersede, contribute, refund, report, sweep,
-                validate, or fill.
+                validate, evaluation, or fill.
             to: the contract, or None to create one.
             data: call data.
             value_wei: ether that goes along.

@@ -179,6 +179,7 @@ TRANSACTION = {
 }
 CHAIN = {"network": WORDS, "chain_id": count, "block_number": count, "time": TIME, "path": WORDS}
 SENT = {"gas_used": count, "fee_wei": AMOUNT}
+SAVED = {"model": ADDRESS, "output": WORDS, "block_number": count, "block_hash": HASH, "words": count}
 
 TRIAL = {
     "analyzer": matching("word|char|char_wb"),
@@ -203,7 +204,10 @@ CASES: dict[str, tuple[list[str], Any]] = {
             "correct": count,
             "accuracy": share,
             "classes": [{"label": WORDS, "rows": count, "precision": share, "recall": share}],
+            "confusion": {"labels": [WORDS], "matrix": [[count]]},
+            "test_set_hash": HASH,
             "skipped": SKIPPED,
+            "published": lambda value: value is None,
         },
     ),
     "featurize": (
@@ -258,14 +262,50 @@ CASES: dict[str, tuple[list[str], Any]] = {
         | {
             "sealed_at": TIME,
             "batches": count,
+            "samples": count,
+            "informative": count,
+            "contributors": count,
+            "last_contributed_at": optional(TIME),
             "unit_price_wei": AMOUNT,
             "balance_wei": AMOUNT,
             "superseded_by": optional(ADDRESS),
+            "evaluations": lambda value: value == [],
             "spec": WORDS,
         },
     ),
     "model use": (["films"], MODEL),
-    "model verify": (["films"], MODEL | {"verified": flag}),
+    "model verify": (
+        ["films", "--standard-json", "explorer"],
+        MODEL
+        | {
+            "verified": flag,
+            "standard_json": [
+                {
+                    "path": WORDS,
+                    "contract": WORDS,
+                    "address": ADDRESS,
+                    "implementation": ADDRESS,
+                    "compiler": WORDS,
+                }
+            ],
+        },
+    ),
+    "model audit": (
+        [],
+        {
+            "model": ADDRESS,
+            "block_number": count,
+            "block_hash": HASH,
+            "written_words": count,
+            "batches": count,
+            "samples": count,
+            "informative": count,
+            "is_result": flag,
+            "seconds": number,
+        },
+    ),
+    "model snapshot": (["--output", "films.npz"], SAVED),
+    "model export": (["--output", "films.npz"], SAVED),
     "data export": (
         ["--output", "out.csv"],
         {"model": ADDRESS, "output": WORDS, "batches": count, "samples": count},

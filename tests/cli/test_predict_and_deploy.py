@@ -404,7 +404,7 @@ def test_a_model_that_the_ledger_forgot_is_found_by_its_address(dcai: Dcai, film
         database.execute("DELETE FROM models")
     found = dcai.data("model", "verify", model["address"])
     assert found == {name: found[name] for name in found} | {"name": model["address"], "verified": True}
-    assert all(found[name] == model[name] for name in found if name not in {"name", "verified"})
+    assert all(found[name] == model[name] for name in found.keys() & model.keys() - {"name"})
     assert dcai.data("contribute", films, "--yes")["model"] == model["address"]
 
 

@@ -118,6 +118,7 @@ ASKING = {
     "contribute": ["films.csv"],
     "model deploy": ["--name", "x", "--labels", "a,b", "--n-features", "256"],
     "model seal": ["films"],
+    "model evaluate": ["films.csv", "--publish"],
     "refunds": ["--claim"],
     "devnet reset": [],
     "account export": ["alice"],

@@ -13,6 +13,7 @@ from dcai_cli.domain import MODEL_TYPES, ModelParams
 from dcai_cli.errors import BadInput
 from dcai_cli.models import make_replica
 from dcai_cli.models.fixed_log import fixed_log2, fixed_log2s
+from dcai_cli.models.pretrain import words_from_arrays
 from dcai_cli.models.replica import Replica
 from dcai_cli.models.tally import Tally
 
@@ -324,3 +325,46 @@ def test_samples_by_the_thousand_are_one_batch() -> None:
     predicted = whole.predict(b"".join(rest)).tolist()
     assert predicted == [int(whole.predict(sample)[0]) for sample in rest]
     assert sum(label == sample[0] for label, sample in zip(predicted, rest, strict=True)) > 2900
+
+
+@every_model
+def test_where_words_part_first_is_named(params: ModelParams) -> None:
+    """Of every number of a model: its feature and class, whatever word and lane it stands in."""
+    replica = make_replica(params)
+    replica.train(SAMPLE)
+    assert replica.difference(replica.words()) is None
+    for feature in (0, 1, 17, 36):
+        for label in range(params.classes if params.row_lanes > 1 else 1):
+            arrays = replica.arrays()
+            name = next(iter(arrays))
+            numbers = arrays[name] if params.row_lanes > 1 else arrays[name][None]
+            ours = int(numbers[label, feature])
+            numbers[label, feature] += 1
+            found = replica.difference(words_from_arrays(arrays, params))
+            assert found is not None
+            assert (found.feature, found.ours, found.theirs) == (feature, ours, ours + 1)
+            assert found.label == (label if params.row_lanes > 1 else None)
+
+
+@every_model
+def test_what_belongs_to_no_feature_parts_without_one(params: ModelParams) -> None:
+    """The words behind the features, and lanes that no feature has, differ by their word alone."""
+    replica = make_replica(params)
+    words = replica.words()
+    found = replica.difference([*words[:-1], words[-1] ^ 1])
+    assert found is not None
+    assert (found.word, found.feature, found.theirs) == (params.total_words - 1, None, 1)
+    last = params.body_words - 1
+    found = replica.difference([*words[:last], 1, *words[last + 1 :]])
+    assert found is not None
+    assert (found.word, found.feature, found.label) == (last, None, None)
+
+
+@every_model
+def test_arrays_of_a_model_make_the_same_model(params: ModelParams) -> None:
+    """What is exported by name is what pre-training takes: the words come out the same."""
+    replica = make_replica(params)
+    replica.train(SAMPLE)
+    replica.train(raw("0000010007"))
+    assert any(replica.words())
+    assert words_from_arrays(replica.arrays(), params) == replica.words()
