@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import signal
 import subprocess
@@ -139,8 +140,11 @@ class Lane:
         trainer = deploy(self._dcai)
         books = Books(self._node.rpc, self._dcai.query, self._dcai.address, trainer)
         files: list[Path] = []
-        # Every kind comes up in every home, however few kills there are.
-        while self.faults.total() < self._kills or KINDS.keys() - self.faults.keys():
+        # Every kind comes up in every home, however few kills there are, and as often as it must.
+        while self.faults.total() < self._kills or any(
+            self.faults[kind] < max(1, math.ceil(least * self._run.scale / LANES))
+            for kind, least in KINDS.items()
+        ):
             if self.rounds == MOST_ROUNDS:
                 raise AssertionError(f"{self.faults.total()} kills in {MOST_ROUNDS} rounds")
             self.rounds += 1
