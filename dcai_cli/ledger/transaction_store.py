@@ -131,6 +131,8 @@ class TransactionStore(Database):
                     f"Transaction {transaction.hash} is {row.state} by now, or another process replaced it.",
                     hint="Look at it again: dcai tx list",
                 )
+            # After a reorganisation the same offer can be made again.
+            connection.execute(delete(replaced).where(replaced.c.hash == signed.hash))
             connection.execute(
                 insert(replaced).values(
                     hash=row.hash, transaction_id=row.id, raw=row.raw, cancels=row.cancels

@@ -210,16 +210,15 @@ def claim_due(
         # What cannot be sent for want of ether must not keep ether from coming in: a claim takes its nonce.
         recovered = recover(workspace, stored.address)
         items = pending(workspace, stored.address, models)
-        given_up = [refused.id for refused, _ in recovered.refused]
-        busy = workspace.ledger.claims_in_flight(workspace.chain.key, stored.address, over=given_up)
-        chosen = [item for item in items if item.is_claimable and item.place not in busy]
-        # The most urgent first: others can take it from then on.
-        chosen.sort(key=lambda item: (item.expires_at or item.due_at, item.batch.id))
-        sender = ClaimSender(workspace, stored.address, policy, recovered)
-        sender.set_aside(items, busy)
+        chosen, busy = _free(workspace, stored.address, items, recovered)
         if chosen:
             with turn.aside():
                 confirm(chosen)
+            # What nobody took before the question may be on its way now.
+            recovered = recover(workspace, stored.address)
+            chosen, busy = _free(workspace, stored.address, chosen, recovered)
+        sender = ClaimSender(workspace, stored.address, policy, recovered)
+        sender.set_aside(items, busy)
         if chosen or sender.has_earlier:
             # What an earlier process left on its way may have to be replaced: fees may have risen since.
             sender.key = unlock(workspace, stored, password)
@@ -243,6 +242,18 @@ def claim_due(
                 hint=f"{error.hint} The same command again goes on where this one stopped.".strip(),
             ) from error
     return _claimed(sender, items, workspace.chain.timestamp())
+
+
+def _free(
+    workspace: Workspace, address: str, items: Sequence[ClaimItem], recovered: Recovered
+) -> tuple[list[ClaimItem], dict[tuple[str, int], int]]:
+    """What can be claimed now, the most urgent first; and what transactions on their way claim."""
+    given_up = [refused.id for refused, _ in recovered.refused]
+    busy = workspace.ledger.claims_in_flight(workspace.chain.key, address, over=given_up)
+    chosen = [item for item in items if item.is_claimable and item.place not in busy]
+    # Others can take it from then on.
+    chosen.sort(key=lambda item: (item.expires_at or item.due_at, item.batch.id))
+    return chosen, busy
 
 
 def _follow_each(workspace: Workspace, models: Sequence[HostedModel]) -> DcaiError | None:
@@ -322,6 +333,7 @@ class ClaimSender:
         self._posted: list[StoredTransaction] = []
         self._unprofitable: list[ClaimItem] = []
         self._claimed_by: dict[int, list[ClaimItem]] = {}
+        self._pays_wei: dict[int, int] = {}
         self._now = workspace.chain.timestamp()
 
     @property
@@ -343,7 +355,9 @@ class ClaimSender:
         """
         for item in items:
             if item.place in busy:
-                self._claimed_by.setdefault(busy[item.place], []).append(item)
+                transaction = busy[item.place]
+                self._claimed_by.setdefault(transaction, []).append(item)
+                self._pays_wei[transaction] = self._pays_wei.get(transaction, 0) + item.pays_wei
                 self.leave([item], "in-flight", "a transaction that claims it is on its way")
             elif not item.is_claimable:
                 self.leave([item], item.state, STATES[item.state])
@@ -484,6 +498,7 @@ class ClaimSender:
         self._asked |= {item.row for item in request.items}
         self._posted.append(stored)
         self._claimed_by[stored.id] = list(request.items)
+        self._pays_wei[stored.id] = pays_wei
         return None
 
     def _may_do_in_part(self, request: Request, refusal: Refusal) -> bool:
@@ -492,11 +507,13 @@ class ClaimSender:
         if code == "fee-ceiling":
             # The ceiling is everybody's, but for what is near its deadline.
             return any(self.is_urgent(item) for item in request.items)
-        if code == "unprofitable":
-            # No transaction costs less than this; what pays less is not looked at one by one.
-            least_wei = PLAIN_GAS * self.workspace.chain.fees().likely_price_wei + self._policy.min_profit_wei
-            return sum(item.pays_wei for item in request.items) >= least_wei
-        return code in {"budget", "reverted"}
+        if code in {"unprofitable", "budget"}:
+            # No transaction costs less than this; what is less is not looked at one by one.
+            least_wei = PLAIN_GAS * self.workspace.chain.fees().likely_price_wei
+            if code == "budget":
+                return (self._policy.budget_wei or 0) - self._ready().committed_wei >= least_wei
+            return sum(item.pays_wei for item in request.items) >= least_wei + self._policy.min_profit_wei
+        return code == "reverted"
 
     def _ceiling_wei(self, pays_wei: int, gas: int, *, is_urgent: bool) -> int | None:
         """What a unit of gas may cost; near a deadline, as much as the claim pays."""
@@ -505,9 +522,10 @@ class ClaimSender:
 
     def _bounded(self, ceiling_wei: int | None, pays_wei: int, gas: int, *, has_points: bool) -> int | None:
         """Nor may gas ever cost more than what the claim pays, however its price moves."""
-        if has_points or self._policy.min_profit_wei < 0:
+        if has_points:
             return ceiling_wei
-        most_wei = pays_wei // gas
+        # With less than nothing for a least profit, so much more.
+        most_wei = (pays_wei - min(0, self._policy.min_profit_wei)) // gas
         return most_wei if ceiling_wei is None else min(ceiling_wei, most_wei)
 
     def _ceiling_of(self, stored: StoredTransaction) -> int | None:
@@ -522,13 +540,12 @@ class ClaimSender:
         outbox, policy = self._ready(), self._policy
         behind = [other for other in outbox.flying if other.nonce >= nonce]
         items = [item for other in behind for item in self._claimed_by.get(other.id, ())]
-        everything = [item for claimed in self._claimed_by.values() for item in claimed]
         promised_wei = outbox.promised_wei(but=stored)
         pays_wei = max(
             0,
             min(
-                sum(item.pays_wei for item in items) - promised_wei,
-                sum(item.pays_wei for item in everything) - promised_wei - outbox.spent_wei,
+                sum(self._pays_wei.get(other.id, 0) for other in behind) - promised_wei,
+                sum(self._pays_wei.values()) - promised_wei - outbox.spent_wei,
             ),
         )
         urgent = any(self.is_urgent(item) for item in items)

@@ -202,13 +202,13 @@ def contribute(
                 before.check_untouched(candidates)
                 key = unlock(workspace, account, password)
                 ceiling_wei = plan.gas_price_wei * FEE_RISE
-                before.send_again(key, ceiling_wei)
+                spent_wei = before.send_again(key, ceiling_wei, request.max_fee_wei)
                 outbox = Outbox(
                     workspace,
                     account.address,
                     key,
                     ceiling_wei=ceiling_wei,
-                    budget_wei=_budget_wei(request, plan),
+                    budget_wei=_budget_wei(request, plan, spent_wei),
                 )
                 pace = _Pace(workspace, turn, request.spread_s, len(candidates))
                 sender.send_all(outbox, candidates, progress, pace.wait)
@@ -216,9 +216,11 @@ def contribute(
     return Contribution(plan, (*before.batches, *sender.batches), (*plan.skipped, *sender.skipped))
 
 
-def _budget_wei(request: ContributeRequest, plan: ContributionPlan) -> int:
-    """What all fees may cost: what the user said, or not far more than what was shown."""
-    return plan.fee_estimate_wei * FEE_RISE if request.max_fee_wei is None else request.max_fee_wei
+def _budget_wei(request: ContributeRequest, plan: ContributionPlan, spent_wei: int) -> int:
+    """What all fees may still cost: what the user said, or not far more than what was shown."""
+    if request.max_fee_wei is None:
+        return plan.fee_estimate_wei * FEE_RISE
+    return max(0, request.max_fee_wei - spent_wei)
 
 
 class _Before:
@@ -279,9 +281,15 @@ class _Before:
         prices = {model.address: highest_unit_price_wei(model) for model in known_models(self._workspace)}
         return sum(batch.units * prices[batch.model] for batch in self.unfinished())
 
-    def send_again(self, key: LocalAccount, ceiling_wei: int) -> None:
-        """Finish the unfinished."""
-        self._add(finish(self._workspace, self._address, key, ceiling_wei=ceiling_wei))
+    def send_again(self, key: LocalAccount, ceiling_wei: int, budget_wei: int | None) -> int:
+        """Finish the unfinished.
+
+        Returns:
+            What its fees came to.
+        """
+        settled = finish(self._workspace, self._address, key, ceiling_wei=ceiling_wei, budget_wei=budget_wei)
+        self._add(settled)
+        return sum(stored.fee_wei or 0 for stored in settled)
 
     def _add(self, settled: Sequence[StoredTransaction]) -> None:
         for stored in settled:

@@ -119,6 +119,7 @@ class Outbox:
         self.over = frozenset(stored.id for stored in over)
         self._budget_wei = budget_wei
         self._spent_wei = 0
+        self._replaced_wei: dict[int, int] = {}
         self.ceiling_wei = ceiling_wei
         self._ceiling_of = ceiling_of or (lambda _stored: self.ceiling_wei)
         self.flying: deque[StoredTransaction] = deque()
@@ -130,8 +131,11 @@ class Outbox:
 
     @property
     def committed_wei(self) -> int:
-        """What the fees of its transactions came to, and what those on their way can cost."""
-        return self._spent_wei + self.promised_wei()
+        """What the fees of its transactions came to, and what those on their way can cost.
+
+        Others' that it replaced, since its own wait for them, count, too.
+        """
+        return self._spent_wei + self.promised_wei() + sum(self._replaced_wei.values())
 
     def promised_wei(self, *, but: StoredTransaction | None = None) -> int:
         """What the fees of those on their way can cost."""
@@ -252,7 +256,7 @@ class Outbox:
         if not self.flying:
             return
         flying = self._workspace.ledger.transactions(chain.key, account=self._address, states=UNSETTLED)
-        own = {stored.nonce for stored in flying}
+        own = {stored.nonce for stored in flying if stored.id not in self.over}
         for nonce in range(chain.mined_nonce(self._address), max(own, default=0)):
             # The pool may hold another program's.
             if nonce not in own and chain.next_nonce(self._address) <= nonce:
@@ -340,28 +344,42 @@ class Outbox:
         # Whatever is refused here, an attempt before it is on its way, and may be mined when fees fall.
         with suppress(FeesAboveCeiling, InsufficientFunds, RpcError, Locked):
             if self.key is not None:
-                speed_up(workspace, self.key, first, ceiling_wei=self._most_for(first))
-                # What it may cost now counts, too.
-                self.flying = deque(
-                    workspace.ledger.transaction(stored.id) if stored.id == first.id else stored
-                    for stored in self.flying
-                )
+                self.raise_offer(first)
                 return
         with suppress(InsufficientFunds, RpcError):
             send_again(workspace, workspace.ledger.transaction(first.id))
+
+    def raise_offer(self, stored: StoredTransaction) -> None:
+        """Replace a transaction by one that offers more, within ceiling and budget.
+
+        Raises:
+            DcaiError: as `speed_up` does.
+        """
+        assert self.key is not None
+        raised = speed_up(self._workspace, self.key, stored, ceiling_wei=self._most_for(stored))
+        if all(other.id != stored.id for other in self.flying):
+            self._replaced_wei[stored.id] = _fee_wei(raised.raw)
+        # What it may cost now counts.
+        self.flying = deque(raised if other.id == stored.id else other for other in self.flying)
 
     def _most_for(self, stored: StoredTransaction) -> int | None:
         """What a unit of gas may cost in the place of a transaction: by its ceiling, and by the budget."""
         ceiling_wei = self._ceiling_of(stored)
         if self._budget_wei is None:
             return ceiling_wei
-        left_wei = self._budget_wei - self._spent_wei - self.promised_wei(but=stored)
+        others_wei = sum(fee for identity, fee in self._replaced_wei.items() if identity != stored.id)
+        left_wei = self._budget_wei - self._spent_wei - self.promised_wei(but=stored) - others_wei
         by_budget_wei = max(0, left_wei) // decode_signed(stored.raw).gas
         return by_budget_wei if ceiling_wei is None else min(ceiling_wei, by_budget_wei)
 
 
 def finish(
-    workspace: Workspace, address: str, key: LocalAccount | None = None, *, ceiling_wei: int | None = None
+    workspace: Workspace,
+    address: str,
+    key: LocalAccount | None = None,
+    *,
+    ceiling_wei: int | None = None,
+    budget_wei: int | None = None,
 ) -> list[StoredTransaction]:
     """Finish what earlier processes of an account left on its way: send it again, and wait for it.
 
@@ -370,6 +388,7 @@ def finish(
         address: the account.
         key: the same, unlocked; without it, what is stuck is not replaced.
         ceiling_wei: what a unit of gas may cost at most, where more must be offered.
+        budget_wei: what the fees may cost at most, where more must be offered.
 
     Returns:
         The transactions that are on-chain now and were not settled before, reverted ones included.
@@ -379,12 +398,12 @@ def finish(
         FeeTooLow: likewise.
     """
     recovered = recover(workspace, address)
+    outbox = Outbox(workspace, address, key, ceiling_wei=ceiling_wei, budget_wei=budget_wei)
+    outbox.flying.extend(recovered.flying)
     for stored, error in recovered.refused:
         if key is None or not isinstance(error, FeeTooLow):
             raise error
-        speed_up(workspace, key, stored, ceiling_wei=ceiling_wei)
-    outbox = Outbox(workspace, address, key, ceiling_wei=ceiling_wei)
-    outbox.flying.extend(recovered.flying)
+        outbox.raise_offer(stored)
     if key is not None:
         outbox.close_gaps()
     settled = list(recovered.settled)
