@@ -36,6 +36,8 @@ def versions() -> Versions:
     compiler = ""
     for path in sorted((_PACKAGE / "chain" / "artifacts").glob("*.json")):
         artifact = json.loads(path.read_text(encoding="utf-8"))
+        if "bytecode" not in artifact:
+            continue  # the sources
         digest.update(f"{path.stem} {artifact['bytecode']}\n".encode())
         compiler = artifact["compiler"]["version"]
     return Versions(__version__, _build(), digest.hexdigest()[:12], compiler)
