@@ -69,6 +69,21 @@ def later(node: Anvil, seconds: float) -> None:
     node.rpc("evm_mine")
 
 
+def deploy_other(dcai: Dcai) -> None:
+    """A second model; the first stays in use."""
+    with dcai.workspace() as workspace:
+        deploy_model(
+            workspace,
+            name="other",
+            spec=SPEC,
+            params=model_params(SPEC),
+            incentive_type="stake",
+            terms=TERMS,
+            password=password(workspace),
+        )
+    dcai("model", "use", "dying")
+
+
 def evict(node: Anvil) -> None:
     """Forget what waits, as a busy pool does."""
     node.rpc("anvil_dropAllTransactions")
@@ -220,20 +235,40 @@ def test_a_contribution_that_no_node_takes_keeps_no_claim_back(
     assert dcai("contribute", file, "--yes")["contributed"] == 0
 
 
+def test_a_claim_behind_a_contribution_that_no_node_takes_is_mined(
+    dcai: Dcai, node: Anvil, write_texts: WriteTexts
+) -> None:
+    """Its process died, the pool forgot both, and nothing else is due: the contribution's nonce is filled."""
+    deploy_other(dcai)
+    dcai("contribute", write_texts(ROWS), "--yes", "--model", "other")
+    later(node, 30 * HOUR_S)
+    ask_base_fee(node, 10**8)
+    node.rpc("evm_setAutomine", False)
+    die_waiting(dcai, write_texts(60), 60)
+    with dcai.workspace() as workspace:
+        waiting(workspace, die)
+        with pytest.raises(Died):
+            claim_refunds(workspace, password=password(workspace))
+    waits = pool(node, dcai)
+    assert len(waits) == 2
+    evict(node)
+    node.rpc("evm_setAutomine", True)
+    node.rpc("evm_setBlockGasLimit", hex(int(waits[min(waits)]["gas"], 16) - 1))
+    node.rpc("evm_mine")
+
+    assert claim(dcai).amount_wei > 0
+
+    kinds = dcai.query(
+        "SELECT nonce, kind FROM transactions WHERE state = 'mined' ORDER BY nonce DESC LIMIT 2"
+    )
+    assert kinds == [(max(waits), "refund"), (min(waits), "fill")]
+
+
 def test_a_model_whose_past_cannot_be_read_keeps_no_other_back(
     dcai: Dcai, write_texts: WriteTexts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The others' claims are made, and then it is said."""
-    with dcai.workspace() as workspace:
-        deploy_model(
-            workspace,
-            name="other",
-            spec=SPEC,
-            params=model_params(SPEC),
-            incentive_type="stake",
-            terms=TERMS,
-            password=password(workspace),
-        )
+    deploy_other(dcai)
     dcai("contribute", write_texts(ROWS), "--yes", "--model", "dying")
     dcai("devnet", "advance", "25h")
     ((address,),) = dcai.query("SELECT address FROM models WHERE name = 'other'")

@@ -242,3 +242,23 @@ def test_claims_that_wait_for_each_other_never_cost_more_than_they_pay(
     )
     assert len(rows) == MODELS
     assert sum(int(fee) for fee, _ in rows) < sum(int(paid) for _, paid in rows)
+
+
+def test_a_loss_that_is_allowed_bounds_what_a_claim_may_cost(
+    dcai: Dcai, node: Anvil, write_texts: WriteTexts
+) -> None:
+    """One wei may be lost, and gas gets very dear: the fee is no more than what the claim pays."""
+    dcai("contribute", write_texts(ROWS), "--yes")
+    dcai("devnet", "advance", "25h")
+    with dcai.workspace() as workspace:
+        (item,) = pending_refunds(workspace)
+    node.rpc("evm_setAutomine", False)
+    ask_base_fee(node, 10**7)
+    with impatient(dcai, rising(node, dcai, 5_000)) as workspace, suppress(PartlyDone, NotMined):
+        claim_refunds(workspace, password=password(workspace), policy=ClaimPolicy(min_profit_wei=-1))
+    node.rpc("anvil_setNextBlockBaseFeePerGas", hex(10**7))
+    node.rpc("evm_setAutomine", True)
+    node.rpc("evm_mine")
+    dcai("refunds", "--claim", "--yes")
+    ((fee_wei,),) = dcai.query("SELECT fee_wei FROM transactions WHERE kind = 'refund' AND state = 'mined'")
+    assert 0 < int(fee_wei) <= item.pays_wei + 1
