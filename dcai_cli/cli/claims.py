@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from dcai_cli.ledger import OpenSum
-    from dcai_cli.services.claim import Claimed, ClaimItem, ClaimPolicy, Left
+    from dcai_cli.services.claim import Claimed
+    from dcai_cli.services.claim_items import ClaimItem, ClaimPolicy, Left
     from dcai_cli.services.refund import OpenRefunds
     from dcai_cli.services.workspace import Workspace
 
@@ -150,7 +151,7 @@ def _asking(
 
 
 def _policy(min_profit: str, max_fee: str | None) -> ClaimPolicy:
-    from dcai_cli.services.claim import ClaimPolicy
+    from dcai_cli.services.claim_items import ClaimPolicy
 
     least = min_profit.removeprefix("-")
     sign = -1 if least != min_profit else 1

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dcai_cli.errors import DcaiError, Interrupted, Locked, RpcUnreachable, WrongChain
 from dcai_cli.services.accounts import Password, acting_account
-from dcai_cli.services.claim import DEADLINE_MARGIN_S, STATES, ClaimPolicy
+from dcai_cli.services.claim_items import DEADLINE_MARGIN_S, STATES, ClaimPolicy
 from dcai_cli.services.exposure import Endangered, Exposure, expose, is_endangered
 from dcai_cli.services.refund import claim_refunds, pending_refunds
 from dcai_cli.services.report import claim_reports
@@ -21,7 +21,8 @@ from dcai_cli.services.transactions import recover
 if TYPE_CHECKING:
     from dcai_cli.ledger import SettledClaim, Totals
     from dcai_cli.services.accounts import ActingAccount
-    from dcai_cli.services.claim import Claimed, ClaimItem
+    from dcai_cli.services.claim import Claimed
+    from dcai_cli.services.claim_items import ClaimItem
     from dcai_cli.services.workspace import Workspace
 
 DAY_S = 86_400

@@ -11,22 +11,17 @@ from dcai_cli.errors import BadInput, DcaiError
 from dcai_cli.features.payload import payload_units
 from dcai_cli.ledger import Claim, OpenSum
 from dcai_cli.services.accounts import Password, acting_account
-from dcai_cli.services.claim import (
+from dcai_cli.services.claim import Claimed, claim_due, models_meant
+from dcai_cli.services.claim_items import (
     ANY_PROFIT,
-    USABLE_BYTES,
-    Claimed,
     ClaimItem,
     ClaimPolicy,
-    ClaimSender,
-    Request,
-    claim_due,
     first_half,
-    models_meant,
-    sweep_request,
     sweep_wait_s,
     waiting_item,
     without,
 )
+from dcai_cli.services.claim_sender import USABLE_BYTES, ClaimSender, Request, sweep_request
 from dcai_cli.services.index import follow
 from dcai_cli.services.models import HostedModel, snapshot
 from dcai_cli.services.settling import recheck

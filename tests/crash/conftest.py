@@ -20,6 +20,7 @@ from dcai_cli.services.report import contributed_batches
 
 if TYPE_CHECKING:
     from dcai_cli.services.workspace import Workspace
+    from tests.conftest import Anvil, Dcai, MakeDcai, StartAnvil
 
     WriteTexts = Callable[[int], Path]
     CheckBooks = Callable[["Workspace", Path | None], None]
@@ -145,3 +146,19 @@ def _check_money(workspace: Workspace, model: HostedModel) -> None:
     )
     assert chain.balance_wei(model.address) == still_open_wei + others_wei
     assert chain.balance_wei(account) == START_WEI - still_open_wei - fees_wei
+
+
+@pytest.fixture
+def node(anvil: StartAnvil) -> Anvil:
+    """An anvil that mines each transaction at once until it is told otherwise."""
+    return anvil()
+
+
+@pytest.fixture
+def sealed(node: Anvil, make_dcai: MakeDcai) -> Dcai:
+    """A home on that node, with a sealed model."""
+    from tests.crash.test_crash_points import deploy
+
+    sealed = make_dcai(node)
+    deploy(sealed)
+    return sealed

@@ -11,7 +11,7 @@ from dcai_cli.chain.errors import PrunedLogs
 from dcai_cli.config import load_settings
 from dcai_cli.errors import PartlyDone
 from dcai_cli.keystore import Keystore
-from dcai_cli.services.claim import ClaimPolicy
+from dcai_cli.services.claim_items import ClaimPolicy
 from dcai_cli.services.contribute import ContributeRequest, contribute
 from dcai_cli.services.cycle import CycleRequest, run_cycle
 from dcai_cli.services.deploy import deploy_model
@@ -20,46 +20,32 @@ from dcai_cli.services.refund import claim_refunds, pending_refunds
 from dcai_cli.services.report import claim_reports
 from dcai_cli.services.workspace import Workspace
 from tests.conftest import LIGHT_SCRYPT, PASSWORD, RICH_WEI
-from tests.crash.test_crash_points import SPEC, TERMS, deploy, password
+from tests.crash.test_crash_points import SPEC, TERMS, password
 from tests.crash.test_stuck import Died, ask_base_fee, die, die_waiting, offers, pool, waiting
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from dcai_cli.services.claim import Claimed
-    from tests.conftest import Anvil, Dcai, MakeDcai, StartAnvil
+    from tests.conftest import Anvil, Dcai
     from tests.crash.conftest import CheckBooks, WriteTexts
 
 HOUR_S = 3_600
 ROWS = 5
 
 
-@pytest.fixture
-def node(anvil: StartAnvil) -> Anvil:
-    """An anvil that mines each transaction at once until it is told otherwise."""
-    return anvil()
-
-
-@pytest.fixture
-def dcai(node: Anvil, make_dcai: MakeDcai) -> Dcai:
-    """A home with a sealed model."""
-    dcai = make_dcai(node)
-    deploy(dcai)
-    return dcai
-
-
-def claim(dcai: Dcai, **options: Any) -> Claimed:
+def claim(sealed: Dcai, **options: Any) -> Claimed:
     """Claim as the daemon does."""
-    with dcai.workspace() as workspace:
+    with sealed.workspace() as workspace:
         options.setdefault("policy", ClaimPolicy(deadline_margin_s=6 * HOUR_S))
         return claim_refunds(workspace, password=password(workspace), **options)
 
 
-def put(dcai: Dcai, folder: Path, name: str, *rows: tuple[str, str], account: str | None = None) -> None:
+def put(sealed: Dcai, folder: Path, name: str, *rows: tuple[str, str], account: str | None = None) -> None:
     """Contribute some rows."""
     file = folder / f"{name}.csv"
     file.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
-    with dcai.workspace() as workspace:
+    with sealed.workspace() as workspace:
         contribute(workspace, ContributeRequest(file, account=account), password=password(workspace))
 
 
@@ -69,9 +55,9 @@ def later(node: Anvil, seconds: float) -> None:
     node.rpc("evm_mine")
 
 
-def deploy_other(dcai: Dcai) -> None:
+def deploy_other(sealed: Dcai) -> None:
     """A second model; the first stays in use."""
-    with dcai.workspace() as workspace:
+    with sealed.workspace() as workspace:
         deploy_model(
             workspace,
             name="other",
@@ -81,7 +67,7 @@ def deploy_other(dcai: Dcai) -> None:
             terms=TERMS,
             password=password(workspace),
         )
-    dcai("model", "use", "dying")
+    sealed("model", "use", "dying")
 
 
 def evict(node: Anvil) -> None:
@@ -90,20 +76,20 @@ def evict(node: Anvil) -> None:
 
 
 def test_a_deposit_that_pays_is_claimed_though_others_beside_it_do_not(
-    dcai: Dcai, node: Anvil, tmp_path: Path
+    sealed: Dcai, node: Anvil, tmp_path: Path
 ) -> None:
     """A dozen batches that cost little, since they came after pauses, and one that came at once."""
     for number in range(6):
         later(node, 2 * HOUR_S)
-        put(dcai, tmp_path, f"cheap{number}", (f"word{number} again{number} more{number}", "spam"))
-    put(dcai, tmp_path, "dear", ("this batch follows another at once and so costs much", "spam"))
+        put(sealed, tmp_path, f"cheap{number}", (f"word{number} again{number} more{number}", "spam"))
+    put(sealed, tmp_path, "dear", ("this batch follows another at once and so costs much", "spam"))
     later(node, 40 * HOUR_S)
-    with dcai.workspace() as workspace:
+    with sealed.workspace() as workspace:
         items = pending_refunds(workspace)
     dear = max(items, key=lambda item: item.pays_wei)
     ask_base_fee(node, 2 * 10**8)
 
-    done = claim(dcai)
+    done = claim(sealed)
 
     assert dear.pays_wei <= done.amount_wei
     assert done.fee_wei < done.amount_wei
@@ -112,12 +98,12 @@ def test_a_deposit_that_pays_is_claimed_though_others_beside_it_do_not(
 
 
 def test_many_batches_that_do_not_pay_are_not_simulated_one_by_one(
-    dcai: Dcai, node: Anvil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sealed: Dcai, node: Anvil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A dozen alike are found out by halves; each is left with its reason."""
     for number in range(12):
         later(node, HOUR_S)
-        put(dcai, tmp_path, f"cheap{number}", (f"word{number} again{number} more{number}", "spam"))
+        put(sealed, tmp_path, f"cheap{number}", (f"word{number} again{number} more{number}", "spam"))
     later(node, 30 * HOUR_S)
     ask_base_fee(node, 10**8)
     simulated: list[bytes] = []
@@ -128,150 +114,150 @@ def test_many_batches_that_do_not_pay_are_not_simulated_one_by_one(
         return call_number(chain, to, data, sender=sender)
 
     monkeypatch.setattr(Chain, "call_number", counted)
-    done = claim(dcai, policy=ClaimPolicy())
+    done = claim(sealed, policy=ClaimPolicy())
     assert done.transactions == ()
     assert [left.code for left in done.left] == ["unprofitable"] * 12
     assert len(simulated) <= 5
 
 
 def test_a_claim_that_the_balance_no_longer_covers_is_offered_for_less(
-    dcai: Dcai, node: Anvil, write_texts: WriteTexts
+    sealed: Dcai, node: Anvil, write_texts: WriteTexts
 ) -> None:
     """The pool forgot it after a spike, and ether went elsewhere: a cheaper one takes its place."""
     file = write_texts(20)
-    dcai("contribute", file, "--yes")
-    dcai("devnet", "advance", "25h")
+    sealed("contribute", file, "--yes")
+    sealed("devnet", "advance", "25h")
     node.rpc("evm_setAutomine", False)
     ask_base_fee(node, 10**8)
-    with dcai.workspace() as workspace:
+    with sealed.workspace() as workspace:
         waiting(workspace, die)
         with pytest.raises(Died):
             claim_refunds(workspace, password=password(workspace))
-    ((offer, gas),) = [(offers(one)[0], int(one["gas"], 16)) for one in pool(node, dcai).values()]
+    ((offer, gas),) = [(offers(one)[0], int(one["gas"], 16)) for one in pool(node, sealed).values()]
     evict(node)
-    node.set_balance(dcai.address, offer * gas * 9 // 10)
+    node.set_balance(sealed.address, offer * gas * 9 // 10)
     node.rpc("evm_setAutomine", True)
     ask_base_fee(node, 10**7)
 
-    done = claim(dcai)
+    done = claim(sealed)
 
     assert done.amount_wei > 0
-    assert claim(dcai).transactions == ()
-    states = dcai.query("SELECT state FROM transactions WHERE kind = 'refund' ORDER BY id")
+    assert claim(sealed).transactions == ()
+    states = sealed.query("SELECT state FROM transactions WHERE kind = 'refund' ORDER BY id")
     assert states == [("dropped",), ("mined",)]
 
 
 def test_a_replacement_that_the_balance_does_not_cover_is_not_made(
-    dcai: Dcai, node: Anvil, write_texts: WriteTexts
+    sealed: Dcai, node: Anvil, write_texts: WriteTexts
 ) -> None:
     """What is on its way stays what is sent again."""
-    dcai("contribute", write_texts(ROWS), "--yes")
-    dcai("devnet", "advance", "25h")
+    sealed("contribute", write_texts(ROWS), "--yes")
+    sealed("devnet", "advance", "25h")
     node.rpc("evm_setAutomine", False)
-    with dcai.workspace() as workspace:
+    with sealed.workspace() as workspace:
         waiting(workspace, die)
         with pytest.raises(Died):
             claim_refunds(workspace, password=password(workspace))
-    ((offer, gas),) = [(offers(one)[0], int(one["gas"], 16)) for one in pool(node, dcai).values()]
-    node.set_balance(dcai.address, offer * gas * 21 // 20)
+    ((offer, gas),) = [(offers(one)[0], int(one["gas"], 16)) for one in pool(node, sealed).values()]
+    node.set_balance(sealed.address, offer * gas * 21 // 20)
 
-    error = dcai("tx", "speed-up", "--yes", "--no-wait", code=12)
+    error = sealed("tx", "speed-up", "--yes", "--no-wait", code=12)
 
     assert "higher offer" in error["message"]
-    assert dcai.query("SELECT count(*) FROM replaced") == [(0,)]
+    assert sealed.query("SELECT count(*) FROM replaced") == [(0,)]
 
 
-def test_another_accounts_claim_keeps_nobody_from_ones_own(dcai: Dcai, node: Anvil, tmp_path: Path) -> None:
+def test_another_accounts_claim_keeps_nobody_from_ones_own(sealed: Dcai, node: Anvil, tmp_path: Path) -> None:
     """Somebody's report of one's batch was signed and never mined: one's refund of the rest is paid."""
-    other = Keystore(dcai.home / "keystore", work_factor=LIGHT_SCRYPT).new("other", PASSWORD)
+    other = Keystore(sealed.home / "keystore", work_factor=LIGHT_SCRYPT).new("other", PASSWORD)
     node.set_balance(str(other.address), RICH_WEI)
     good = [(f"good{number} alpha beta", "ham") for number in range(6)]
-    put(dcai, tmp_path, "mine", *good, ("poison pill venom", "ham"), account="me")
+    put(sealed, tmp_path, "mine", *good, ("poison pill venom", "ham"), account="me")
     later(node, HOUR_S)
     for number in range(3):
         more = [(f"poison pill venom x{number}{at}", "spam") for at in range(3)]
-        put(dcai, tmp_path, f"others{number}", ("poison pill venom", "spam"), *more, account="other")
+        put(sealed, tmp_path, f"others{number}", ("poison pill venom", "spam"), *more, account="other")
     later(node, 25 * HOUR_S)
-    assert claim(dcai, account="other").amount_wei > 0
+    assert claim(sealed, account="other").amount_wei > 0
     later(node, 23 * HOUR_S)
     node.rpc("evm_setAutomine", False)
-    with dcai.workspace() as workspace:
+    with sealed.workspace() as workspace:
         waiting(workspace, die)
         with pytest.raises(Died):
             claim_reports(workspace, password=password(workspace), account="other")
     evict(node)
     node.rpc("evm_setAutomine", True)
 
-    done = claim(dcai, account="me")
+    done = claim(sealed, account="me")
 
     assert done.amount_wei > 0
     assert done.left == ()
 
 
 def test_a_contribution_that_no_node_takes_keeps_no_claim_back(
-    dcai: Dcai, node: Anvil, write_texts: WriteTexts, check_books: CheckBooks
+    sealed: Dcai, node: Anvil, write_texts: WriteTexts, check_books: CheckBooks
 ) -> None:
     """It needs more gas than blocks have now: the daemon's claim takes its nonce, and it is planned anew."""
-    dcai("contribute", write_texts(ROWS), "--yes")
+    sealed("contribute", write_texts(ROWS), "--yes")
     node.rpc("evm_setAutomine", False)
     file = write_texts(60)
-    die_waiting(dcai, file, 60)
-    ((_, entry),) = pool(node, dcai).items()
+    die_waiting(sealed, file, 60)
+    ((_, entry),) = pool(node, sealed).items()
     evict(node)
     node.rpc("evm_setAutomine", True)
     gas_limit = int(node.rpc("eth_getBlockByNumber", "latest", False)["gasLimit"], 16)
     node.rpc("evm_setBlockGasLimit", hex(int(entry["gas"], 16) - 1))
     later(node, 30 * HOUR_S)
 
-    report = dcai("daemon", "run", "--once")
+    report = sealed("daemon", "run", "--once")
 
     assert report["outcome"] == "good"
     assert [claim["kind"] for claim in report["claims"]] == ["refund"]
     node.rpc("evm_setBlockGasLimit", hex(gas_limit))
     node.rpc("evm_mine")
-    dcai("contribute", file, "--yes")
-    with dcai.workspace() as workspace:
+    sealed("contribute", file, "--yes")
+    with sealed.workspace() as workspace:
         check_books(workspace, None)
-    assert dcai("contribute", file, "--yes")["contributed"] == 0
+    assert sealed("contribute", file, "--yes")["contributed"] == 0
 
 
 def test_a_claim_behind_a_contribution_that_no_node_takes_is_mined(
-    dcai: Dcai, node: Anvil, write_texts: WriteTexts
+    sealed: Dcai, node: Anvil, write_texts: WriteTexts
 ) -> None:
     """Its process died, the pool forgot both, and nothing else is due: the contribution's nonce is filled."""
-    deploy_other(dcai)
-    dcai("contribute", write_texts(ROWS), "--yes", "--model", "other")
+    deploy_other(sealed)
+    sealed("contribute", write_texts(ROWS), "--yes", "--model", "other")
     later(node, 30 * HOUR_S)
     ask_base_fee(node, 10**8)
     node.rpc("evm_setAutomine", False)
-    die_waiting(dcai, write_texts(60), 60)
-    with dcai.workspace() as workspace:
+    die_waiting(sealed, write_texts(60), 60)
+    with sealed.workspace() as workspace:
         waiting(workspace, die)
         with pytest.raises(Died):
             claim_refunds(workspace, password=password(workspace))
-    waits = pool(node, dcai)
+    waits = pool(node, sealed)
     assert len(waits) == 2
     evict(node)
     node.rpc("evm_setAutomine", True)
     node.rpc("evm_setBlockGasLimit", hex(int(waits[min(waits)]["gas"], 16) - 1))
     node.rpc("evm_mine")
 
-    assert claim(dcai).amount_wei > 0
+    assert claim(sealed).amount_wei > 0
 
-    kinds = dcai.query(
+    kinds = sealed.query(
         "SELECT nonce, kind FROM transactions WHERE state = 'mined' ORDER BY nonce DESC LIMIT 2"
     )
     assert kinds == [(max(waits), "refund"), (min(waits), "fill")]
 
 
 def test_a_model_whose_past_cannot_be_read_keeps_no_other_back(
-    dcai: Dcai, write_texts: WriteTexts, monkeypatch: pytest.MonkeyPatch
+    sealed: Dcai, write_texts: WriteTexts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The others' claims are made, and then it is said."""
-    deploy_other(dcai)
-    dcai("contribute", write_texts(ROWS), "--yes", "--model", "dying")
-    dcai("devnet", "advance", "25h")
-    ((address,),) = dcai.query("SELECT address FROM models WHERE name = 'other'")
+    deploy_other(sealed)
+    sealed("contribute", write_texts(ROWS), "--yes", "--model", "dying")
+    sealed("devnet", "advance", "25h")
+    ((address,),) = sealed.query("SELECT address FROM models WHERE name = 'other'")
     logs_of = Chain.logs_of
 
     def pruned(chain: Chain, contract: str, of: str, *rest: Any, **options: Any) -> Any:
@@ -281,49 +267,49 @@ def test_a_model_whose_past_cannot_be_read_keeps_no_other_back(
 
     monkeypatch.setattr(Chain, "logs_of", pruned)
     with pytest.raises(PartlyDone, match="1 claims are on-chain; then: The node does not have blocks"):
-        claim(dcai)
-    assert dcai.query("SELECT refunded_wei > 0 FROM batches") == [(1,)]
+        claim(sealed)
+    assert sealed.query("SELECT refunded_wei > 0 FROM batches") == [(1,)]
 
 
 def test_the_daemon_claims_in_the_pauses_of_a_contribution_that_is_spread(
-    dcai: Dcai, node: Anvil, write_texts: WriteTexts, check_books: CheckBooks
+    sealed: Dcai, node: Anvil, write_texts: WriteTexts, check_books: CheckBooks
 ) -> None:
     """Over four days, with a cycle in each pause: what gets due on the way is claimed."""
     first, second = write_texts(ROWS), write_texts(60)
-    dcai("contribute", first, "--yes")
+    sealed("contribute", first, "--yes")
     outcomes: list[str] = []
 
     def sleep(_seconds: float) -> None:
         later(node, 12 * HOUR_S)
-        with dcai.workspace() as other:
+        with sealed.workspace() as other:
             request = CycleRequest(password(other), lock_wait_s=0)
             cycle = run_cycle(other, request, is_stopped=lambda: False, wait=lambda _seconds: None)
             outcomes.append(cycle.outcome)
 
-    with Workspace(load_settings(dcai.environ), sleep=sleep) as workspace:
+    with Workspace(load_settings(sealed.environ), sleep=sleep) as workspace:
         request = ContributeRequest(second, batch_size=20, spread_s=4 * 86_400)
         done = contribute(workspace, request, password=password(workspace))
 
     assert set(outcomes) == {"good"}
     assert done.contributed > 0
-    assert dcai.query("SELECT count(*) > 0 FROM transactions WHERE kind = 'refund'") == [(1,)]
-    with dcai.workspace() as workspace:
+    assert sealed.query("SELECT count(*) > 0 FROM transactions WHERE kind = 'refund'") == [(1,)]
+    with sealed.workspace() as workspace:
         check_books(workspace, None)
 
 
 def test_others_may_send_while_a_person_reads_the_question(
-    dcai: Dcai, write_texts: WriteTexts, check_books: CheckBooks
+    sealed: Dcai, write_texts: WriteTexts, check_books: CheckBooks
 ) -> None:
     """A claim goes through meanwhile; a contribution of the same rows makes the answer worth nothing."""
     file = write_texts(ROWS)
-    dcai("contribute", file, "--yes")
-    dcai("devnet", "advance", "25h")
+    sealed("contribute", file, "--yes")
+    sealed("devnet", "advance", "25h")
     more = write_texts(2 * ROWS)
 
     def claim_meanwhile(_plan: object) -> None:
-        claim(dcai)
+        claim(sealed)
 
-    with dcai.workspace() as workspace:
+    with sealed.workspace() as workspace:
         done = contribute(
             workspace,
             ContributeRequest(more),
@@ -331,17 +317,49 @@ def test_others_may_send_while_a_person_reads_the_question(
             confirm=claim_meanwhile,
         )
     assert done.contributed > 0
-    assert dcai.query("SELECT count(*) FROM transactions WHERE kind = 'refund'") == [(1,)]
+    assert sealed.query("SELECT count(*) FROM transactions WHERE kind = 'refund'") == [(1,)]
     last = write_texts(3 * ROWS)
     with (
-        dcai.workspace() as workspace,
+        sealed.workspace() as workspace,
         pytest.raises(Exception, match=r"contributed \d+ of these rows meanwhile"),
     ):
         contribute(
             workspace,
             ContributeRequest(last),
             password=password(workspace),
-            confirm=lambda _plan: dcai("contribute", last, "--yes") and None,
+            confirm=lambda _plan: sealed("contribute", last, "--yes") and None,
         )
-    with dcai.workspace() as workspace:
+    with sealed.workspace() as workspace:
         check_books(workspace, None)
+
+
+def test_what_was_given_up_before_a_question_is_not_claimed_again_after_it(
+    sealed: Dcai, node: Anvil, write_texts: WriteTexts
+) -> None:
+    """While a person reads, ether comes in, and the daemon sends the claim again: it is one claim."""
+    sealed("contribute", write_texts(20), "--yes")
+    sealed("devnet", "advance", "25h")
+    node.rpc("evm_setAutomine", False)
+    ask_base_fee(node, 10**8)
+    with sealed.workspace() as workspace:
+        waiting(workspace, die)
+        with pytest.raises(Died):
+            claim_refunds(workspace, password=password(workspace))
+    ((offer, gas),) = [(offers(one)[0], int(one["gas"], 16)) for one in pool(node, sealed).values()]
+    evict(node)
+    node.set_balance(sealed.address, offer * gas * 9 // 10)
+    ask_base_fee(node, 10**7)
+
+    def top_up(_items: object) -> None:
+        node.set_balance(sealed.address, RICH_WEI)
+        with sealed.workspace() as other:
+            waiting(other, die)
+            request = CycleRequest(password(other))
+            with pytest.raises(Died):
+                run_cycle(other, request, is_stopped=lambda: False, wait=lambda _seconds: None)
+
+    with sealed.workspace() as workspace:
+        waiting(workspace, lambda _seconds: node.rpc("evm_mine"))
+        claim_refunds(workspace, password=password(workspace), confirm=top_up)
+    assert sealed.query("SELECT count(*) FROM claims") == [(1,)]
+    assert sealed.query("SELECT refunded_wei > 0 FROM batches") == [(1,)]

@@ -11,7 +11,7 @@ from dcai_cli.chain import Chain
 from dcai_cli.chain.price import deposit_per_unit_wei
 from dcai_cli.config import load_settings
 from dcai_cli.errors import LimitExceeded, PartlyDone
-from dcai_cli.services.claim import ClaimPolicy
+from dcai_cli.services.claim_items import ClaimPolicy
 from dcai_cli.services.contribute import ContributeRequest, ContributionPlan, contribute
 from dcai_cli.services.refund import claim_refunds
 from dcai_cli.services.workspace import Workspace

@@ -11,9 +11,11 @@ import pytest
 from dcai_cli.chain import Chain
 from dcai_cli.chain.signing import decode_signed
 from dcai_cli.config import load_settings
-from dcai_cli.services.claim import ANY_PROFIT, Claimed, ClaimPolicy
+from dcai_cli.services.claim import Claimed
+from dcai_cli.services.claim_items import ANY_PROFIT, ClaimPolicy
 from dcai_cli.services.contribute import ContributeRequest, contribute
 from dcai_cli.services.refund import claim_refunds
+from dcai_cli.services.settling import settle_mined
 from dcai_cli.services.workspace import Workspace
 from tests.crash.test_crash_points import deploy, password
 
@@ -370,6 +372,39 @@ def test_a_claim_of_before_behind_a_gap_is_mined_by_the_next_claim(
         "SELECT nonce, kind FROM transactions WHERE state = 'mined' ORDER BY nonce DESC LIMIT 2"
     )
     assert kinds == [(nonce + 2, "refund"), (nonce + 1, "fill")]
+    with dcai.workspace() as workspace:
+        check_books(workspace, file)
+
+
+def test_the_same_offer_can_be_made_again_after_a_reorganisation(
+    dcai: Dcai, node: Anvil, write_texts: WriteTexts, check_books: CheckBooks
+) -> None:
+    """The first attempt was mined in a block that is gone; sped up once more, it has the bytes of before."""
+    ask_base_fee(node, 10**7)
+    file = write_texts(BATCH_SIZE)
+    die_waiting(dcai, file, BATCH_SIZE)
+    ((nonce, entry),) = pool(node, dcai).items()
+    first = node.rpc("eth_getRawTransactionByHash", entry["hash"])
+    before = node.rpc("evm_snapshot")
+    speed_up = ("tx", "speed-up", str(nonce), "--no-wait", "--yes", "--max-gas-price", "1000gwei")
+    hashes = [dcai(*speed_up)["hash"]]
+    node.rpc("anvil_dropAllTransactions")
+    node.rpc("eth_sendRawTransaction", first)
+    node.rpc("evm_mine")
+    with dcai.workspace() as workspace, workspace.sending(dcai.address):
+        settle_mined(workspace, dcai.address)
+    node.rpc("evm_revert", before)
+    ask_base_fee(node, 10**7)
+    with dcai.workspace() as workspace, workspace.sending(dcai.address):
+        settle_mined(workspace, dcai.address)
+    hashes.append(dcai(*speed_up)["hash"])
+    assert len(set(hashes)) == 1
+    node.rpc("anvil_dropAllTransactions")
+    node.rpc("eth_sendRawTransaction", first)
+    mine(node)
+
+    run(dcai, file, BATCH_SIZE, lambda _seconds: None)
+
     with dcai.workspace() as workspace:
         check_books(workspace, file)
 
