@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from dcai_cli.errors import DcaiError, Locked
+from dcai_cli.errors import DcaiError, Locked, UsageError
 
 NOTE_S = 0.5
 """So long after a lock was taken the note of who has it may come."""
@@ -53,14 +53,31 @@ def told(path: Path, done: str) -> Iterator[None]:
 
 
 def write_atomically(path: Path, content: bytes | BinaryIO, *, mode: int = 0o600) -> None:
-    """Write a whole file or nothing: temporary name, fsync, rename, fsync of the folder.
+    """Write a whole file or nothing, as `open_atomically` does.
 
+    Args:
+        path: where the file shall stand; its folder is made (0700) if need be.
+        content: all of its bytes, or an open file that has them from where it stands.
+        mode: permission bits of the file.
+
+    Raises:
+        DcaiError: it cannot be written; what stood there stays.
+    """
+    source = io.BytesIO(content) if isinstance(content, bytes) else content
+    with open_atomically(path, mode=mode) as file:
+        shutil.copyfileobj(source, file)
+
+
+@contextmanager
+def open_atomically(path: Path, *, mode: int = 0o600) -> Iterator[BinaryIO]:
+    """Write a file part by part, and yet whole or not at all.
+
+    The bytes go to a temporary name beside it; when the body ends, fsync, rename, fsync of the folder.
     Behind a link it is the link's target that is written. What is no regular file (a device, a named pipe)
     gets the bytes as they are.
 
     Args:
         path: where the file shall stand; its folder is made (0700) if need be.
-        content: all of its bytes, or an open file that has them from where it stands.
         mode: permission bits of the file.
 
     Raises:
@@ -71,21 +88,22 @@ def write_atomically(path: Path, content: bytes | BinaryIO, *, mode: int = 0o600
     target = Path(os.path.realpath(path))
     if not special:
         make_folder(target.parent)
-    source = io.BytesIO(content) if isinstance(content, bytes) else content
     with told(path, "written"):
         if special:
             with path.open("wb") as file:
-                shutil.copyfileobj(source, file)
+                yield file
         else:
-            _write_atomically(target, source, mode)
+            with _replacing(target, mode) as file:
+                yield file
 
 
-def _write_atomically(path: Path, content: BinaryIO, mode: int) -> None:
+@contextmanager
+def _replacing(path: Path, mode: int) -> Iterator[BinaryIO]:
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             os.fchmod(file.fileno(), mode)
-            shutil.copyfileobj(content, file)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(path)
@@ -94,6 +112,39 @@ def _write_atomically(path: Path, content: BinaryIO, mode: int) -> None:
             Path(temporary).unlink()
         raise
     sync_folder(path.parent)
+
+
+@contextmanager
+def make_folder_atomically(path: Path) -> Iterator[Path]:
+    """Fill a new folder, and yet have it whole or not at all: it gets its name when the body ends.
+
+    Args:
+        path: where the folder shall stand; nothing may be there, or an empty folder.
+
+    Yields:
+        The folder under its temporary name.
+
+    Raises:
+        UsageError: something is there.
+        DcaiError: it cannot be made.
+    """
+    target = Path(os.path.realpath(path))
+    with told(path, "written"):
+        if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+            raise UsageError(f"{path} exists already, and is not empty.", hint="Name another folder.")
+    make_folder(target.parent)
+    with told(path, "written"):
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        try:
+            yield temporary
+            temporary.chmod(0o755)
+            for folder in (temporary, *(found for found in temporary.rglob("*") if found.is_dir())):
+                sync_folder(folder)
+            temporary.replace(target)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        sync_folder(target.parent)
 
 
 def _open_private(path: str, flags: int) -> int:

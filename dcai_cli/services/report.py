@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from dcai_cli.chain import GasTooHigh
 from dcai_cli.chain.commitment import sample_proof
-from dcai_cli.domain import Batch, bits
+from dcai_cli.domain import bits
 from dcai_cli.errors import BadInput, Reverted
 from dcai_cli.features.payload import split_payload
 from dcai_cli.ledger import Claim
-from dcai_cli.ledger.records import Contribution
 from dcai_cli.services.accounts import Password, acting_account
 from dcai_cli.services.claim import Claimed, claim_due, models_meant
 from dcai_cli.services.claim_items import (
@@ -25,7 +24,7 @@ from dcai_cli.services.claim_items import (
     without,
 )
 from dcai_cli.services.claim_sender import USABLE_BYTES, ClaimSender, Request, sweep_request
-from dcai_cli.services.index import follow, read_event
+from dcai_cli.services.index import follow
 from dcai_cli.services.models import HostedModel, snapshot
 from dcai_cli.services.settling import recheck
 
@@ -103,14 +102,6 @@ def _report_items(workspace: Workspace, address: str, models: Sequence[HostedMod
                 item = _judged(workspace, address, item, replica, can_report=bool(standing_wei))
             items.append(item)
     return sorted(items, key=lambda item: (item.due_at, item.batch.id))
-
-
-def contributed_batches(workspace: Workspace, model: HostedModel) -> Iterator[tuple[Batch, bytes]]:
-    """Every batch of a model from its events: the committed meta-data and the payload, in order."""
-    for event in workspace.chain.logs("CollaborativeTrainer", model.address, "Contributed", model.from_block):
-        found = read_event(event, model)
-        assert isinstance(found, Contribution)
-        yield found.batch, found.payload
 
 
 def _judged(

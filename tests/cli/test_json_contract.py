@@ -308,7 +308,15 @@ CASES: dict[str, tuple[list[str], Any]] = {
     "model export": (["--output", "films.npz"], SAVED),
     "data export": (
         ["--output", "out.csv"],
-        {"model": ADDRESS, "output": WORDS, "batches": count, "samples": count},
+        {
+            "model": ADDRESS,
+            "output": WORDS,
+            "format": WORDS,
+            "batches": count,
+            "samples": count,
+            "columns": [WORDS],
+            "to_block": count,
+        },
     ),
     "tx list": (["--all"], {"transactions": [TRANSACTION]}),
     "tx show": (["0"], TRANSACTION),

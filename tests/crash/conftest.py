@@ -5,18 +5,20 @@ from __future__ import annotations
 import csv
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from dcai_cli.domain import Batch
 from dcai_cli.features.featurize import FeaturizedRow, featurize
 from dcai_cli.features.payload import split_payload
 from dcai_cli.features.readers import read_rows
 from dcai_cli.ledger.care import faults
+from dcai_cli.ledger.records import Contribution
+from dcai_cli.services.index import read_event
 from dcai_cli.services.models import HostedModel, find_model
-from dcai_cli.services.report import contributed_batches
 
 if TYPE_CHECKING:
     from dcai_cli.services.workspace import Workspace
@@ -66,6 +68,14 @@ def check_books() -> CheckBooks:
             assert _on_chain(workspace, model) == _expected(file, model)
 
     return check
+
+
+def contributed_batches(workspace: Workspace, model: HostedModel) -> Iterator[tuple[Batch, bytes]]:
+    """Every batch of a model from its events: the committed meta-data and the payload, in order."""
+    for event in workspace.chain.logs("CollaborativeTrainer", model.address, "Contributed", model.from_block):
+        found = read_event(event, model)
+        assert isinstance(found, Contribution)
+        yield found.batch, found.payload
 
 
 def _expected(file: Path, model: HostedModel) -> Counter[bytes]:

@@ -1,0 +1,278 @@
+"""dcai data export: every sample and what became of it, against what the contracts say; as each format."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from dcai_cli.domain import iso_time
+from dcai_cli.features.spec import FeatureSpec
+from tests.cli.conftest import ADDRESSES, HONEST, STRANGER, Dcai, add_account
+
+ALICE, BOB = ADDRESSES["alice"], ADDRESSES["bob"]
+FIRST = ("batch", "index", "contributor", "label", "features", "added_at", "state")
+WRONG = [(text, "negative" if label == "positive" else "positive") for text, label in HONEST[:2]]
+
+
+def tell_a_story(dcai: Dcai) -> None:
+    """Refunds, reports that take a part, a sweep of a batch that was reported, and one by its contributor."""
+    add_account(dcai, "carol", STRANGER)
+    dcai.data("contribute", dcai.write("wrong.csv", WRONG), "--account", "bob", "--yes")
+    dcai.data("contribute", dcai.write("films.csv", HONEST * 2), "--allow-duplicates", "--yes")
+    good = [(f"{text} indeed", label) for text, label in HONEST]
+    dcai.data("contribute", dcai.write("good.csv", good), "--account", "bob", "--yes")
+    dcai.data("devnet", "advance", "25h")
+    for name in ("alice", "bob"):
+        dcai.data("refunds", "--claim", "--account", name, "--yes")
+    dcai.data("devnet", "advance", "25h")
+    assert int(dcai.data("reports", "--claim", "--yes")["reported_wei"]) > 0
+    dcai.data("devnet", "advance", "5d")
+    assert int(dcai.data("reports", "--claim", "--yes")["reported_wei"]) > 0  # the owner's sweep
+    own = [("warm acting and a great heart", "positive")]
+    dcai.data("contribute", dcai.write("own.csv", own), "--account", "carol", "--yes")
+
+
+@pytest.fixture(scope="module")
+def told(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The prepared home after the story."""
+    folder = tmp_path_factory.mktemp("told")
+    shutil.copytree(prepared, folder, dirs_exist_ok=True)
+    tell_a_story(Dcai(folder))
+    return folder
+
+
+@pytest.fixture
+def story(told: Path, tmp_path: Path) -> Dcai:
+    """The command line in a copy of the home after the story."""
+    shutil.copytree(told, tmp_path, dirs_exist_ok=True)
+    return Dcai(tmp_path)
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    """The rows of a csv file."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_what_became_of_each_deposit_is_what_the_contract_says(story: Dcai) -> None:
+    """To the wei, for each sample and each batch; the story has every state and a deposit that two took."""
+    data = story.data("data", "export", "--output", "data.csv")
+    rows = rows_of(story.folder / "data.csv")
+    assert (data["samples"], data["batches"], data["format"]) == (len(rows), 4, "csv")
+    assert tuple(rows[0])[:7] == FIRST
+    assert list(rows[0]) == data["columns"]
+    incentive = story.data("model", "show")["incentive"]
+    paid_wei: dict[int, int] = {}
+    with story.chain() as chain:
+        for row in rows:
+            batch, index = int(row["batch"]), int(row["index"])
+            reported_wei = chain.view("StakeIncentive", incentive, "reportedWei", batch, index)
+            settled, _, swept = chain.view("StakeIncentive", incentive, "stakeOf", batch)
+            assert int(row["reported_wei"]) == reported_wei
+            assert row["reported_by"] == (ALICE if reported_wei else "")
+            parts = [int(row[f"{name}_wei"]) for name in ("refunded", "reported", "swept")]
+            paid_wei[batch] = paid_wei.get(batch, 0) + sum(parts)
+            is_settled = settled >> index & 1
+            assert (sum(parts) == int(row["deposit_wei"])) == bool(is_settled)
+            assert (row["swept_by"] == ALICE) == bool(swept and parts[2])
+            lost_wei = 0 if row["contributor"] == row["swept_by"] else parts[2]
+            assert int(row["lost_wei"]) == parts[1] + lost_wei
+        for batch, amount_wei in paid_wei.items():
+            assert chain.view("StakeIncentive", incentive, "stakeOf", batch)[1] == amount_wei
+    assert {row["state"] for row in rows} == {"open", "refunded", "reported"}
+    assert any(int(row["reported_wei"]) and int(row["swept_wei"]) for row in rows)
+
+
+def test_a_sample_that_its_contributor_swept_is_not_lost(contributed: Dcai) -> None:
+    """The owner sweeps its own batch: the state is swept, and nothing went to others."""
+    contributed.data("devnet", "advance", "8d")
+    contributed.data("refunds", "--claim", "--yes")
+    contributed.data("data", "export", "--output", "data.csv")
+    rows = rows_of(contributed.folder / "data.csv")
+    assert {row["state"] for row in rows} <= {"refunded", "swept"}
+    assert {row["lost_wei"] for row in rows} == {"0"}
+
+
+def test_labels_features_and_times_are_those_of_the_rows(story: Dcai) -> None:
+    """Featurizing the file anew gives what is exported of it."""
+    story.data("data", "export", "--output", "data.csv")
+    mine = [row for row in rows_of(story.folder / "data.csv") if row["contributor"] == ALICE]
+    again = story.data("featurize", "films.csv", "--spec", "films")["samples"]
+    assert [row["label"] for row in mine] == [label for _, label in HONEST * 2]
+    assert [row["features"] for row in mine] == [
+        " ".join(f"{at}:{value}" for at, value in zip(sample["indices"], sample["values"], strict=True))
+        for sample in again
+    ]
+    (added_at,) = story.query("SELECT added_at FROM batches WHERE account = ?", ALICE)[0]
+    assert {row["added_at"] for row in mine} == {iso_time(added_at)}
+
+
+def test_parquet_says_the_same_with_types(story: Dcai) -> None:
+    """Column by column the typed table has what the csv has."""
+    story.data("data", "export", "--output", "data.csv")
+    story.data("data", "export", "--output", "data.parquet")
+    rows, table = rows_of(story.folder / "data.csv"), pq.read_table(story.folder / "data.parquet")
+    assert table.num_rows == len(rows)
+    for row, typed in zip(rows, table.to_pylist(), strict=True):
+        pairs = zip(typed.pop("indices"), typed.pop("values"), strict=True)
+        assert row.pop("features") == " ".join(f"{at}:{value}" for at, value in pairs)
+        assert row.pop("added_at") == typed.pop("added_at").strftime("%Y-%m-%dT%H:%M:%SZ")
+        assert row.pop("reported_by") == " ".join(typed.pop("reported_by"))
+        assert row.pop("informative") == str(typed.pop("informative")).lower()
+        assert row.pop("swept_by") == (typed.pop("swept_by") or "")
+        assert row == {name: str(value) for name, value in typed.items()}
+
+
+LOAD = """
+import datasets, json, sys
+loaded = datasets.load_dataset(sys.argv[1], split="train")
+print(json.dumps({
+    "rows": [row | {"added_at": row["added_at"].isoformat()} for row in loaded],
+    "names": loaded.features["label"].names,
+    "columns": loaded.column_names,
+}))
+"""
+
+
+def load(folder: Path, home: Path) -> dict[str, Any]:
+    """What Hugging Face's own library makes of a folder, without network."""
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(home)}
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, str(folder)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+def test_a_data_set_folder_loads_with_hugging_faces_library(story: Dcai) -> None:
+    """`load_dataset(folder)` has every sample, and knows the names of the labels."""
+    data = story.data("data", "export", "--output", "set", "--format", "hf")
+    story.data("data", "export", "--output", "data.csv")
+    loaded = load(story.folder / "set", story.folder / "cache")
+    rows = rows_of(story.folder / "data.csv")
+    assert loaded["names"] == ["negative", "positive"]
+    assert loaded["columns"] == data["columns"]
+    assert [loaded["names"][row["label"]] for row in loaded["rows"]] == [row["label"] for row in rows]
+    assert [row["deposit_wei"] for row in loaded["rows"]] == [row["deposit_wei"] for row in rows]
+
+
+def test_a_data_card_says_where_the_data_is_from(story: Dcai) -> None:
+    """Its front matter is YAML with task, size and labels; it names chain, model, blocks and all columns."""
+    data = story.data("data", "export", "--output", "set", "--format", "hf", "--to-block", "12")
+    folder = story.folder / "set"
+    _, front, body = (folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+    card = yaml.safe_load(front)
+    assert (card["license"], card["size_categories"]) == ("unknown", ["n<1K"])
+    assert card["task_categories"] == ["text-classification"]
+    assert card["dcai"]["model"] == data["model"]
+    assert (card["dcai"]["chain_id"], card["dcai"]["last_block"]) == (131337, 12)
+    names = {feature["name"]: feature for feature in card["dataset_info"]["features"]}
+    assert list(names) == data["columns"]
+    assert names["label"]["dtype"]["class_label"]["names"] == {"0": "negative", "1": "positive"}
+    for column in data["columns"]:
+        assert f"| {column} |" in body
+    assert "## Licence" in body
+    spec = (folder / "feature-spec.json").read_text(encoding="utf-8")
+    assert FeatureSpec.from_json(spec).to_json() + "\n" == spec
+
+
+def test_labels_that_mean_something_to_yaml_survive(dcai: Dcai) -> None:
+    """Quotes, colons, pipes and letters of any script come back from the loaded data set as they were."""
+    labels = ["no: \"yes\" | 'x' #", "ümläut 🎬 `code`"]
+    what = ("--name", "odd", "--labels", ",".join(labels), "--n-features", "256", "--yes")
+    dcai.data("model", "deploy", *what)
+    rows = [("a film", labels[0]), ("a book", labels[1])]
+    dcai.data("contribute", dcai.write("odd.csv", rows), "--model", "odd", "--yes")
+    dcai.data("data", "export", "--output", "set", "--format", "hf", "--model", "odd")
+    loaded = load(dcai.folder / "set", dcai.folder / "cache")
+    assert loaded["names"] == labels
+    assert [loaded["names"][row["label"]] for row in loaded["rows"]] == labels
+
+
+def test_a_model_without_samples_is_an_empty_table(dcai: Dcai) -> None:
+    """Tables are there, and have no row; a data set is refused, since `datasets` would not load it."""
+    dcai.data("data", "export", "--output", "data.csv")
+    dcai.data("data", "export", "--output", "data.parquet")
+    assert rows_of(dcai.folder / "data.csv") == []
+    assert pq.read_table(dcai.folder / "data.parquet").num_rows == 0
+    error = dcai.error("data", "export", "--output", "set", "--format", "hf")
+    assert (error["exit_code"], "no samples" in error["message"]) == (15, True)
+    assert not (dcai.folder / "set").exists()
+
+
+def test_blocks_can_be_chosen(story: Dcai) -> None:
+    """Nothing after the last block counts; before the first batches are left out, but replayed."""
+    story.data("data", "export", "--output", "all.csv")
+    rows = rows_of(story.folder / "all.csv")
+    blocks = sorted({int(row["block"]) for row in rows})
+    story.data("data", "export", "--output", "then.csv", "--to-block", str(blocks[1]))
+    then = rows_of(story.folder / "then.csv")
+    assert {int(row["block"]) for row in then} == set(blocks[:2])
+    assert {row["state"] for row in then} == {"open"}
+    story.data("data", "export", "--output", "later.csv", "--from-block", str(blocks[1]))
+    later = rows_of(story.folder / "later.csv")
+    assert later == [row for row in rows if int(row["block"]) >= blocks[1]]
+    assert story.error("data", "export", "-o", "x.csv", "--to-block", "9999")["code"] == "usage"
+    backwards = ("--from-block", "9", "--to-block", "8")
+    assert story.error("data", "export", "-o", "x.csv", *backwards)["code"] == "usage"
+    assert not (story.folder / "x.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "phrases"),
+    [
+        (("-o", "data.txt"), ["data.txt", "--format"]),
+        (("-o", "data"), ["data", "--format"]),
+        (("-o", "data", "--format", "xml"), ["'xml'", "parquet"]),
+        (("-o", "data.csv", "--format", "hf"), ["data.csv", "hf"]),
+    ],
+)
+def test_a_format_that_is_not_said_is_refused(
+    dcai: Dcai, arguments: tuple[str, ...], phrases: list[str]
+) -> None:
+    """Exit code 2 with the value and what to type; nothing is written."""
+    error = dcai.error("data", "export", *arguments)
+    assert error["exit_code"] == 2
+    for phrase in phrases:
+        assert phrase in f"{error['message']} {error['hint']}"
+    assert not (dcai.folder / arguments[1]).exists()
+
+
+def test_a_folder_with_something_in_it_is_left_alone(contributed: Dcai) -> None:
+    """A data set goes into a new folder, or an empty one; nothing else is left behind."""
+    full, empty = contributed.folder / "full", contributed.folder / "empty"
+    for folder in (full, empty):
+        folder.mkdir()
+    (full / "mine.txt").write_text("mine")
+    error = contributed.error("data", "export", "--output", "full", "--format", "hf")
+    assert (error["exit_code"], "is not empty" in error["message"]) == (2, True)
+    assert [path.name for path in full.iterdir()] == ["mine.txt"]
+    contributed.data("data", "export", "--output", "empty", "--format", "hf")
+    assert sorted(path.name for path in empty.iterdir()) == ["README.md", "data", "feature-spec.json"]
+    assert not [path for path in contributed.folder.iterdir() if path.name.startswith((".full", ".empty"))]
+
+
+def test_the_same_chain_gives_the_same_bytes(story: Dcai) -> None:
+    """Exported twice, every file has the same bytes."""
+    for name in ("a", "b"):
+        story.data("data", "export", "--output", f"{name}.csv")
+        story.data("data", "export", "--output", f"{name}.parquet")
+        story.data("data", "export", "--output", f"set-{name}", "--format", "hf")
+    for ending in ("csv", "parquet"):
+        assert (story.folder / f"a.{ending}").read_bytes() == (story.folder / f"b.{ending}").read_bytes()
+    for name in ("README.md", "feature-spec.json", "data/train-00000.parquet"):
+        assert (story.folder / "set-a" / name).read_bytes() == (story.folder / "set-b" / name).read_bytes()
