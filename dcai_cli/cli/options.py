@@ -80,6 +80,15 @@ Scheduler = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.", rich_help_panel=_OUTPUT)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no talk.", rich_help_panel=_OUTPUT)]
+Plot = Annotated[
+    Path | None,
+    typer.Option(
+        "--plot",
+        help="Draw it, too: a file .png, .svg or .html. (pip install 'dcai[plots]')",
+        readable=False,
+        rich_help_panel=_OUTPUT,
+    ),
+]
 Yes = Annotated[
     bool, typer.Option("--yes", "-y", help="Answer every question with yes.", rich_help_panel=_OUTPUT)
 ]

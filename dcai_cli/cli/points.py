@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dcai_cli.cli import options
+from dcai_cli.cli.charts import show_bars
 from dcai_cli.cli.output import Output
 from dcai_cli.domain import format_ether
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from dcai_cli.services.plots import Bars
     from dcai_cli.services.points import Leaderboard, Ranked, Validated, ValidationPlan
 
 
@@ -27,7 +29,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         "leaderboard",
         epilog="Example: dcai leaderboard --by validation --trust alice. "
-        "Exit codes: 0, 2 (deposits instead of points), 10, 13, 17.",
+        "Exit codes: 0, 2 (deposits instead of points; or nothing to draw with), 10, 13, 17.",
     )(leaderboard)
 
 
@@ -115,13 +117,16 @@ def leaderboard(
             help="Only this address or account, whom it validated, and so on; may be given several times."
         ),
     ] = None,
+    plot: options.Plot = None,
     rpc_url: options.RpcUrl = None,
     chain_id: options.ChainId = None,
     json: options.Json = False,
 ) -> None:
     """Rank the contributors of a model by their points."""
+    from dcai_cli.services.plots import check_plot, write_plot
     from dcai_cli.services.points import leaderboard as rank_contributors
 
+    check_plot(plot)
     with options.open_workspace(rpc_url=rpc_url, chain_id=chain_id) as workspace:
         board = rank_contributors(workspace, model=model, by=by, limit=limit, trusted=trust or [])
     data = {
@@ -130,7 +135,11 @@ def leaderboard(
         "contributors": board.contributors,
         "leaderboard": [_ranked(ranked) for ranked in board.ranked],
     }
-    Output("leaderboard", json=json).result(data, lambda console: _show_board(console, board))
+    output = Output("leaderboard", json=json)
+    if plot is not None:
+        write_plot(plot, [_board_chart(board)])
+        output.note(f"plot in {plot}")
+    output.result(data, lambda console: _show_board(console, board))
 
 
 def _ranked(ranked: Ranked) -> dict[str, Any]:
@@ -142,6 +151,25 @@ def _ranked(ranked: Ranked) -> dict[str, Any]:
         "validation_points": ranked.validation_points,
         "badge_level": ranked.badge_level,
     }
+
+
+def _board_chart(board: Leaderboard) -> Bars:
+    from dcai_cli.services.plots import Bars
+
+    return Bars(
+        f"points of the contributors to {board.model.name}",
+        "points",
+        [_short(ranked) for ranked in board.ranked],
+        {
+            "model points": [ranked.model_points for ranked in board.ranked],
+            "validation points": [ranked.validation_points for ranked in board.ranked],
+        },
+    )
+
+
+def _short(ranked: Ranked) -> str:
+    """A contributor where there is little room."""
+    return ranked.account or f"{ranked.contributor[:8]}…{ranked.contributor[-4:]}"
 
 
 def _show_board(console: Console, board: Leaderboard) -> None:
@@ -161,5 +189,6 @@ def _show_board(console: Console, board: Leaderboard) -> None:
         cells = (f"{ranked.rank:,}", ranked.contributor, *(f"{number:,}" for number in numbers))
         table.add_row(*cells, ranked.account or "")
     console.print(table)
+    show_bars(console, [(_short(ranked), ranked.model_points) for ranked in board.ranked])
     if board.contributors > len(board.ranked):
         console.print(f"{board.contributors - len(board.ranked)} more; show them with --limit")

@@ -193,6 +193,14 @@ TRIAL = {
     "is_choice": flag,
 }
 
+PART = {
+    "samples": count,
+    "deposit_wei": AMOUNT,
+    "refunded_wei": AMOUNT,
+    "lost_wei": AMOUNT,
+    "open_wei": AMOUNT,
+}
+
 CASES: dict[str, tuple[list[str], Any]] = {
     "contribute": (["films.csv", "--yes"], CONTRIBUTION),
     "predict": (["a great film"], {"model": ADDRESS, "predictions": [{"row": count, "label": WORDS}]}),
@@ -316,6 +324,34 @@ CASES: dict[str, tuple[list[str], Any]] = {
             "samples": count,
             "columns": [WORDS],
             "to_block": count,
+        },
+    ),
+    "data stats": (
+        [],
+        PART
+        | {
+            "model": ADDRESS,
+            "to_block": count,
+            "batches": count,
+            "contributors": count,
+            "informative": count,
+            "first_at": TIME,
+            "last_at": TIME,
+            "duplicates": count,
+            "contradictions": count,
+            "features": {"least": count, "median": count, "mean": number, "most": count},
+            "labels": [PART | {"label": WORDS}],
+            "states": [PART | {"state": WORDS}],
+            "by_contributor": [
+                PART
+                | {
+                    "contributor": ADDRESS,
+                    "account": optional(WORDS),
+                    "batches": count,
+                    "first_at": TIME,
+                    "last_at": TIME,
+                }
+            ],
         },
     ),
     "tx list": (["--all"], {"transactions": [TRANSACTION]}),

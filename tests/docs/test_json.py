@@ -162,6 +162,7 @@ def test_the_tables_name_exactly_the_fields_that_are_printed(printed: Printed) -
     printed("refunds --claim", "--yes")
     printed("reports --claim", "--yes", "--account", "bob")
     printed("data export", "--output", "data.csv")
+    printed("data stats")
     printed("model supersede", "films", "--none", "--yes")
     play_with_points(printed)
     printed("tx list", "--all")
