@@ -26,15 +26,18 @@ def can_draw(console: Console) -> bool:
     return sys.stdout.isatty() and console.encoding.lower().startswith("utf")
 
 
-def show_bars(console: Console, bars: Sequence[tuple[str, int]]) -> None:
+def show_bars(console: Console, bars: Sequence[tuple[str, int]], title: str = "") -> None:
     """Draw a bar for each number, where there is a terminal.
 
     Args:
         console: stdout.
         bars: names and numbers, none negative.
+        title: what the numbers are, where nothing above says it.
     """
     if not can_draw(console) or not any(value for _, value in bars):
         return
+    if title:
+        console.print(title)
     for line in bar_lines(bars, min(max(console.width, NARROW), WIDEST)):
         console.print(line)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dcai_cli.cli import options
+from dcai_cli.cli import options, plots
 from dcai_cli.cli.charts import show_bars, show_timeline
 from dcai_cli.cli.output import Output
 from dcai_cli.domain import format_ether, iso_time
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from dcai_cli.services.data_stats import ContributorPart, DataStats, Part
+    from dcai_cli.services.plots import Timeline
 
 app = typer.Typer(help="Get at the data that was contributed.", no_args_is_help=True)
 
@@ -36,7 +37,7 @@ ToBlock = Annotated[
 @app.command(
     "export",
     epilog="Example: dcai data export --model reviews --output data.parquet. "
-    "Exit codes: 0, 2 (no format, or the folder is not empty), 13, 17.",
+    "Exit codes: 0, 2 (format and name do not fit, or the folder is not empty), 13, 17.",
 )
 def export(
     *,
@@ -52,7 +53,8 @@ def export(
     format: Annotated[
         str | None,
         typer.Option(
-            "--format", help="csv, parquet or hf (a Hugging Face data set), where the ending does not say it."
+            "--format",
+            help="csv, parquet or hf (a Hugging Face data set); what the ending says, or csv, if left out.",
         ),
     ] = None,
     from_block: FromBlock = None,
@@ -111,9 +113,8 @@ def stats(
     """Count what was contributed: by label, by what became of it, by contributor; repeats and deposits."""
     from dcai_cli.services.data_stats import data_stats
     from dcai_cli.services.history import read_history
-    from dcai_cli.services.plots import Timeline, added_up, check_plot, write_plot
 
-    check_plot(plot)
+    plots.check(plot)
     output = Output("data stats", json=json, quiet=quiet)
     with options.open_workspace(rpc_url=rpc_url, chain_id=chain_id) as workspace, ExitStack() as stack:
         with output.progress("reading blocks") as progress:
@@ -123,14 +124,16 @@ def stats(
         with output.progress("counting batches") as progress:
             done = data_stats(workspace, history, progress=progress)
     if plot is not None:
-        points = added_up(done.timeline)
-        chart = Timeline(
-            f"samples contributed to {done.model.name}", "samples", {"samples": points}, is_sum=True
-        )
-        write_plot(plot, [chart])
-        output.note(f"plot in {plot}")
+        plots.draw(output, plot, [_chart(done)])
     shown = done.contributors if all_ else done.contributors[:top]
     output.result(_stats(done, shown), lambda console: _show_stats(console, done, shown))
+
+
+def _chart(done: DataStats) -> Timeline:
+    from dcai_cli.services.plots import Timeline, added_up
+
+    title, points = f"samples contributed to {done.model.name}", added_up(done.timeline)
+    return Timeline(title, "samples", {"samples": points}, is_sum=True)
 
 
 def _part(part: Part) -> dict[str, Any]:

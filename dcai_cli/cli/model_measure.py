@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dcai_cli.cli import options
+from dcai_cli.cli import options, plots
+from dcai_cli.cli.charts import show_bars
 from dcai_cli.cli.output import Output, printable
 from dcai_cli.errors import UsageError
 
@@ -29,8 +30,8 @@ def register(models: typer.Typer) -> None:
     """Add the commands to the group of models."""
     models.command(
         "evaluate",
-        epilog="Example: dcai model evaluate test.csv --model reviews. Exit codes: 0, 2, 13, 15 (bad file), "
-        "17, 10, 11, 12, 14, 18 (these five with --publish).",
+        epilog="Example: dcai model evaluate test.csv --model reviews --plot confusion.png. "
+        "Exit codes: 0, 2, 13, 15 (bad file), 17, 10, 11, 12, 14, 18 (these five with --publish).",
     )(evaluate)
     models.command(
         "audit",
@@ -52,6 +53,7 @@ def evaluate(
         bool,
         typer.Option("--publish", help="State rows, correct ones and the test set's hash on the chain."),
     ] = False,
+    plot: options.Plot = None,
     rpc_url: options.RpcUrl = None,
     chain_id: options.ChainId = None,
     account: options.Account = None,
@@ -65,6 +67,7 @@ def evaluate(
 
     if account is not None and not publish:
         raise UsageError(f"--account {account} is for publishing.", hint="Add --publish, or leave it out.")
+    plots.check(plot)
     output = Output("model evaluate", json=json, quiet=quiet, yes=yes)
     flags = {"rpc_url": rpc_url, "chain_id": chain_id, "password_file": password_file}
     with options.open_workspace(**flags) as workspace:
@@ -77,6 +80,8 @@ def evaluate(
             skip=skip,
             note=output.note,
         )
+        if plot is not None:
+            plots.draw_confusion(output, plot, done.model, done.confusion)
         published = None
         if publish:
             published = publish_evaluation(
@@ -133,6 +138,8 @@ def _show_evaluation(console: Console, done: Evaluation) -> None:
         precision = "-" if figures.precision is None else f"{figures.precision:.3f}"
         recall = "-" if figures.recall is None else f"{figures.recall:.3f}"
         console.print(f"{figures.label}: {figures.rows} rows, precision {precision}, recall {recall}")
+    recalls = [(figures.label, round(100 * (figures.recall or 0))) for figures in done.classes]
+    show_bars(console, recalls, "recall in percent")
     for line in confusion_lines(done.model.spec.labels, done.confusion, console.width):
         console.print(line)
     console.print(f"test set {done.test_set_hash}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from dcai_cli.cli import options
+from dcai_cli.cli import options, plots
 from dcai_cli.cli.documents import model_data
 from dcai_cli.cli.output import Output
 from dcai_cli.domain import (
@@ -31,12 +31,15 @@ SHOWN_EVALUATIONS = 10
 
 def register(models: typer.Typer) -> None:
     """Add the command to the group of models."""
-    models.command("show", epilog="Example: dcai model show reviews. Exit codes: 0, 2, 13, 17.")(show)
+    models.command(
+        "show", epilog="Example: dcai model show reviews --plot reviews.svg. Exit codes: 0, 2, 13, 17."
+    )(show)
 
 
 def show(
     name: options.NameOrAddress = None,
     *,
+    plot: options.Plot = None,
     rpc_url: options.RpcUrl = None,
     chain_id: options.ChainId = None,
     json: options.Json = False,
@@ -47,6 +50,7 @@ def show(
     from dcai_cli.services.models import find_model
     from dcai_cli.services.status import model_status
 
+    plots.check(plot)
     output = Output("model show", json=json, quiet=quiet)
     with (
         options.open_workspace(rpc_url=rpc_url, chain_id=chain_id) as workspace,
@@ -54,6 +58,8 @@ def show(
     ):
         status = model_status(workspace, find_model(workspace, name), note=output.note, progress=progress)
         successor = superseded_by(workspace.chain, status.model)
+        if plot is not None:
+            plots.draw_model(output, plot, workspace.chain, status.model)
     contributions = status.contributions
     data = model_data(status.model) | {
         "sealed_at": iso_time(status.sealed_at) if status.sealed_at else None,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dcai_cli.cli import options
+from dcai_cli.cli import options, plots
 from dcai_cli.cli.charts import show_bars
 from dcai_cli.cli.output import Output
 from dcai_cli.domain import format_ether
@@ -123,10 +123,9 @@ def leaderboard(
     json: options.Json = False,
 ) -> None:
     """Rank the contributors of a model by their points."""
-    from dcai_cli.services.plots import check_plot, write_plot
     from dcai_cli.services.points import leaderboard as rank_contributors
 
-    check_plot(plot)
+    plots.check(plot)
     with options.open_workspace(rpc_url=rpc_url, chain_id=chain_id) as workspace:
         board = rank_contributors(workspace, model=model, by=by, limit=limit, trusted=trust or [])
     data = {
@@ -137,8 +136,7 @@ def leaderboard(
     }
     output = Output("leaderboard", json=json)
     if plot is not None:
-        write_plot(plot, [_board_chart(board)])
-        output.note(f"plot in {plot}")
+        plots.draw(output, plot, [_board_chart(board)])
     output.result(data, lambda console: _show_board(console, board))
 
 

@@ -91,18 +91,13 @@ class Export:
 
 
 def export_format(output: Path, format: str | None) -> str:  # noqa: A002 - the option's name
-    """The format that is meant: the one that is named, or that the ending of the output says.
+    """The format that is meant: the one that is named, or that the ending of the output says, or csv.
 
     Raises:
-        UsageError: neither says it, or they contradict.
+        UsageError: there is no such format, the two contradict, or a folder is no place for it.
     """
     ending = output.suffix.lower().removeprefix(".")
     said = ending if ending in {CSV, PARQUET} else None
-    if format is None and said is None:
-        raise UsageError(
-            f"{output} does not say in which format to write.",
-            hint="Name a file .csv or .parquet, or add --format csv, parquet or hf.",
-        )
     if format is not None and format not in EXPORT_FORMATS:
         raise UsageError(
             f"{format!r} is no format to export to.", hint=f"Choose one of {', '.join(EXPORT_FORMATS)}."
@@ -111,7 +106,12 @@ def export_format(output: Path, format: str | None) -> str:  # noqa: A002 - the 
         raise UsageError(
             f"--output {output} says {said}, and --format says {format}.", hint="Name another file or folder."
         )
-    return format or said or CSV
+    meant = format or said or CSV
+    if meant != HUGGING_FACE and output.is_dir():
+        raise UsageError(
+            f"{output} is a folder.", hint="Name a file, or add --format hf, which fills an empty folder."
+        )
+    return meant
 
 
 def export_data(
@@ -130,7 +130,7 @@ def export_data(
         progress: gets (samples written, samples in all).
 
     Raises:
-        UsageError: the format is not said.
+        UsageError: there is no such format, or it is no place for it.
         BadInput: there are no samples for a data set.
         DcaiError: the output cannot be written.
     """

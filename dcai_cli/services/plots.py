@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,8 +28,10 @@ PLOT_FORMATS = ("png", "svg", "html")
 MOST_BARS = 40
 """Bars of a chart at most; a note says how many more there are."""
 
-_BLUE = "#2f6db3"
-_COLOURS = (_BLUE, "#e0862d", "#4d9a55", "#8c5fa8")
+MOST_SERIES = 8
+"""Lines of a chart at most, and their colours."""
+
+_COLOURS = ("#2f6db3", "#e0862d", "#4d9a55", "#8c5fa8", "#b94a48", "#6b6b6b", "#c9a227", "#3aa3a3")
 _DPI = 150
 _TICKS = 4
 _LONGEST = 24
@@ -202,7 +205,7 @@ def _draw_bars(axes: Axes, chart: Bars) -> None:
     share = 0.8 / len(chart.series)
     for at, (series, numbers) in enumerate(chart.series.items()):
         places = [row + (at - (len(chart.series) - 1) / 2) * share for row in range(len(names))]
-        bars = axes.barh(places, numbers[:MOST_BARS], share, label=_name(series), color=_COLOURS[at % 4])
+        bars = axes.barh(places, numbers[:MOST_BARS], share, label=_name(series), color=_COLOURS[at])
         axes.bar_label(bars, [f"{number:,}" for number in numbers[:MOST_BARS]], padding=3, fontsize=8)
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
@@ -218,12 +221,12 @@ def _draw_bars(axes: Axes, chart: Bars) -> None:
 
 def _draw_timeline(axes: Axes, chart: Timeline) -> None:
     times = [at for points in chart.series.values() for at, _ in points]
-    for number, (series, points) in enumerate(chart.series.items()):
+    for number, (series, points) in enumerate(islice(chart.series.items(), MOST_SERIES)):
         xs, ys = [at for at, _ in points], [value for _, value in points]
         axes.plot(
             xs,
             ys,
-            color=_COLOURS[number % 4],
+            color=_COLOURS[number],
             drawstyle="steps-post" if chart.is_sum else "default",
             marker="o" if len(points) <= 60 else "",
             markersize=4,
@@ -238,12 +241,15 @@ def _draw_timeline(axes: Axes, chart: Timeline) -> None:
         axes.text(0.5, 0.5, "nothing yet", transform=axes.transAxes, ha="center", va="center")
     if chart.is_share:
         axes.set_ylim(0, 1.02)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     else:
         axes.set_ylim(bottom=0)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value == int(value) else "")
     axes.set_ylabel(_shown(chart.unit))
-    if len(chart.series) > 1:
-        axes.legend(loc="best")
+    if (chart.is_share and chart.series) or len(chart.series) > 1:
+        axes.legend(loc="best", fontsize=8)
+    if len(chart.series) > MOST_SERIES:
+        axes.set_xlabel(f"{len(chart.series) - MOST_SERIES:,} more are not shown")
     _tidy(axes)
 
 
