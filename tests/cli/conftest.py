@@ -284,3 +284,48 @@ def club(after_points: Path, tmp_path: Path) -> Dcai:
     """The command line in a copy of the home with points; the stranger's key is not there."""
     shutil.copytree(after_points, tmp_path, dirs_exist_ok=True)
     return Dcai(tmp_path)
+
+
+WRONG = [(text, "negative" if label == "positive" else "positive") for text, label in HONEST[:2]]
+"""Rows with the other label."""
+
+
+def tell_a_story(dcai: Dcai) -> None:
+    """Refunds, parts of the same deposits taken by two reporters, a sweep of what is left, a new batch."""
+    add_account(dcai, "carol", STRANGER)
+    # Deposits so high that reports pay for their gas, however little time passes between contributions.
+    what = ("--name", "dear", "--labels", "negative,positive", "--n-features", "256")
+    dcai.data("model", "deploy", *what, "--cost-weight", str(10**12), "--yes")
+    dcai.data("model", "use", "dear")
+    dcai.data("contribute", dcai.write("wrong.csv", WRONG), "--account", "bob", "--yes")
+    dcai.data("contribute", dcai.write("films.csv", HONEST * 2), "--allow-duplicates", "--yes")
+    for name, word in (("bob", "indeed"), ("carol", "truly")):
+        good = [(f"{text} {word}", label) for text, label in HONEST]
+        dcai.data("contribute", dcai.write(f"{name}.csv", good), "--account", name, "--yes")
+    dcai.data("devnet", "advance", "25h")
+    for name in ("alice", "bob", "carol"):
+        dcai.data("refunds", "--claim", "--account", name, "--yes")
+    dcai.data("devnet", "advance", "25h")
+    for name in ("alice", "carol"):
+        claimed = dcai.data("reports", "--claim", "--account", name, "--yes")
+        assert int(claimed["reported_wei"]) > 0
+    dcai.data("devnet", "advance", "5d")
+    assert int(dcai.data("reports", "--claim", "--yes")["reported_wei"]) > 0  # the owner's sweep
+    own = [("warm acting and a great heart", "positive")]
+    dcai.data("contribute", dcai.write("own.csv", own), "--account", "carol", "--yes")
+
+
+@pytest.fixture(scope="session")
+def told(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The prepared home after the story."""
+    folder = tmp_path_factory.mktemp("told")
+    shutil.copytree(prepared, folder, dirs_exist_ok=True)
+    tell_a_story(Dcai(folder))
+    return folder
+
+
+@pytest.fixture
+def story(told: Path, tmp_path: Path) -> Dcai:
+    """The command line in a copy of the home after the story."""
+    shutil.copytree(told, tmp_path, dirs_exist_ok=True)
+    return Dcai(tmp_path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,48 +13,15 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from eth_account import Account
 
 from dcai_cli.domain import iso_time
 from dcai_cli.features.spec import FeatureSpec
-from tests.cli.conftest import ADDRESSES, HONEST, STRANGER, Dcai, add_account
+from tests.cli.conftest import ADDRESSES, HONEST, STRANGER, Dcai
 
 ALICE, BOB = ADDRESSES["alice"], ADDRESSES["bob"]
+CAROL = Account.from_key(STRANGER).address
 FIRST = ("batch", "index", "contributor", "label", "features", "added_at", "state")
-WRONG = [(text, "negative" if label == "positive" else "positive") for text, label in HONEST[:2]]
-
-
-def tell_a_story(dcai: Dcai) -> None:
-    """Refunds, reports that take a part, a sweep of a batch that was reported, and one by its contributor."""
-    add_account(dcai, "carol", STRANGER)
-    dcai.data("contribute", dcai.write("wrong.csv", WRONG), "--account", "bob", "--yes")
-    dcai.data("contribute", dcai.write("films.csv", HONEST * 2), "--allow-duplicates", "--yes")
-    good = [(f"{text} indeed", label) for text, label in HONEST]
-    dcai.data("contribute", dcai.write("good.csv", good), "--account", "bob", "--yes")
-    dcai.data("devnet", "advance", "25h")
-    for name in ("alice", "bob"):
-        dcai.data("refunds", "--claim", "--account", name, "--yes")
-    dcai.data("devnet", "advance", "25h")
-    assert int(dcai.data("reports", "--claim", "--yes")["reported_wei"]) > 0
-    dcai.data("devnet", "advance", "5d")
-    assert int(dcai.data("reports", "--claim", "--yes")["reported_wei"]) > 0  # the owner's sweep
-    own = [("warm acting and a great heart", "positive")]
-    dcai.data("contribute", dcai.write("own.csv", own), "--account", "carol", "--yes")
-
-
-@pytest.fixture(scope="module")
-def told(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The prepared home after the story."""
-    folder = tmp_path_factory.mktemp("told")
-    shutil.copytree(prepared, folder, dirs_exist_ok=True)
-    tell_a_story(Dcai(folder))
-    return folder
-
-
-@pytest.fixture
-def story(told: Path, tmp_path: Path) -> Dcai:
-    """The command line in a copy of the home after the story."""
-    shutil.copytree(told, tmp_path, dirs_exist_ok=True)
-    return Dcai(tmp_path)
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -68,18 +34,23 @@ def test_what_became_of_each_deposit_is_what_the_contract_says(story: Dcai) -> N
     """To the wei, for each sample and each batch; the story has every state and a deposit that two took."""
     data = story.data("data", "export", "--output", "data.csv")
     rows = rows_of(story.folder / "data.csv")
-    assert (data["samples"], data["batches"], data["format"]) == (len(rows), 4, "csv")
+    assert (data["samples"], data["batches"], data["format"]) == (len(rows), 5, "csv")
     assert tuple(rows[0])[:7] == FIRST
     assert list(rows[0]) == data["columns"]
     incentive = story.data("model", "show")["incentive"]
     paid_wei: dict[int, int] = {}
     with story.chain() as chain:
+
+        def has_reported(batch: int, index: int, who: str) -> Any:
+            return chain.view("StakeIncentive", incentive, "hasReported", batch, index, who)
+
         for row in rows:
             batch, index = int(row["batch"]), int(row["index"])
             reported_wei = chain.view("StakeIncentive", incentive, "reportedWei", batch, index)
             settled, _, swept = chain.view("StakeIncentive", incentive, "stakeOf", batch)
             assert int(row["reported_wei"]) == reported_wei
-            assert row["reported_by"] == (ALICE if reported_wei else "")
+            reporters = row["reported_by"].split()
+            assert [who for who in (ALICE, BOB, CAROL) if has_reported(batch, index, who)] == reporters
             parts = [int(row[f"{name}_wei"]) for name in ("refunded", "reported", "swept")]
             paid_wei[batch] = paid_wei.get(batch, 0) + sum(parts)
             is_settled = settled >> index & 1
@@ -90,7 +61,8 @@ def test_what_became_of_each_deposit_is_what_the_contract_says(story: Dcai) -> N
         for batch, amount_wei in paid_wei.items():
             assert chain.view("StakeIncentive", incentive, "stakeOf", batch)[1] == amount_wei
     assert {row["state"] for row in rows} == {"open", "refunded", "reported"}
-    assert any(int(row["reported_wei"]) and int(row["swept_wei"]) for row in rows)
+    both = f"{ALICE} {CAROL}"
+    assert any(row["reported_by"] == both and int(row["swept_wei"]) for row in rows)
 
 
 def test_a_sample_that_its_contributor_swept_is_not_lost(contributed: Dcai) -> None:
@@ -107,7 +79,7 @@ def test_labels_features_and_times_are_those_of_the_rows(story: Dcai) -> None:
     """Featurizing the file anew gives what is exported of it."""
     story.data("data", "export", "--output", "data.csv")
     mine = [row for row in rows_of(story.folder / "data.csv") if row["contributor"] == ALICE]
-    again = story.data("featurize", "films.csv", "--spec", "films")["samples"]
+    again = story.data("featurize", "films.csv", "--spec", "dear")["samples"]
     assert [row["label"] for row in mine] == [label for _, label in HONEST * 2]
     assert [row["features"] for row in mine] == [
         " ".join(f"{at}:{value}" for at, value in zip(sample["indices"], sample["values"], strict=True))
@@ -172,14 +144,14 @@ def test_a_data_set_folder_loads_with_hugging_faces_library(story: Dcai) -> None
 
 def test_a_data_card_says_where_the_data_is_from(story: Dcai) -> None:
     """Its front matter is YAML with task, size and labels; it names chain, model, blocks and all columns."""
-    data = story.data("data", "export", "--output", "set", "--format", "hf", "--to-block", "12")
+    data = story.data("data", "export", "--output", "set", "--format", "hf", "--to-block", "16")
     folder = story.folder / "set"
     _, front, body = (folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)
     card = yaml.safe_load(front)
     assert (card["license"], card["size_categories"]) == ("unknown", ["n<1K"])
     assert card["task_categories"] == ["text-classification"]
     assert card["dcai"]["model"] == data["model"]
-    assert (card["dcai"]["chain_id"], card["dcai"]["last_block"]) == (131337, 12)
+    assert (card["dcai"]["chain_id"], card["dcai"]["last_block"]) == (131337, 16)
     names = {feature["name"]: feature for feature in card["dataset_info"]["features"]}
     assert list(names) == data["columns"]
     assert names["label"]["dtype"]["class_label"]["names"] == {"0": "negative", "1": "positive"}

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.cli.conftest import ADDRESSES, HONEST
-from tests.cli.test_data_export import story, told  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Dcai
@@ -32,7 +31,7 @@ def total(rows: list[dict[str, str]], column: str) -> str:
     return str(sum(int(row[column]) for row in rows))
 
 
-def test_counts_are_those_of_an_export(story: Dcai) -> None:  # noqa: F811 - a fixture
+def test_counts_are_those_of_an_export(story: Dcai) -> None:
     """Samples and deposits by label, state and contributor, and how often samples repeat."""
     rows, data = exported(story), story.data("data", "stats")
     assert (data["samples"], data["batches"]) == (len(rows), len({row["batch"] for row in rows}))
@@ -59,7 +58,7 @@ def test_counts_are_those_of_an_export(story: Dcai) -> None:  # noqa: F811 - a f
     assert (data["first_at"], data["last_at"]) == (rows[0]["added_at"], rows[-1]["added_at"])
 
 
-def test_what_is_open_is_what_the_trainer_holds(story: Dcai) -> None:  # noqa: F811 - a fixture
+def test_what_is_open_is_what_the_trainer_holds(story: Dcai) -> None:
     """Deposits are what came back, what was lost, and the balance of the contract."""
     data = story.data("data", "stats")
     assert data["open_wei"] == story.data("model", "show")["balance_wei"]
@@ -68,7 +67,7 @@ def test_what_is_open_is_what_the_trainer_holds(story: Dcai) -> None:  # noqa: F
     assert int(data["lost_wei"]) > 0
 
 
-def test_the_first_contributors_are_shown_and_all_on_request(story: Dcai) -> None:  # noqa: F811 - a fixture
+def test_the_first_contributors_are_shown_and_all_on_request(story: Dcai) -> None:
     """`--top` cuts the list, the most samples first; the count is of all."""
     one = story.data("data", "stats", "--top", "1")
     (who,) = one["by_contributor"]
@@ -115,7 +114,7 @@ def on_a_screen(dcai: Dcai, *arguments: str) -> list[str]:
     return seen.decode().splitlines()
 
 
-def test_a_terminal_of_forty_columns_shows_bars_and_a_timeline(story: Dcai) -> None:  # noqa: F811 - a fixture
+def test_a_terminal_of_forty_columns_shows_bars_and_a_timeline(story: Dcai) -> None:
     """Every line of the charts fits, and none is drawn where stdout is no terminal."""
     lines = on_a_screen(story, "data", "stats")
     bars = [line for line in lines if "█" in line]

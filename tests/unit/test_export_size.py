@@ -7,12 +7,14 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from dcai_cli.chain import Event, RpcError
 from dcai_cli.domain import MAX_BATCH_SAMPLES, PERCEPTRON, ModelParams, Terms, Vector
 from dcai_cli.features.payload import encode_sample
 from dcai_cli.features.spec import FeatureSpec
+from dcai_cli.services import export
 from dcai_cli.services.export import export_data
 from dcai_cli.services.history import History
 from dcai_cli.services.models import HostedModel
@@ -78,6 +80,21 @@ def test_memory_does_not_grow_with_the_samples(tmp_path: Path, ending: str, batc
     """Twice as many samples take no more memory to write, from some groups of rows on."""
     most_memory(tmp_path, 2, ending)  # what is imported and cached once
     assert most_memory(tmp_path, 2 * batches, ending) < 1.1 * most_memory(tmp_path, batches, ending)
+
+
+def test_a_large_data_set_goes_on_in_more_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each file is full but the last, and together they have every sample once, in order."""
+    monkeypatch.setattr(export, "FILE_SAMPLES", 300)
+    with tempfile.TemporaryFile(dir=tmp_path) as spool:
+        history = History(MODEL, 1, spool, from_block=0, to_block=9, to_time=1)
+        for number in range(3):
+            history.take(contributed(number))
+        export_data(history, tmp_path / "set", format="hf")
+    files = sorted((tmp_path / "set" / "data").iterdir())
+    tables = [pq.read_table(path) for path in files]
+    assert [table.num_rows for table in tables] == [300, 300, 168]
+    places = [(row["batch"], row["index"]) for table in tables for row in table.to_pylist()]
+    assert places == [(batch, index) for batch in range(3) for index in range(MAX_BATCH_SAMPLES)]
 
 
 LIES = {
