@@ -21,7 +21,7 @@ from dcai_cli.domain import bits
 from dcai_cli.errors import DcaiError, UsageError
 from dcai_cli.features.payload import payload_units
 from dcai_cli.files import make_folder, told
-from dcai_cli.services.index import ATTEMPTS, EVENTS
+from dcai_cli.services.index import ATTEMPTS, EVENTS, RANGE_BLOCKS, next_size
 from dcai_cli.services.models import HostedModel, find_model
 
 if TYPE_CHECKING:
@@ -327,9 +327,15 @@ def _read(
         )
     head = chain.block(last)
     history = History(model, chain.chain_id, spool, from_block=first, to_block=last, to_time=head.timestamp)
-    for done, events in chain.logs_of("CollaborativeTrainer", model.address, EVENTS, model.from_block, last):
-        with told(folder, "written to"):
-            for event in events:
-                history.take(event)
-        progress(done - model.from_block + 1, last - model.from_block + 1)
+    begin, size = model.from_block, RANGE_BLOCKS
+    while begin <= last:
+        # In ranges of its own: a node would give the payloads of a thousand batches at once.
+        end, count = min(begin + size - 1, last), 0
+        for _, events in chain.logs_of("CollaborativeTrainer", model.address, EVENTS, begin, end):
+            count += len(events)
+            with told(folder, "written to"):
+                for event in events:
+                    history.take(event)
+        progress(end - model.from_block + 1, last - model.from_block + 1)
+        begin, size = end + 1, next_size(size, count)
     return history if chain.block_hash(last) == head.hash else None

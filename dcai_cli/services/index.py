@@ -84,12 +84,19 @@ def _follow(
             count += len(events)
         ledger.take_over(chain.key, model.address, taken, Checkpoint(last, block.hash), own)
         progress(last - first + 1, head.number - first + 1)
-        begin = last + 1
-        if count < QUIET_EVENTS:
-            size = min(2 * size, MOST_BLOCKS)
-        elif count > 10 * QUIET_EVENTS:
-            size = max(1, size // 2)
+        begin, size = last + 1, next_size(size, count)
     return chain.block_hash(head.number) == head.hash
+
+
+def next_size(size: int, count: int) -> int:
+    """How many blocks to read next, after a range of so many that held so many events.
+
+    >>> [next_size(512, count) for count in (0, 1_000, 5_000)]
+    [1024, 512, 256]
+    """
+    if count < QUIET_EVENTS:
+        return min(2 * size, MOST_BLOCKS)
+    return max(1, size // 2) if count > 10 * QUIET_EVENTS else size
 
 
 def _resume(workspace: Workspace, model: HostedModel) -> int:
