@@ -94,7 +94,7 @@ def export_format(output: Path, format: str | None) -> str:  # noqa: A002 - the 
     """The format that is meant: the one that is named, or that the ending of the output says, or csv.
 
     Raises:
-        UsageError: there is no such format, the two contradict, or a folder is no place for it.
+        UsageError: there is no such format, or the two contradict.
     """
     ending = output.suffix.lower().removeprefix(".")
     said = ending if ending in {CSV, PARQUET} else None
@@ -106,12 +106,7 @@ def export_format(output: Path, format: str | None) -> str:  # noqa: A002 - the 
         raise UsageError(
             f"--output {output} says {said}, and --format says {format}.", hint="Name another file or folder."
         )
-    meant = format or said or CSV
-    if meant != HUGGING_FACE and output.is_dir():
-        raise UsageError(
-            f"{output} is a folder.", hint="Name a file, or add --format hf, which fills an empty folder."
-        )
-    return meant
+    return format or said or CSV
 
 
 def export_data(
@@ -130,7 +125,7 @@ def export_data(
         progress: gets (samples written, samples in all).
 
     Raises:
-        UsageError: there is no such format, or it is no place for it.
+        UsageError: there is no such format, or the folder is not empty.
         BadInput: there are no samples for a data set.
         DcaiError: the output cannot be written.
     """
