@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -255,3 +256,70 @@ def test_the_same_chain_gives_the_same_bytes(story: Dcai) -> None:
         assert (story.folder / f"a.{ending}").read_bytes() == (story.folder / f"b.{ending}").read_bytes()
     for name in ("README.md", "feature-spec.json", "data/train-00000.parquet"):
         assert (story.folder / "set-a" / name).read_bytes() == (story.folder / "set-b" / name).read_bytes()
+
+
+SCHEMA = """
+[[columns]]
+name = "size"
+type = "numeric"
+bins = [1.5, 10]
+[[columns]]
+name = "member"
+type = "boolean"
+[[columns]]
+name = "kind"
+type = "categorical"
+"""
+
+
+def exported(dcai: Dcai, header: tuple[str, ...], rows: Sequence[tuple[str, ...]], *deploy: str) -> Any:
+    """Deploy a model, contribute rows, export them as csv and as a data set; return both."""
+    what = ("--name", "other", "--labels", "no,yes", "--yes")
+    dcai.data("model", "deploy", *what, *deploy)
+    dcai.data("contribute", dcai.write("rows.csv", rows, header), "--model", "other", "--yes")
+    dcai.data("data", "export", "--output", "other.csv", "--model", "other")
+    dcai.data("data", "export", "--output", "set", "--format", "hf", "--model", "other")
+    loaded = load(dcai.folder / "set", dcai.folder / "cache")
+    return rows_of(dcai.folder / "other.csv"), loaded["rows"]
+
+
+def test_columns_of_tables_come_back_where_their_hashes_tell(dcai: Dcai) -> None:
+    """Bins and booleans stand under the names of the schema; a missing value is nothing."""
+    (dcai.folder / "schema.toml").write_text(SCHEMA)
+    header = ("size", "member", "kind", "label")
+    rows = [("7", "yes", "a", "no"), ("0", "no", "b", "yes"), ("", "", "a", "yes")]
+    options = ("--kind", "tabular", "--schema", "schema.toml", "--n-features", "4096")
+    written, loaded = exported(dcai, header, rows, *options)
+    found = [(row["column.size"], row["column.member"]) for row in written]
+    assert found == [("1.5 to 10", "true"), ("-inf to 1.5", "false"), ("", "")]
+    assert [(row["column.size"] or "", row["column.member"] or "") for row in loaded] == found
+    assert "column.kind" not in written[0]
+
+
+def test_words_of_a_vocabulary_come_back(dcai: Dcai) -> None:
+    """In the order of the vocabulary: as JSON in a csv, as a list elsewhere."""
+    (dcai.folder / "words.txt").write_text("good\nfilm\nbad film\n")
+    rows = [("a bad film", "no"), ("a good film", "yes")]
+    options = ("--vocabulary", "words.txt", "--ngrams", "1-2")
+    written, loaded = exported(dcai, ("text", "label"), rows, *options)
+    assert [row["words"] for row in loaded] == [["film", "bad film"], ["good", "film"]]
+    assert [json.loads(row["words"]) for row in written] == [row["words"] for row in loaded]
+
+
+def test_vectors_come_back_in_steps_of_their_scale(dcai: Dcai) -> None:
+    """Each number is that of the file, to half a step."""
+    rows = [("[0.5, -0.25, 0.126]", "no"), ("[0, 1, -1]", "yes")]
+    options = ("--kind", "dense", "--n-features", "3", "--scale", "100", "--model-type", "nearest-centroid")
+    written, loaded = exported(dcai, ("vector", "label"), rows, *options)
+    for (numbers, _), row, typed in zip(rows, written, loaded, strict=True):
+        assert json.loads(row["vector"]) == typed["vector"]
+        assert typed["vector"] == pytest.approx(json.loads(numbers), abs=0.005)
+
+
+def test_samples_that_earned_points_are_refunded_without_money(club: Dcai) -> None:
+    """Where there are no deposits the state still says which samples the model confirmed."""
+    club.data("contribute", club.write("new.csv", [("warm and bright", "positive")]), "--yes")
+    club.data("data", "export", "--output", "club.csv")
+    rows = rows_of(club.folder / "club.csv")
+    assert [row["state"] for row in rows] == ["refunded"] * 28 + ["open"]
+    assert {row[column] for row in rows for column in row if column.endswith("_wei")} == {"0"}

@@ -134,6 +134,19 @@ def test_a_leaderboard_has_bars_on_a_terminal(club: Dcai) -> None:
     assert max(map(len, drawn)) <= WIDTH
 
 
+def test_an_evaluation_has_a_bar_for_each_label(contributed: Dcai) -> None:
+    """The recall in percent, which the line of the label has as a share, too."""
+    file = str(contributed.write("test.csv", HONEST))
+    lines = on_a_screen(contributed, "model", "evaluate", file)
+    at = lines.index("recall in percent")
+    for figures, bar in zip(
+        contributed.data("model", "evaluate", file)["classes"], lines[at + 1 :], strict=True
+    ):
+        assert bar.split()[0] == figures["label"]
+        assert bar.split()[-1] == str(round(100 * figures["recall"]))
+        assert len(bar) <= WIDTH
+
+
 def test_a_plot_is_drawn_beside_what_is_printed(contributed: Dcai) -> None:
     """`--plot` writes the file, and stdout is as without it."""
     plain = contributed("data", "stats").out

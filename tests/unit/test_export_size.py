@@ -97,6 +97,26 @@ def test_a_large_data_set_goes_on_in_more_files(tmp_path: Path, monkeypatch: pyt
     assert places == [(batch, index) for batch in range(3) for index in range(MAX_BATCH_SAMPLES)]
 
 
+@pytest.mark.parametrize(("name", "form"), [("d.csv", "csv"), ("d.parquet", "parquet"), ("set", "hf")])
+def test_an_export_that_is_interrupted_leaves_what_was_there(tmp_path: Path, name: str, form: str) -> None:
+    """Ctrl-C after half of the samples: the old file stays, and neither a new folder nor a part is there."""
+    if form != "hf":
+        (tmp_path / name).write_text("the old one")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def interrupt(done: int, total: int) -> None:
+        if 2 * done >= total:
+            raise KeyboardInterrupt
+
+    with tempfile.TemporaryFile() as spool:
+        history = History(MODEL, 1, spool, from_block=0, to_block=9, to_time=1)
+        for number in range(4):
+            history.take(contributed(number))
+        with pytest.raises(KeyboardInterrupt):
+            export_data(history, tmp_path / name, format=form, progress=interrupt)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 LIES = {
     "a batch twice": contributed(0),
     "a payout of no batch": event("Swept", 7, sweeper=OTHER, amountWei=1),
