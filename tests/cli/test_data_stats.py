@@ -139,9 +139,8 @@ def test_an_evaluation_has_a_bar_for_each_label(contributed: Dcai) -> None:
     file = str(contributed.write("test.csv", HONEST))
     lines = on_a_screen(contributed, "model", "evaluate", file)
     at = lines.index("recall in percent")
-    for figures, bar in zip(
-        contributed.data("model", "evaluate", file)["classes"], lines[at + 1 :], strict=True
-    ):
+    classes = contributed.data("model", "evaluate", file)["classes"]
+    for figures, bar in zip(classes, lines[at + 1 : at + 1 + len(classes)], strict=True):
         assert bar.split()[0] == figures["label"]
         assert bar.split()[-1] == str(round(100 * figures["recall"]))
         assert len(bar) <= WIDTH
