@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import tomllib
@@ -15,6 +16,9 @@ from dcai_cli.errors import BadInput, UsageError
 
 EMBEDDED = "embedded"
 """Name of the network that needs no node: an EVM in this process."""
+
+EMBEDDED_CHAIN_ID = 131_337
+"""The chain id of every embedded chain; they differ in their genesis hash."""
 
 LEDGER_FILE = "file"
 """Name of the ledger in the data folder, for whoever has set another."""
@@ -102,6 +106,24 @@ KEYS = (
 )
 """What config.toml may set."""
 
+NUMBERS = ("chain_id", "confirmations")
+"""Of these, what is written as a number."""
+
+ENVIRONMENT = {
+    "ETH_RPC_URL": "rpc_url",
+    "ETH_FROM": "account",
+    "ETH_KEYSTORE_ACCOUNT": "account",
+    "ETH_PASSWORD": "password_file",
+    "ETH_GAS_PRICE": "gas_price_wei",
+    "ETH_PRIORITY_GAS_PRICE": "priority_fee_wei",
+    "DCAI_CHAIN_ID": "chain_id",
+    "DCAI_CONFIRMATIONS": "confirmations",
+    "DCAI_REPLACE_AFTER": "replace_after",
+    "DCAI_LEDGER": "ledger_url",
+    "DCAI_WEBHOOK_URL": "webhook_url",
+}
+"""The variables of the environment, and the settings that they go over."""
+
 
 def folders(environ: Mapping[str, str]) -> tuple[Path, Path]:
     """The config and the data folder: `DCAI_HOME` moves both.
@@ -129,10 +151,16 @@ def load_settings(environ: Mapping[str, str] = os.environ, **flags: object) -> S
         UsageError: a number in the environment is none.
     """
     config_dir, data_dir = folders(environ)
-    values: dict[str, object] = _read_file(config_dir / CONFIG_NAME)
+    values: dict[str, object] = read_file(config_dir / CONFIG_NAME)
     values |= _read_environment(environ)
     values |= {name: value for name, value in flags.items() if value is not None}
     keystore = _keystore(environ.get("ETH_KEYSTORE"), values)
+    return _settings(values, config_dir, data_dir, keystore)
+
+
+def _settings(
+    values: Mapping[str, object], config_dir: Path, data_dir: Path, keystore: Path | None
+) -> Settings:
     password_file = values.get("password_file")
     headers = values.get("rpc_headers")
     return Settings(
@@ -152,6 +180,42 @@ def load_settings(environ: Mapping[str, str] = os.environ, **flags: object) -> S
         rpc_headers=headers if isinstance(headers, dict) else {},
         webhook_url=str(values["webhook_url"]) if values.get("webhook_url") else None,
     )
+
+
+def check_setting(name: str, text: str) -> str | int:
+    """A value as it stands in config.toml, once it was found to be one.
+
+    Args:
+        name: one of `KEYS`.
+        text: what was typed.
+
+    Raises:
+        UsageError: there is no such setting, or this is no value of it; the message names the setting.
+
+    >>> check_setting("confirmations", "3")
+    3
+    """
+    if name not in KEYS:
+        raise unknown_setting(name)
+    if not text.strip():
+        raise UsageError(f"{name}: an empty text is no value.", hint=f"Unset it: dcai config unset {name}")
+    try:
+        settings = _settings({name: text}, Path(), Path(), None)
+        for url in settings.rpc_urls:
+            host_of(url)
+        if settings.webhook_url is not None:
+            webhook_host(settings.webhook_url)
+    except UsageError as error:
+        said = error.message
+        raise UsageError(said if said.startswith(name) else f"{name}: {said}", hint=error.hint) from None
+    return int(text, 0) if name in NUMBERS else text
+
+
+def unknown_setting(name: str) -> UsageError:
+    """The error for a name that no setting has."""
+    close = difflib.get_close_matches(name, KEYS, n=1)
+    meant = f" Did you mean {close[0]!r}?" if close else ""
+    return UsageError(f"There is no setting {name!r}.{meant}", hint=f"There are: {', '.join(KEYS)}.")
 
 
 def _rpc_url(value: object) -> str | None:
@@ -336,27 +400,19 @@ def _amount(name: str, value: object) -> int | None:
 
 
 def _read_environment(environ: Mapping[str, str]) -> dict[str, object]:
-    names = {
-        "ETH_RPC_URL": "rpc_url",
-        "ETH_FROM": "account",
-        "ETH_KEYSTORE_ACCOUNT": "account",
-        "ETH_PASSWORD": "password_file",
-        "ETH_GAS_PRICE": "gas_price_wei",
-        "ETH_PRIORITY_GAS_PRICE": "priority_fee_wei",
-        "DCAI_CHAIN_ID": "chain_id",
-        "DCAI_CONFIRMATIONS": "confirmations",
-        "DCAI_REPLACE_AFTER": "replace_after",
-        "DCAI_LEDGER": "ledger_url",
-        "DCAI_WEBHOOK_URL": "webhook_url",
-    }
-    values: dict[str, object] = {key: environ[name] for name, key in names.items() if environ.get(name)}
+    values: dict[str, object] = {key: environ[name] for name, key in ENVIRONMENT.items() if environ.get(name)}
     if environ.get("ETH_RPC_HEADERS"):
         pairs = (line.partition(":") for line in environ["ETH_RPC_HEADERS"].replace(",", "\n").splitlines())
         values["rpc_headers"] = {name.strip(): value.strip() for name, _, value in pairs if value.strip()}
     return values
 
 
-def _read_file(path: Path) -> dict[str, object]:
+def read_file(path: Path) -> dict[str, object]:
+    """What config.toml sets; nothing if there is none.
+
+    Raises:
+        BadInput: it cannot be read, or sets something unknown.
+    """
     if not path.exists():
         return {}
     try:

@@ -28,8 +28,9 @@ from eth_utils.crypto import keccak
 from eth_utils.exceptions import ValidationError
 
 from dcai_cli.chain.errors import RpcError
-from dcai_cli.chain.evm import BLOCK_GAS_LIMIT, EMBEDDED_CHAIN_ID, EmbeddedChain, deep_calls, least_gas
+from dcai_cli.chain.evm import BLOCK_GAS_LIMIT, EmbeddedChain, deep_calls, least_gas
 from dcai_cli.chain.rpcforms import Json, block_form, receipt_form, to_bytes, to_hex, transaction_form
+from dcai_cli.config import EMBEDDED_CHAIN_ID
 from dcai_cli.domain import MAX_TRANSACTION_BYTES, MAX_TRANSACTION_GAS
 
 if TYPE_CHECKING:

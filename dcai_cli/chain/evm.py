@@ -22,6 +22,7 @@ from eth.vm.forks.prague.state import PragueState
 from eth.vm.spoof import SpoofTransaction
 
 from dcai_cli.chain.fastops import accelerate
+from dcai_cli.config import EMBEDDED_CHAIN_ID
 
 _DEEP = sys.getrecursionlimit()
 """py-evm raises the limit when it is imported, since calls nest up to 1,024 deep."""
@@ -55,9 +56,6 @@ def forget_chains() -> None:
         if clear is not None:
             clear()
 
-
-EMBEDDED_CHAIN_ID = 131_337
-"""The chain id of every embedded chain; they differ in their genesis hash."""
 
 BLOCK_GAS_LIMIT = 36_000_000
 """Gas of one block: a full transaction stays under half of it, so that the base fee never rises."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dcai_cli.cli import options
+from dcai_cli.cli import completion, options
 from dcai_cli.cli.output import Output, is_asked, read_password, read_secret
 from dcai_cli.domain import format_ether
 from dcai_cli.errors import UsageError
@@ -24,7 +24,10 @@ _LONGEST_KEY = 256
 """Characters read of a piped private key, which has 66."""
 
 Name = Annotated[str, typer.Option("--name", "-n", help="What to call the account.")]
-NameOrAddress = Annotated[str | None, typer.Argument(help="Name or address; the one in use if left out.")]
+NameOrAddress = Annotated[
+    str | None,
+    typer.Argument(help="Name or address; the one in use if left out.", autocompletion=completion.accounts),
+]
 
 
 def _data(account: AccountView) -> dict[str, Any]:
@@ -145,7 +148,7 @@ def show(
 
 @app.command("use", epilog="Example: dcai account use alice. Exit codes: 0, 10 (no such account).")
 def use(
-    name: Annotated[str, typer.Argument(help="Name or address.")],
+    name: Annotated[str, typer.Argument(help="Name or address.", autocompletion=completion.accounts)],
     *,
     json: options.Json = False,
 ) -> None:

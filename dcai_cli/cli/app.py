@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
-from typer.models import CommandInfo
 
 from dcai_cli.cli import (
     account,
@@ -19,23 +20,38 @@ from dcai_cli.cli import (
     demo,
     devnet,
     featurize,
+    init,
     ledger,
     model,
+    options,
     points,
     predict,
     settings,
     tx,
 )
 from dcai_cli.cli.output import describe_error, print_document, print_error, stderr
+from dcai_cli.cli.standing import show_standing
 from dcai_cli.errors import DcaiError, Interrupted, UsageError
+
+COMPLETING = "_DCAI_COMPLETE"
+"""The variable by which a shell asks for completions."""
+
+
+class _Program(TyperGroup):
+    """The commands in the order of their panels."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 - typer's own
+        return sorted(super().list_commands(ctx), key=lambda name: _PLACES[name][0])
+
 
 app = typer.Typer(
     name="dcai",
+    cls=_Program,
     help="Contribute data to machine-learning models that live in Ethereum smart contracts.",
     epilog="Exit codes: 0 ok, 1 failed, 2 usage, 3 partly done, 10 no account, 11 wrong password, "
     "12 insufficient funds, 13 RPC unreachable, 14 reverted, 15 bad input, 16 limit, 17 wrong chain or "
     "contract, 18 locked, 130 interrupted.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -44,20 +60,61 @@ app = typer.Typer(
 GOES_ON = {"contribute", "refunds", "reports", "validate", "model deploy", "daemon run"}
 """Commands of many steps, which finish what an interrupted one left."""
 
-contribute.register(app)
-predict.register(app)
-featurize.register(app)
-claims.register(app)
-points.register(app)
-demo.register(app)
-app.add_typer(daemon.app, name="daemon")
-app.add_typer(account.app, name="account")
-app.add_typer(model.app, name="model")
-app.add_typer(data.app, name="data")
-app.add_typer(ledger.app, name="ledger")
-app.add_typer(tx.app, name="tx")
-app.add_typer(devnet.app, name="devnet")
-app.add_typer(settings.app, name="config")
+SUMMARIES = {
+    "Contribute": {
+        "contribute": "Contribute a file's rows to a model.",
+        "featurize": "Show what each row of a file becomes, without a chain.",
+        "validate": "Give contributors a validation point.",
+        "leaderboard": "Rank the contributors of a model by their points.",
+    },
+    "Models": {
+        "predict": "Predict labels; free, and nothing changes.",
+        "model": "Deploy, look at, choose and measure models.",
+        "data": "Get at the data that was contributed.",
+    },
+    "Money": {
+        "refunds": "Your deposits and points that are out; claim them.",
+        "reports": "Others' samples that the model rejects; claim them.",
+        "daemon": "Take deposits back unattended, before others may.",
+        "tx": "Your transactions; speed up or cancel what is stuck.",
+    },
+    "Accounts and settings": {
+        "init": "Set up account, network and model.",
+        "account": "Make, import and choose accounts.",
+        "config": "Show and change the settings.",
+    },
+    "Tools": {
+        "demo": "Play the whole story in a minute.",
+        "devnet": "The embedded chain: its state, its clock, its end.",
+        "ledger": "Check, back up, restore or rebuild your ledger.",
+    },
+}
+"""What `dcai --help` lists, by panels in this order: one line for each, which fits 80 columns."""
+
+for _part in (contribute, predict, featurize, claims, points, demo, init):
+    _part.register(app)
+for _name, _group in {
+    "daemon": daemon,
+    "account": account,
+    "model": model,
+    "data": data,
+    "ledger": ledger,
+    "tx": tx,
+    "devnet": devnet,
+    "config": settings,
+}.items():
+    app.add_typer(_group.app, name=_name)
+
+_PLACES = {
+    name: (place, panel, summary)
+    for place, (panel, name, summary) in enumerate(
+        (panel, name, summary) for panel, names in SUMMARIES.items() for name, summary in names.items()
+    )
+}
+for _command in app.registered_commands:
+    _, _command.rich_help_panel, _command.short_help = _PLACES[str(_command.name)]
+for _added in app.registered_groups:
+    _, _added.rich_help_panel, _added.short_help = _PLACES[str(_added.name)]
 
 
 def _print_version(wanted: bool) -> None:
@@ -73,12 +130,18 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _main(
+    context: typer.Context,
     *,
-    version: bool = typer.Option(
+    json: options.Json = False,
+    version: bool = typer.Option(  # noqa: ARG001 - its callback has printed it
         False, "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
     ),
 ) -> None:
-    pass
+    if context.invoked_subcommand is None:
+        raise typer.Exit(show_standing(json=json))
+    if json:
+        command = context.invoked_subcommand
+        raise UsageError("--json stands behind the command.", hint=f"dcai {command} ... --json")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -131,28 +194,29 @@ def _print_usage(error: TyperException) -> None:
         stderr().print("Type dcai --help.")
 
 
-def _first(arguments: Sequence[str]) -> str:
-    return arguments[0] if arguments else ""
+def _first(arguments: Sequence[str]) -> str | None:
+    """The command or group that was typed; None if all are needed: for help, and for completion."""
+    if COMPLETING in os.environ:
+        return None
+    word = next((argument for argument in arguments if not argument.startswith("-")), None)
+    if word is None:
+        return None if {"-h", "--help"} & set(arguments) else ""
+    return word if word in _PLACES else None
 
 
 @cache
-def _program(first: str) -> Any:  # noqa: ANN401 - typer's own class
-    """The commands as typer runs them: the one that was typed, or all if it is none.
+def _program(first: str | None) -> Any:  # noqa: ANN401 - typer's own class
+    """The commands as typer runs them: the one that was typed, or all.
 
     Making them of their signatures takes a while.
     """
-    commands = [found for found in app.registered_commands if _name(found) == first]
-    groups = [found for found in app.registered_groups if found.name == first]
-    if not commands and not groups:
+    if first is None:
         return typer.main.get_command(app)
     part = typer.Typer(pretty_exceptions_enable=app.pretty_exceptions_enable, rich_markup_mode="rich")
     part.info, part.registered_callback = app.info, app.registered_callback
-    part.registered_commands, part.registered_groups = commands, groups
+    part.registered_commands = [info for info in app.registered_commands if info.name == first]
+    part.registered_groups = [info for info in app.registered_groups if info.name == first]
     return typer.main.get_command(part)
-
-
-def _name(command: CommandInfo) -> str:
-    return command.name or typer.main.get_command_name(command.callback.__name__)  # type: ignore[union-attr]
 
 
 def _command_name(arguments: Sequence[str]) -> str:

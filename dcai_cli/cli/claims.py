@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dcai_cli.cli import options
+from dcai_cli.cli import completion, options
 from dcai_cli.cli.output import Output, print_long_document, stdout
 from dcai_cli.domain import format_duration, format_ether, iso_time, parse_amount
 
@@ -26,7 +26,13 @@ SHOWN = 50
 """Batches that are listed if nobody asks for all of them."""
 
 Model = Annotated[
-    str | None, typer.Option("--model", "-m", help="Model, name or address; all models if left out.")
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="Model, name or address; all models if left out.",
+        autocompletion=completion.models,
+    ),
 ]
 Claim = Annotated[bool, typer.Option("--claim", help="Claim what is due.")]
 All = Annotated[

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dcai_cli.cli import deploy, model_files, model_measure, model_show, options, suggest
+from dcai_cli.cli import completion, deploy, model_files, model_measure, model_show, options, suggest
 from dcai_cli.cli.documents import model_data
 from dcai_cli.cli.output import Output
 from dcai_cli.errors import UsageError
@@ -105,9 +105,14 @@ def list_(
     "Exit codes: 0, 2, 10, 11, 12, 13, 14 (not yours, or of another registry), 17, 18.",
 )
 def supersede(
-    name: Annotated[str, typer.Argument(help="Name or address of a model of yours.")],
+    name: Annotated[
+        str, typer.Argument(help="Name or address of a model of yours.", autocompletion=completion.models)
+    ],
     *,
-    by: Annotated[str | None, typer.Option(help="Name or address of the model to use instead.")] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(help="Name or address of the model to use instead.", autocompletion=completion.models),
+    ] = None,
     none: Annotated[bool, typer.Option("--none", help="Take the recommendation back.")] = False,
     rpc_url: options.RpcUrl = None,
     chain_id: options.ChainId = None,
@@ -144,7 +149,7 @@ def supersede(
 
 @app.command("use", epilog="Example: dcai model use reviews. Exit codes: 0, 2, 13, 17.")
 def use(
-    name: Annotated[str, typer.Argument(help="Name or address.")],
+    name: Annotated[str, typer.Argument(help="Name or address.", autocompletion=completion.models)],
     *,
     rpc_url: options.RpcUrl = None,
     chain_id: options.ChainId = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dcai_cli.cli import completion
 from dcai_cli.domain import format_gwei
 from dcai_cli.errors import UsageError
 
@@ -27,6 +28,7 @@ RpcUrl = Annotated[
         help="Node to talk to, or several in order, separated by commas; 'embedded' is the chain in this "
         "process. (env: ETH_RPC_URL)",
         rich_help_panel=_NETWORK,
+        autocompletion=completion.networks,
     ),
 ]
 ChainId = Annotated[
@@ -40,7 +42,10 @@ ChainId = Annotated[
 Account = Annotated[
     str | None,
     typer.Option(
-        "--account", help="Account to act with, name or address. (env: ETH_FROM)", rich_help_panel=_NETWORK
+        "--account",
+        help="Account to act with, name or address. (env: ETH_FROM)",
+        rich_help_panel=_NETWORK,
+        autocompletion=completion.accounts,
     ),
 ]
 PasswordFile = Annotated[
@@ -55,7 +60,10 @@ PasswordFile = Annotated[
 Model = Annotated[
     str | None,
     typer.Option(
-        "--model", "-m", help="Model, name or address; the one in use, or the only one, if left out."
+        "--model",
+        "-m",
+        help="Model, name or address; the one in use, or the only one, if left out.",
+        autocompletion=completion.models,
     ),
 ]
 NameOrAddress = Annotated[str | None, typer.Argument(help="Name or address; the one in use if left out.")]

@@ -44,6 +44,15 @@ def printable(text: str) -> str:
     return text.translate(_CONTROLS)
 
 
+def shortened(address: str) -> str:
+    """An address as people recognise it; JSON has all of it.
+
+    >>> shortened("0x1efF9Bfea26995A3793f8154b43E3cb31F6341Df")
+    '0x1efF9B...6341Df'
+    """
+    return f"{address[:8]}...{address[-6:]}"
+
+
 def stdout() -> Console:
     """The console for data: what is no terminal gets whole lines, and every text as it is."""
     return _console(stderr=False, width=None if sys.stdout.isatty() else WIDE)
@@ -183,6 +192,19 @@ def read_password(
     if twice and read_secret("The same again: ", hint="") != answer:
         raise UsageError("The two passwords differ.", hint="Try again.")
     return answer
+
+
+def read_answer(question: str) -> str:
+    """What somebody types at the terminal, without the spaces around it; empty if nothing.
+
+    Raises:
+        UsageError: the input ended.
+    """
+    stderr().print(question, end="")
+    try:
+        return input().strip()
+    except EOFError:
+        raise UsageError("The input ended before all was answered; nothing was written.", hint="") from None
 
 
 def read_secret(prompt: str, *, hint: str) -> str:

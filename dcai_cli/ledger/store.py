@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from dcai_cli.ledger import fold
 from dcai_cli.ledger.batch_store import BatchStore
@@ -43,10 +43,12 @@ class Ledger(BatchStore, TransactionStore):
         with self._begin() as connection:
             upsert(connection, models, values)
 
-    def models(self, chain: str) -> list[ModelRecord]:
-        """The models known on a chain, oldest first."""
+    def models(self, chain: str | None) -> list[ModelRecord]:
+        """The models known on a chain, oldest first; on all chains if None."""
+        query = select(models).order_by(models.c.from_block, models.c.name)
         with self._begin(write=False) as connection:
-            query = select(models).where(models.c.chain == chain).order_by(models.c.from_block, models.c.name)
+            if chain is not None:
+                query = query.where(models.c.chain == chain)
             return [ModelRecord(*row) for row in connection.execute(query)]
 
     # --- what the chain says -------------------------------------------------------------------------
@@ -158,6 +160,18 @@ class Ledger(BatchStore, TransactionStore):
         """
         with self._begin(write=False) as connection:
             return read_open(connection, chain, account, model, due_before=due_before, has_points=has_points)
+
+    def first_added_after(self, chain: str, account: str, model: str, *, after: int) -> int | None:
+        """When the first open batch of an account came that came after a time; None if none did."""
+        query = select(func.min(batches.c.added_at)).where(
+            batches.c.chain == chain,
+            batches.c.account == account,
+            batches.c.state == "open",
+            batches.c.model == model,
+            batches.c.added_at > after,
+        )
+        with self._begin(write=False) as connection:
+            return connection.execute(query).scalar_one_or_none()
 
     def settled_claims(self, chain: str, account: str, *, beyond: Totals) -> list[SettledClaim]:
         """The claims that were settled since some totals were read, oldest first."""

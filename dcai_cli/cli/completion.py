@@ -1,0 +1,89 @@
+"""What shell completion offers for accounts, models, networks and settings.
+
+Nothing is printed, made or changed here, no chain is asked, and whatever goes wrong offers nothing: the shell
+asks in the middle of a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import typer
+
+from dcai_cli.config import EMBEDDED, EMBEDDED_CHAIN_ID, KEYS, host_of, load_settings
+from dcai_cli.errors import DcaiError
+
+Offers = list[tuple[str, str]]
+"""What can be typed, and what it is."""
+
+LOCAL_NODE = "http://127.0.0.1:8545"
+"""Where anvil, hardhat and geth listen if nobody says otherwise."""
+
+
+def _starting(incomplete: str, offers: Callable[[], Offers]) -> Offers:
+    try:
+        return [offer for offer in offers() if offer[0].startswith(incomplete)]
+    except (DcaiError, OSError):
+        return []
+
+
+def accounts(incomplete: str) -> Offers:
+    """The names of this user's accounts."""
+
+    def offers() -> Offers:
+        from dcai_cli.keystore import Keystore
+
+        stored = Keystore(load_settings().keystore_dir).list()
+        return [(account.name, account.address or "") for account in stored]
+
+    return _starting(incomplete, offers)
+
+
+def models(incomplete: str) -> Offers:
+    """The names of the models that the ledger knows on the chain of the settings."""
+
+    def offers() -> Offers:
+        from dcai_cli.ledger import open_ledger
+
+        settings = load_settings()
+        if settings.ledger_url is None and not settings.ledger_path.exists():
+            return []  # looking would make it
+        chain_id = settings.chain_id if settings.rpc_urls else EMBEDDED_CHAIN_ID
+        ledger = open_ledger(settings.ledger)
+        try:
+            known = ledger.models(None)
+        finally:
+            ledger.close()
+        return [
+            (model.name, model.address)
+            for model in known
+            if chain_id is None or model.chain.startswith(f"{chain_id}-")
+        ]
+
+    return _starting(incomplete, offers)
+
+
+def networks(incomplete: str) -> Offers:
+    """The embedded chain, the usual local node, and the nodes of the settings that hold no secret."""
+
+    def offers() -> Offers:
+        found = {EMBEDDED: "the chain in this process", LOCAL_NODE: "a node on this machine"}
+        for url in load_settings().rpc_urls:
+            host = host_of(url)
+            scheme = url.partition("://")[0]
+            if url.rstrip("/") == f"{scheme}://{host}":  # nothing that could be a key
+                found.setdefault(url, "set already")
+        return list(found.items())
+
+    return _starting(incomplete, offers)
+
+
+def settings(incomplete: str) -> Offers:
+    """The names of the settings."""
+    return _starting(incomplete, lambda: [(name, "") for name in KEYS])
+
+
+def setting_values(ctx: typer.Context, incomplete: str) -> Offers:
+    """Values of the setting that was named, where they are known."""
+    known = {"rpc_url": networks, "account": accounts}.get(str(ctx.params.get("name")))
+    return [] if known is None else known(incomplete)

@@ -1,0 +1,85 @@
+"""The settings file: changing some of it, and keeping the rest as its owner wrote it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from dcai_cli import files
+from dcai_cli.config import (
+    CONFIG_NAME,
+    KEYS,
+    check_setting,
+    folders,
+    load_settings,
+    read_file,
+    unknown_setting,
+)
+from dcai_cli.errors import NoAccount
+from dcai_cli.keystore import Keystore
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def change_settings(
+    changes: Mapping[str, str | None], environ: Mapping[str, str] = os.environ
+) -> dict[str, str | int | None]:
+    """Set or unset settings in config.toml, all of them or none; comments and order stay.
+
+    What else is wrong in the file or in the environment keeps nobody from mending it.
+
+    Args:
+        changes: name -> what was typed; None unsets it.
+        environ: the environment.
+
+    Returns:
+        What stood there before by name; None where nothing did.
+
+    Raises:
+        UsageError: there is no such setting, or this is no value of it.
+        NoAccount: `account` is none that there is.
+        BadInput: the file cannot be read.
+        DcaiError: it cannot be written; what stood there stays.
+    """
+    values: dict[str, str | int | None] = {}
+    for name, text in changes.items():
+        if name not in KEYS:
+            raise unknown_setting(name)
+        values[name] = None if text is None else check_setting(name, text)
+        if name == "account" and text is not None:
+            _check_account(text, environ)
+    config_dir, data_dir = folders(environ)
+    path = config_dir / CONFIG_NAME
+    with files.lock(data_dir / "locks" / "config.lock", what="The settings file", wait_s=10):
+        before = read_file(path)
+        if any(before.get(name) != value for name, value in values.items()):
+            text = path.read_text(encoding="utf-8") if path.exists() else ""
+            mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
+            files.write_atomically(path, _changed(text, values).encode(), mode=mode)
+    return {name: _plain(before.get(name)) for name in values}
+
+
+def _check_account(name_or_address: str, environ: Mapping[str, str]) -> None:
+    try:
+        Keystore(load_settings(environ).keystore_dir).find(name_or_address)
+    except NoAccount as error:
+        raise NoAccount(f"account: {error.message}", hint=error.hint) from None
+
+
+def _plain(value: object) -> str | int | None:
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return value if value is None or isinstance(value, int) else str(value)
+
+
+def _changed(text: str, values: Mapping[str, str | int | None]) -> str:
+    import tomlkit
+
+    document = tomlkit.parse(text)
+    for name, value in values.items():
+        if value is None:
+            document.pop(name, None)
+        else:
+            document[name] = value
+    return tomlkit.dumps(document)

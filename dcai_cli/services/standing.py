@@ -1,0 +1,201 @@
+"""Where this user stands, and what to type next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from dcai_cli.config import EMBEDDED, host_of
+from dcai_cli.errors import DcaiError, NoAccount, UsageError
+from dcai_cli.ledger import OpenSum
+from dcai_cli.services.accounts import acting_account
+
+if TYPE_CHECKING:
+    from dcai_cli.config import Settings
+    from dcai_cli.services.models import HostedModel
+    from dcai_cli.services.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something to type next.
+
+    Args:
+        command: the command, as it is typed in a shell.
+        why: what it does, in a few words.
+    """
+
+    command: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a user stands.
+
+    Args:
+        network: "embedded", or the hosts of the nodes.
+        chain_id: of the chain; None if no chain was asked.
+        chain_time: its time; likewise.
+        account: name of the acting account; None if there is none, or not just one.
+        address: its address; likewise.
+        accounts: the names of all accounts.
+        balance_wei: its balance; None if no chain was asked.
+        model: name of the model that is meant when none is named; None if there is none, or not just one.
+        model_address: its address; likewise.
+        models: the names of the models that the ledger knows on this chain.
+        waiting: what is out and not due yet by the chain's time; None if no chain was asked.
+        due: what is due, whatever the model says of it; likewise.
+        next_due_at: when the first of what waits is due; None if nothing waits.
+        on_their_way: transactions whose outcome is not known yet; None if no chain was asked.
+        daemon_pid: the process of the account's daemon; None if none runs.
+        problem: why no chain could be asked; None if it could, or need not be.
+        steps: what to type next, the most urgent first.
+    """
+
+    network: str
+    chain_id: int | None = None
+    chain_time: int | None = None
+    account: str | None = None
+    address: str | None = None
+    accounts: tuple[str, ...] = ()
+    balance_wei: int | None = None
+    model: str | None = None
+    model_address: str | None = None
+    models: tuple[str, ...] = ()
+    waiting: OpenSum | None = None
+    due: OpenSum | None = None
+    next_due_at: int | None = None
+    on_their_way: int | None = None
+    daemon_pid: int | None = None
+    problem: DcaiError | None = None
+    steps: tuple[Step, ...] = field(default=())
+
+
+def where_you_stand(workspace: Workspace) -> Standing:
+    """Look at settings, keys and ledger, and at the chain if there is an account; nothing is written there.
+
+    What is out is summed up as the ledger knows it: claims that others made since are not looked for.
+    """
+    settings = workspace.settings
+    standing = Standing(
+        network=", ".join(map(host_of, settings.rpc_urls)) or EMBEDDED,
+        accounts=tuple(stored.name for stored in workspace.keystore.list()),
+    )
+    if standing.accounts and (settings.ledger_url or settings.ledger_path.exists()):
+        standing = _with_account(workspace, standing)
+    elif len(standing.accounts) == 1:
+        standing = replace(standing, account=standing.accounts[0])
+    return replace(standing, steps=tuple(_steps(standing, settings)[:2]))
+
+
+def _with_account(workspace: Workspace, standing: Standing) -> Standing:
+    try:
+        acting = acting_account(workspace)
+    except NoAccount as error:
+        # Several are a question, which the next step answers; one that is set and missing is a fault.
+        several = len(standing.accounts) > 1 and workspace.settings.account is None
+        return standing if several else replace(standing, problem=error)
+    standing = replace(standing, account=acting.name, address=acting.address)
+    settings = workspace.settings
+    if not settings.rpc_urls and not settings.devnet_path.exists():
+        return standing  # looking would make the chain
+    try:
+        return _with_chain(workspace, standing, acting.address)
+    except DcaiError as error:
+        return replace(standing, problem=error)
+
+
+def _with_chain(workspace: Workspace, standing: Standing, address: str) -> Standing:
+    from dcai_cli.ledger.fold import UNSETTLED
+    from dcai_cli.services import daemon_state
+    from dcai_cli.services.models import known_models
+
+    chain, ledger, now = workspace.chain, workspace.ledger, workspace.chain.timestamp()
+    known = known_models(workspace)
+    waiting = due = OpenSum()
+    times = []
+    for model in known:
+        due_before = now - model.terms.refund_wait_s
+        later, sooner = ledger.open_sums(
+            chain.key, address, model.address, due_before=due_before, has_points=model.has_points
+        )
+        waiting, due = waiting + later, due + sooner
+        times += _next_due(workspace, model, address, due_before) if later.batches else []
+    state = daemon_state.load(daemon_state.state_path(workspace.settings, chain.key, address))
+    holder = None if state is None else daemon_state.running(workspace.settings, state)
+    meant = _meant(workspace, known)
+    return replace(
+        standing,
+        chain_id=chain.chain_id,
+        chain_time=now,
+        balance_wei=chain.balance_wei(address),
+        model=None if meant is None else meant.name,
+        model_address=None if meant is None else meant.address,
+        models=tuple(model.name for model in known),
+        waiting=waiting,
+        due=due,
+        next_due_at=min(times, default=None),
+        on_their_way=len(ledger.transactions(chain.key, account=address, states=UNSETTLED)),
+        daemon_pid=None if holder is None else holder.pid,
+    )
+
+
+def _meant(workspace: Workspace, known: list[HostedModel]) -> HostedModel | None:
+    """The model that commands mean when none is named; None if they would ask."""
+    from dcai_cli.services.models import find_model
+
+    try:
+        return find_model(workspace, None) if known else None
+    except UsageError:
+        return None
+
+
+def _next_due(workspace: Workspace, model: HostedModel, address: str, due_before: int) -> list[int]:
+    """When the first batch of a model that is not due yet will be."""
+    added_at = workspace.ledger.first_added_after(
+        workspace.chain.key, address, model.address, after=due_before
+    )
+    return [] if added_at is None else [added_at + model.terms.refund_wait_s]
+
+
+def _steps(standing: Standing, settings: Settings) -> list[Step]:
+    """What to type next, the most urgent first."""
+    if standing.problem is not None:
+        return [Step("dcai config show", "see the settings that are in force")]
+    if not standing.accounts:
+        return [
+            Step("dcai init", "set up account, network and model"),
+            Step("dcai demo", "see the whole story in a minute"),
+        ]
+    if standing.account is None:
+        return [Step(f"dcai account use {standing.accounts[0]}", "choose the account to act with")]
+    return [*_money_steps(standing), *_model_steps(standing, settings)]
+
+
+def _money_steps(standing: Standing) -> list[Step]:
+    steps = []
+    if standing.on_their_way:
+        steps.append(Step("dcai tx list", "see what is on its way"))
+    if standing.due is not None and standing.due.batches:
+        steps.append(Step("dcai refunds --claim", "claim what is due"))
+    return steps
+
+
+def _model_steps(standing: Standing, settings: Settings) -> list[Step]:
+    steps = []
+    if not standing.models:
+        if settings.rpc_urls:
+            steps.append(Step("dcai model list", "see which models there are"))
+        steps.append(Step("dcai model deploy --help", "see how to deploy a model"))
+    elif standing.model is None:
+        steps.append(Step(f"dcai model use {standing.models[0]}", "choose the model to work with"))
+    elif standing.waiting is not None and standing.waiting.batches and standing.daemon_pid is None:
+        steps.append(
+            Step("dcai daemon run", "take deposits back when they are due")
+            if settings.rpc_urls
+            else Step("dcai devnet advance 25h", "let the time pass until refunds are due")
+        )
+    if standing.model is not None:
+        steps.append(Step("dcai contribute FILE", "contribute rows to the model"))
+    return steps
