@@ -55,7 +55,7 @@ def check(*, json: options.Json = False) -> None:
 
 @app.command(
     "rebuild",
-    epilog="Example: dcai ledger rebuild --rpc-url http://127.0.0.1:8545. Exit codes: 0, 1, 10, 13, 17, 18.",
+    epilog="Example: dcai ledger rebuild. Exit codes: 0, 1, 10, 13, 17, 18.",
 )
 def rebuild(
     *,

@@ -24,7 +24,7 @@ model_files.register(app)
 
 @app.command(
     "seal",
-    epilog="Example: dcai model seal reviews. Exit codes: 0, 2, 10, 11, 12, 13, 14 (sealed already), 18.",
+    epilog="Example: dcai model seal news. Exit codes: 0, 2, 10, 11, 12, 13, 14 (sealed already), 18.",
 )
 def seal(
     name: options.NameOrAddress = None,

@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command(
         "validate",
-        epilog="Example: dcai validate 0x... bob --model films. Exit codes: 0, 2 (deposits, no points; or "
+        epilog="Example: dcai validate bob --model club. Exit codes: 0, 2 (deposits, no points; or "
         "yourself), 3 (broke off; the same command again goes on), 10, 11, 12, 13, 14 (too few points, "
         "fully validated, or validated before), 17, 18, 130.",
     )(validate)

@@ -100,7 +100,7 @@ def speed_up(
     _replace(output, transaction, flags, max_gas_price, account, cancels=False, wait=wait)
 
 
-@app.command("cancel", epilog=f"Example: dcai tx cancel 12 --yes. {_REPLACING}")
+@app.command("cancel", epilog=f"Example: dcai tx cancel --yes. {_REPLACING}")
 def cancel(
     transaction: Stuck = None,
     *,

@@ -189,8 +189,29 @@ def test_a_home_that_is_no_folder_is_named(empty: Dcai) -> None:
 
 
 def test_a_bare_group_shows_what_it_can_do(dcai: Dcai) -> None:
-    """`dcai` and `dcai model` alone list their commands, with exit code 2."""
-    for words, command in (([], "contribute"), (["model"], "deploy")):
-        result = dcai(*words)
-        assert result.code == 2
-        assert command in result.out + result.err
+    """`dcai model` alone lists its commands, with exit code 2."""
+    result = dcai("model")
+    assert result.code == 2
+    assert "deploy" in result.out + result.err
+
+
+MISTYPED = {
+    "refund": "'refunds'",
+    "modle": "'model'",
+    "acount list": "'account'",
+    "model lst": "'list'",
+    "model evalute": "'evaluate'",
+    "config sett": "'set'",
+    "tx sped-up": "'speed-up'",
+    "refunds --clam": "--claim",
+    "contribute films.csv --dry-rum": "--dry-run",
+    "model deploy --lables a,b": "--labels",
+    "--josn": "--json",
+}
+
+
+@pytest.mark.parametrize("typed", MISTYPED)
+def test_what_is_nearly_a_command_or_option_is_suggested(empty: Dcai, typed: str) -> None:
+    """Commands, groups, their commands and options: what was meant is said, in JSON, too."""
+    assert MISTYPED[typed] in empty(*typed.split()).err
+    assert MISTYPED[typed] in empty.error(*typed.split())["message"]
