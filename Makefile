@@ -63,6 +63,7 @@ check: node_modules/.installed slither  ## Format, lint, types, floors, slither,
 	$(FORGE) fmt --check
 	$(BIN)/python tools/build_artifacts.py --check
 	$(BIN)/python tools/cli_reference.py --check
+	$(BIN)/python tools/json_schemas.py --check
 
 slither: node_modules/.installed $(VENV)-slither/.installed  ## Static analysis: nothing of high or medium impact may be found.
 	$(ANALYSIS) FOUNDRY_OUT=build/slither/out FOUNDRY_CACHE_PATH=build/slither/cache $(VENV)-slither/bin/slither .

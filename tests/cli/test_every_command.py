@@ -1,0 +1,132 @@
+"""What holds for every command: help, JSON by its schema, pipes without colour, narrow screens, nobody there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dcai_cli.cli.app import SUMMARIES
+from tests.cli.test_epilog_examples import EXAMPLES, STUCK, copy_of, stocked, takes_yes
+from tests.cli.test_help import COMMANDS, EVERYTHING
+from tests.json_schemas import check_document
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Dcai
+
+__all__ = ["stocked"]  # the fixture
+
+RUNNING = sorted(EXAMPLES.keys() - STUCK - {"daemon run", "demo"})
+"""What ends by itself, in a home that has what the example names."""
+
+ESCAPE = "\x1b"
+NARROW = 40
+
+
+def words_of(command: str) -> list[str]:
+    """The example without `dcai`, answered beforehand where it asks."""
+    _, *arguments = shlex.split(EXAMPLES[command])
+    yes = ["--yes"] if takes_yes(command) and "--yes" not in arguments else []
+    return [*(word for word in arguments if word != "--json"), *yes]
+
+
+def takes_json(command: str) -> bool:
+    """Whether a command has a document."""
+    return any("--json" in option.opts for option in COMMANDS[tuple(command.split())].params)
+
+
+@pytest.mark.parametrize("command", [command for command in RUNNING if takes_json(command)])
+def test_the_document_is_what_the_schema_says(
+    stocked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """With --json stdout is one document, of this command and by its schema; and so is an error."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    dcai = copy_of(stocked, tmp_path, command)
+    arguments = words_of(command)
+    title = f"{command} --claim" if "--claim" in arguments else command
+    result = dcai(*arguments, "--json")
+    assert result.code == 0, result.err
+    assert result.document["command"] == command
+    check_document(title, result.document)
+    wrong = dcai(*command.split(), "--nosuch", "--json")
+    assert wrong.code == 2
+    check_document(title, wrong.document)
+
+
+@pytest.mark.parametrize("command", RUNNING)
+@pytest.mark.parametrize(
+    "environment", [{}, {"NO_COLOR": "1", "COLUMNS": str(NARROW)}], ids=["pipe", "narrow"]
+)
+def test_a_pipe_gets_plain_lines(
+    stocked: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    environment: dict[str, str],
+) -> None:
+    """No escape code and no bar, whatever the width; every line is whole, and the same on a narrow screen."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    dcai = copy_of(stocked, tmp_path, command)
+    result = dcai(*words_of(command), **environment)
+    assert result.code == 0, result.err
+    assert ESCAPE not in result.out + result.err
+    assert "\r" not in result.out + result.err
+    assert "…" not in result.out + result.err
+
+
+@pytest.mark.parametrize("command", [command for command in RUNNING if takes_yes(command)])
+def test_where_nobody_answers_a_question_names_its_option(
+    stocked: Path, tmp_path: Path, command: str
+) -> None:
+    """Without --yes and without a terminal: exit code 2 and --yes, or 0 if there is nothing to ask."""
+    dcai = copy_of(stocked, tmp_path, command)
+    result = dcai(*(word for word in words_of(command) if word != "--yes"))
+    if result.code == 0:
+        assert command in {"contribute", "reports"}  # --dry-run; and nothing is due
+    else:
+        assert (result.code, result.out) == (2, "")
+        assert "--yes" in result.err
+
+
+@pytest.mark.parametrize("words", EVERYTHING, ids=" ".join)
+def test_help_fits_a_narrow_screen_and_has_no_colour_in_a_pipe(empty: Dcai, words: tuple[str, ...]) -> None:
+    """At 40 columns no line of the help is longer; nothing is coloured."""
+    said = empty(*words, "--help", COLUMNS=str(NARROW)).out
+    assert ESCAPE not in said
+    assert max(map(len, said.splitlines())) <= NARROW
+
+
+def test_the_panels_hold_every_command_once_with_a_line_that_is_not_cut(empty: Dcai) -> None:
+    """`dcai --help` at 80 columns: each command and group in one panel, its summary whole, in this order."""
+    said = empty("--help", COLUMNS="80").out
+    top = {words[0] for words in EVERYTHING}
+    listed = [name for names in SUMMARIES.values() for name in names]
+    assert sorted(listed) == sorted(top)
+    places = []
+    for panel, names in SUMMARIES.items():
+        places.append(said.index(f"─ {panel} ─"))
+        for name, summary in names.items():
+            (line,) = re.findall(rf"^│ {re.escape(name)} +{re.escape(summary)} *│$", said, re.MULTILINE)
+            places.append(said.index(line))
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("group", [words for words in EVERYTHING if words not in COMMANDS], ids=" ".join)
+def test_a_group_lists_its_commands(empty: Dcai, group: tuple[str, ...]) -> None:
+    """Each command of a group stands in the group's help with the beginning of its summary."""
+    said = empty(*group, "--help", COLUMNS="80").out
+    for words in COMMANDS:
+        if words[: len(group)] == group:
+            assert re.search(rf"^│ {re.escape(words[-1])} +\w", said, re.MULTILINE)
+
+
+def test_dcai_alone_fits_a_narrow_screen(stocked: Path, tmp_path: Path) -> None:
+    """No line of what people see first is wider than 40 columns; addresses are short, times relative."""
+    dcai = copy_of(stocked, tmp_path, "")
+    said = dcai(COLUMNS=str(NARROW)).out
+    assert max(map(len, said.splitlines())) <= NARROW + 8
+    assert not re.search("0x[0-9a-fA-F]{40}", said)
+    assert not re.search(r"\d{4}-\d\d-\d\d", said)

@@ -1,0 +1,555 @@
+"""Write a JSON Schema for the document of each command into docs/schemas/.
+
+`python tools/json_schemas.py [--check]`: with --check nothing is written, and the exit status is 1 if a file
+is stale. The fields and their types stand here, what they mean in docs/json.md; a test holds that both name the
+same fields.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parent.parent
+PAGE = PROJECT / "docs" / "json.md"
+FOLDER = PROJECT / "docs" / "schemas"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+_TYPES: dict[str, dict[str, Any]] = {
+    "amount": {"type": "string", "pattern": "^(0|-?[1-9][0-9]*)$"},
+    "time": {"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"},
+    "address": {"type": "string", "pattern": "^0x[0-9a-fA-F]{40}$"},
+    "hash": {"type": "string", "pattern": "^0x[0-9a-f]{64}$"},
+    "hex": {"type": "string", "pattern": "^([0-9a-f]{2})*$"},
+    "text": {"type": "string"},
+    "count": {"type": "integer", "minimum": 0},
+    "integer": {"type": "integer"},
+    "number": {"type": "number"},
+    "share": {"type": "number", "minimum": 0, "maximum": 1},
+    "flag": {"type": "boolean"},
+}
+"""What a field can be; `?` behind it means "or null", and behind a field's name "may be missing"."""
+
+_SENT = {"gas_used": "count", "fee_wei": "amount"}
+_SKIPPED = [{"row": "count", "reason": "text"}]
+_SUM = {"batches": "count", "samples": "count", "amount_wei": "amount"}
+_SUM_OR_NULL = {**_SUM, "?": True}
+_NEXT = [{"command": "text", "why": "text"}]
+_ACCOUNT = {"name": "text", "address": "address?", "in_use": "flag"}
+_MODEL = {
+    "name": "text",
+    "address": "address",
+    "owner": "address",
+    "model": "address",
+    "incentive": "address",
+    "data_handler": "address",
+    "kind": ("text", "tabular", "dense"),
+    "labels": ["text"],
+    "n_features": "count",
+    "model_type": ("perceptron", "multiclass-perceptron", "naive-bayes", "nearest-centroid"),
+    "margin": "count",
+    "weight_bits": "count",
+    "smoothing": "number",
+    "bernoulli": "flag",
+    "incentive_type": ("stake", "points"),
+    "refund_wait_s": "count",
+    "report_wait_s": "count",
+    "owner_wait_s": "count",
+    "public_wait_s": "count",
+    "min_gap_s": "count",
+    "max_idle_s": "count",
+    "cost_weight_wei": "amount",
+}
+_ERROR = {"code": "text", "exit_code": "count", "message": "text", "hint": "text"}
+_TRIAL = {
+    "analyzer": ("word", "char", "char_wb"),
+    "ngram_range": ["count"],
+    "n_features": "count",
+    "max_features": "count",
+    "accuracy": "share?",
+    "features": "number",
+    "units": "number",
+    "gas": "count",
+    "is_choice": "flag",
+}
+_ITEM = {
+    "batch_id": "count",
+    "model": "address",
+    "contributor": "address",
+    "samples": "count",
+    "claimable_samples": "count",
+    "amount_wei": "amount",
+    "points": "count",
+    "added_at": "time",
+    "due_at": "time",
+    "expires_at": "time?",
+    "state": ("waiting", "due", "at-risk", "unreadable", "disputed", "agreed", "sweepable"),
+}
+_LEFT = [{"batch_id": "count", "model": "address", "code": "text", "reason": "text"}]
+_CLAIMED = {
+    "points": "count",
+    "claimed_samples": "count",
+    "disagreed_samples": "count",
+    "gas_used": "count",
+    "fee_wei": "amount",
+    "transactions": ["hash"],
+    "left": _LEFT,
+}
+_TRANSACTION = {
+    "hash": "hash",
+    "nonce": "count",
+    "kind": "text",
+    "detail": "text",
+    "model": "address?",
+    "state": ("signed", "sent", "mined", "reverted", "cancelled", "dropped"),
+    "cancels": "flag",
+    "attempts": "count",
+    "signed_at": "time",
+    "to": "address?",
+    "value_wei": "amount",
+    "gas": "count",
+    "max_fee_per_gas_wei": "amount",
+    "priority_fee_wei": "amount?",
+    "block_number": "count?",
+    "final": "flag",
+    "gas_used": "count?",
+    "fee_wei": "amount?",
+}
+_LEDGER = {"ledger": "text", "transactions": "count", "batches": "count", "samples": "count"}
+_CHAIN = {"network": "text", "chain_id": "count", "block_number": "count", "time": "time", "path": "text?"}
+_OUT = {
+    "pending_batches": "count",
+    "pending_wei": "amount",
+    "claimable_batches": "count",
+    "claimable_wei": "amount",
+    "at_risk_batches": "count",
+    "at_risk_wei": "amount",
+    "oldest_deadline": "time?",
+}
+_SETTING = {"name": "text", "is_set": "flag", "was_set": "flag", "path": "text"}
+
+DOCUMENTS: dict[str, dict[str, Any]] = {
+    "dcai": {
+        "problem": {**_ERROR, "?": True},
+        "network": "text",
+        "chain_id": "count?",
+        "chain_time": "time?",
+        "account": "text?",
+        "address": "address?",
+        "accounts": ["text"],
+        "balance_wei": "amount?",
+        "model": "text?",
+        "model_address": "address?",
+        "models": ["text"],
+        "due": _SUM_OR_NULL,
+        "waiting": _SUM_OR_NULL,
+        "next_due_at": "time?",
+        "on_their_way": "count?",
+        "daemon_running": "flag",
+        "daemon_pid": "count?",
+        "next": _NEXT,
+    },
+    "init": {
+        "changed": [("account", "network", "model")],
+        "network": "text",
+        "chain_id": "count?",
+        "account": "text?",
+        "address": "address?",
+        "model": "text?",
+        "model_address": "address?",
+        "next": _NEXT,
+    },
+    "account new": _ACCOUNT,
+    "account import": _ACCOUNT,
+    "account use": _ACCOUNT,
+    "account show": {**_ACCOUNT, "balance_wei": "amount"},
+    "account list": {"accounts": [_ACCOUNT]},
+    "model use": _MODEL,
+    "model verify": {**_MODEL, "verified": "flag"},
+    "model list": {"models": [{**_MODEL, "sealed": "flag", "superseded_by": "address?"}]},
+    "model supersede": {"address": "address", "transaction": "hash", **_SENT},
+    "model seal": {"address": "address", "transaction": "hash", **_SENT},
+    "model show": {
+        **_MODEL,
+        "sealed_at": "time?",
+        "batches": "count",
+        "unit_price_wei": "amount?",
+        "balance_wei": "amount",
+        "superseded_by": "address?",
+        "spec": "text",
+    },
+    "model suggest": {
+        "rows": "count",
+        "is_whole": "flag",
+        "tried_rows": "count",
+        "labels": [{"label": "text", "rows": "count"}],
+        "majority": {"label": "text", "share": "share"},
+        "is_sorted": "flag",
+        "unspaced_share": "share",
+        "mark_share": "share",
+        "reason": "text",
+        "trials": [_TRIAL],
+        "suggested": _TRIAL,
+        "accuracy_error": "number",
+        "spec": "text",
+        "command": "text",
+    },
+    "model deploy": {**_MODEL, "sealed": "flag", **_SENT, "transactions": ["hash"]},
+    "model evaluate": {
+        "model": "address",
+        "rows": "count",
+        "correct": "count",
+        "accuracy": "share?",
+        "classes": [{"label": "text", "rows": "count", "precision": "share?", "recall": "share?"}],
+        "skipped": _SKIPPED,
+    },
+    "featurize": {
+        "rows": "count",
+        "skipped": "count",
+        "cut": "count",
+        "payload_bytes": "count",
+        "samples?": [
+            {
+                "row": "count",
+                "label?": "text?",
+                "indices?": ["count"],
+                "values?": ["integer"],
+                "cut?": "flag",
+                "payload?": "hex",
+                "skipped?": "text",
+            }
+        ],
+        "output?": "text",
+    },
+    "contribute": {
+        "model": "address",
+        "account": "address",
+        "dry_run": "flag",
+        "rows": "count",
+        "contributed": "count",
+        "already_contributed": "count",
+        "skipped": _SKIPPED,
+        "findings": [
+            {"kind": "text", "count": "count", "first": [{"row": "count", "earlier_row": "count?"}]}
+        ],
+        "sorted_by_label": "flag",
+        "plan": {
+            "samples": "count",
+            "batches": "count",
+            "unfinished_batches": "count",
+            "deposit_at_most_wei": "amount",
+            "fee_estimate_wei": "amount",
+            "data_fee_wei": "amount",
+            "balance_wei": "amount",
+            "rejected": "count",
+            "at_risk_wei": "amount",
+        },
+        "batches": [
+            {
+                "batch_id": "count",
+                "samples": "count",
+                "informative": "count",
+                "deposit_wei": "amount",
+                "added_at": "time",
+                "gas_used": "count",
+                "fee_wei": "amount",
+                "transaction": "hash",
+            }
+        ],
+        "deposit_wei": "amount",
+        **_SENT,
+    },
+    "predict": {
+        "model": "address",
+        "predictions?": [{"row": "count", "label": "text?", "reason?": "text"}],
+        "output?": "text",
+        "rows?": "count",
+    },
+    "refunds": {
+        "totals": {**_SUM, "due": _SUM, "waiting": _SUM},
+        "shown": "count",
+        "items": [_ITEM],
+    },
+    "reports": {"items": [_ITEM]},
+    "refunds --claim": {"refunded_wei": "amount", **_CLAIMED},
+    "reports --claim": {"reported_wei": "amount", **_CLAIMED},
+    "validate": {
+        "model": "address",
+        "account": "address",
+        "validated": [{"contributor": "address", "transaction": "hash", **_SENT}],
+        "already_validated": ["address"],
+        "points_left": "count",
+        **_SENT,
+    },
+    "leaderboard": {
+        "model": "address",
+        "by": ("model", "validation"),
+        "contributors": "count",
+        "leaderboard": [
+            {
+                "rank": "count",
+                "contributor": "address",
+                "account": "text?",
+                "model_points": "count",
+                "validation_points": "count",
+                "badge_level": "count",
+            }
+        ],
+    },
+    "daemon run": {
+        "outcome": ("good",),
+        "network": "text",
+        "account": "address",
+        "started_at": "time",
+        "ended_at": "time",
+        "chain_time": "time",
+        "recovered": "count",
+        "claims": [
+            {
+                "kind": ("refund", "report", "sweep"),
+                "transaction": "hash",
+                "mined": "flag",
+                "amount_wei": "amount",
+                "samples": "count",
+                **_SENT,
+            }
+        ],
+        "left": _LEFT,
+        **_OUT,
+        "balance_wei": "amount",
+        "gas_spent_today_wei": "amount",
+    },
+    "daemon status": {
+        "daemons": [
+            {
+                "name": "text?",
+                "account": "address",
+                "network": "text",
+                "mode": ("loop", "once"),
+                "running": "flag",
+                "pid": "count?",
+                "host": "text",
+                "healthy": "flag",
+                "why": "text",
+                "interval_s": "count",
+                "started_at": "time",
+                "last_cycle": "time?",
+                "last_outcome": "text?",
+                "last_good_cycle": "time?",
+                "next_cycle": "time?",
+                "failures": "count",
+                "error": {"code": "text", "message": "text", "hint": "text", "?": True},
+                "listen": "text?",
+                "left": [{"code": "text", "batches": "count"}],
+                **{name: kind.removesuffix("?") + "?" for name, kind in _OUT.items()},
+                "lost_wei": "amount?",
+                "balance_wei": "amount?",
+                "gas_spent_wei": "amount",
+                "gas_spent_today_wei": "amount",
+                "gas_budget_wei": "amount?",
+                "undelivered_alerts": "count",
+            }
+        ]
+    },
+    "daemon install": {
+        "name": "text",
+        "written": "flag",
+        "path": "text?",
+        "environment_file": "text",
+        "text": "text",
+    },
+    "daemon uninstall": {"name": "text", "removed": "flag"},
+    "data export": {"model": "address", "output": "text", "batches": "count", "samples": "count"},
+    "tx list": {"transactions": [_TRANSACTION]},
+    "tx show": _TRANSACTION,
+    "tx speed-up": _TRANSACTION,
+    "tx cancel": _TRANSACTION,
+    "ledger check": _LEDGER,
+    "ledger rebuild": {
+        "account": "address",
+        "models": [{"name": "text", "address": "address"}],
+        "foreign": [{"address": "address", "reason": "text"}],
+        "batches": "count",
+        "samples": "count",
+        "open_batches": "count",
+        "open_wei": "amount",
+    },
+    "ledger backup": {**_LEDGER, "path": "text"},
+    "ledger restore": {**_LEDGER, "kept": "text?", "left_out": "count"},
+    "devnet status": _CHAIN,
+    "devnet advance": _CHAIN,
+    "devnet reset": {"removed": "flag"},
+    "config show": {
+        "network": "text",
+        "webhook": "text?",
+        "chain_id": "count?",
+        "account": "text?",
+        "password_file": "text?",
+        "gas_price_wei": "count?",
+        "priority_fee_wei": "count?",
+        "confirmations": "count",
+        "replace_after_s": "count",
+        "ledger": "text",
+        "config_file": "text",
+        "data_folder": "text",
+        "keystore": "text",
+    },
+    "config path": {"path": "text"},
+    "config set": _SETTING,
+    "config unset": _SETTING,
+    "demo": {
+        "stories": [
+            {
+                "title": "text",
+                "rows": "count",
+                "accuracy_before": "share",
+                "accuracy_after": "share",
+                "good_wei": "amount",
+                "bad_wei": "amount",
+                "gas_used": "count",
+                "moments": [{"what": "text", "good_wei": "amount", "bad_wei": "amount"}],
+            }
+        ]
+    },
+}
+"""The data of each command's document: field -> type; a tuple for one of some texts, a list for many."""
+
+
+def described() -> dict[str, dict[str, str]]:
+    """What docs/json.md says of each field, by command; `as above` is left to the fields above."""
+    sections: dict[str, dict[str, str]] = {}
+    for section in PAGE.read_text(encoding="utf-8").split("\n## ")[1:]:
+        title, _, text = section.partition("\n")
+        if "| field | value |" not in text:
+            continue
+        table = text.partition("| field | value |")[2].partition("\n\n")[0]
+        fields = {}
+        for line in table.splitlines()[2:]:
+            _, names, meaning, *_ = re.split(r"(?<!\\)\|", line)
+            for name in re.findall(r"`([^`]+)`", names):
+                fields[name] = re.sub(r"\[([^]]+)\]\([^)]*\)", r"\1", meaning).replace("`", "").strip()
+        for command in title.split(", "):
+            sections[command] = dict(fields)
+    model = sections["model use"]
+    for command in ("model verify", "model show", "model deploy"):
+        sections[command] = model | sections[command]
+    sections["model list"] |= {f"models[].{name}": meaning for name, meaning in model.items()}
+    for name in ("address", "in_use", "name"):
+        sections["account list"][f"accounts[].{name}"] = sections["account new"][name]
+    return sections
+
+
+def shape_schema(shape: Any, path: str, meanings: dict[str, str]) -> dict[str, Any]:  # noqa: ANN401 - as above
+    """The schema of one field.
+
+    Args:
+        shape: as in `DOCUMENTS`.
+        path: of the field, as docs/json.md writes it.
+        meanings: path -> what it means.
+    """
+    if isinstance(shape, list):
+        found: dict[str, Any] = {"type": "array", "items": shape_schema(shape[0], f"{path}[]", meanings)}
+    elif isinstance(shape, tuple):
+        found = {"type": "string", "enum": list(shape)}
+    elif isinstance(shape, dict):
+        found = _object(shape, path, meanings)
+    else:
+        found = dict(_TYPES[shape.removesuffix("?")])
+        if shape.endswith("?"):
+            found["type"] = [found["type"], "null"]
+    if path in meanings:
+        return {"description": meanings[path], **found}
+    return found
+
+
+def _object(shape: dict[str, Any], path: str, meanings: dict[str, str]) -> dict[str, Any]:
+    prefix = f"{path}." if path else ""
+    fields = {name: kind for name, kind in shape.items() if name != "?"}
+    return {
+        "type": ["object", "null"] if "?" in shape else "object",
+        "properties": {
+            name.removesuffix("?"): shape_schema(kind, prefix + name.removesuffix("?"), meanings)
+            for name, kind in fields.items()
+        },
+        "required": [name for name in fields if not name.endswith("?")],
+    }
+
+
+def document_schema(command: str, meanings: dict[str, str]) -> dict[str, Any]:
+    """The schema of a command's whole document: its data, or its error."""
+    words = command.removesuffix(" --claim").removeprefix("dcai")
+    return {
+        "$schema": DIALECT,
+        "title": f"dcai {command.removeprefix('dcai')} --json".replace("  ", " "),
+        "type": "object",
+        "properties": {
+            "version": {"const": 1},
+            "command": {"const": words},
+            "data": shape_schema(DOCUMENTS[command], "", meanings),
+            "error": shape_schema(_ERROR, "", {}),
+        },
+        "required": ["version", "command"],
+        "oneOf": [{"required": ["data"]}, {"required": ["error"]}],
+    }
+
+
+def paths(shape: Any, prefix: str = "") -> Iterator[str]:  # noqa: ANN401 - as above
+    """The fields of a shape, as docs/json.md writes them."""
+    if isinstance(shape, dict):
+        for name, kind in shape.items():
+            if name != "?":
+                yield prefix + name.removesuffix("?")
+                yield from paths(kind, f"{prefix}{name.removesuffix('?')}.")
+    elif isinstance(shape, list):
+        yield from paths(shape[0], f"{prefix.removesuffix('.')}[].")
+
+
+def file_name(command: str) -> str:
+    """The file of a command's schema.
+
+    >>> file_name("refunds --claim")
+    'refunds-claim.json'
+    """
+    return f"{command.replace(' --', '-').replace(' ', '-')}.json"
+
+
+def schemas() -> dict[str, str]:
+    """File name -> text, for every command.
+
+    Raises:
+        ValueError: docs/json.md describes other commands.
+    """
+    meanings = described()
+    if meanings.keys() != DOCUMENTS.keys():
+        raise ValueError(f"only in one of both: {sorted(meanings.keys() ^ DOCUMENTS.keys())}")
+    return {
+        file_name(command): json.dumps(document_schema(command, meanings[command]), indent=1) + "\n"
+        for command in DOCUMENTS
+    }
+
+
+def main() -> int:
+    """Write the files, or compare them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is stale")
+    texts = schemas()
+    there = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")}
+    if not parser.parse_args().check:
+        for name in there.keys() - texts.keys():
+            (FOLDER / name).unlink()
+        for name, text in texts.items():
+            (FOLDER / name).write_text(text, encoding="utf-8")
+        return 0
+    if there == texts:
+        return 0
+    print(f"{FOLDER} is stale; run: python tools/json_schemas.py", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
