@@ -1,8 +1,8 @@
 """Write a JSON Schema for the document of each command into docs/schemas/.
 
 `python tools/json_schemas.py [--check]`: with --check nothing is written, and the exit status is 1 if a file
-is stale. The fields and their types stand here, what they mean in docs/json.md; a test holds that both name the
-same fields.
+is stale. The fields and their types stand here, what they mean in docs/json.md; a test holds that both name
+the same fields.
 """
 
 from __future__ import annotations

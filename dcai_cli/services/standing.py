@@ -162,10 +162,10 @@ def _next_due(workspace: Workspace, model: HostedModel, address: str, due_before
 def _steps(standing: Standing, settings: Settings) -> list[Step]:
     """What to type next, the most urgent first."""
     if standing.problem is not None:
-        return [Step("dcai config show", "see the settings that are in force")]
+        return [Step("dcai config show", "see the settings in force")]
     if not standing.accounts:
         return [
-            Step("dcai init", "set up account, network and model"),
+            Step("dcai init", "set up account, network, model"),
             Step("dcai demo", "see the whole story in a minute"),
         ]
     if standing.account is None:
@@ -192,9 +192,9 @@ def _model_steps(standing: Standing, settings: Settings) -> list[Step]:
         steps.append(Step(f"dcai model use {standing.models[0]}", "choose the model to work with"))
     elif standing.waiting is not None and standing.waiting.batches and standing.daemon_pid is None:
         steps.append(
-            Step("dcai daemon run", "take deposits back when they are due")
+            Step("dcai daemon run", "take deposits back in time")
             if settings.rpc_urls
-            else Step("dcai devnet advance 25h", "let the time pass until refunds are due")
+            else Step("dcai devnet advance 25h", "let a refund wait pass")
         )
     if standing.model is not None:
         steps.append(Step("dcai contribute FILE", "contribute rows to the model"))

@@ -56,6 +56,7 @@ def stocked(after_points: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     (folder / "spec.json").write_text(dcai.data("model", "show", "reviews")["spec"])
     (folder / KEY_FILE).write_bytes((dcai.home / "keystore" / "alice.json").read_bytes())
     dcai.data("daemon", "run", "--once")
+    dcai.data("devnet", "advance", "25h")
     dcai.data("ledger", "backup", "ledger.backup")
     return folder
 
