@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import os
 import re
 import tomllib
@@ -13,6 +14,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from dcai_cli.domain import parse_amount, parse_duration
 from dcai_cli.errors import BadInput, UsageError
+
+_log = logging.getLogger(__name__)
 
 EMBEDDED = "embedded"
 """Name of the network that needs no node: an EVM in this process."""
@@ -152,6 +155,12 @@ def load_settings(environ: Mapping[str, str] = os.environ, **flags: object) -> S
     """
     config_dir, data_dir = folders(environ)
     values: dict[str, object] = read_file(config_dir / CONFIG_NAME)
+    _log.debug(
+        "settings: %s, the environment (%s), options (%s)",
+        config_dir / CONFIG_NAME if values else f"no {CONFIG_NAME}",
+        ", ".join(name for name in (*ENVIRONMENT, "DCAI_HOME") if environ.get(name)) or "nothing",
+        ", ".join(name for name, value in flags.items() if value is not None) or "none",
+    )
     values |= _read_environment(environ)
     values |= {name: value for name, value in flags.items() if value is not None}
     keystore = _keystore(environ.get("ETH_KEYSTORE"), values)

@@ -10,7 +10,9 @@ A call or an estimate runs in the block that would come next: its time is now, h
 
 from __future__ import annotations
 
+import logging
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 from eth.constants import (
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from dcai_cli.chain.store import Store
+
+_log = logging.getLogger(__name__)
 
 FUNDS_WEI = 1_000 * 10**18
 """What each new account gets."""
@@ -98,10 +102,13 @@ class EmbeddedNode:
         handler = self._methods.get(method)
         if handler is None:
             raise RpcError(f"the embedded chain has no method {method}", rpc_code=-32_601)
+        began = time.monotonic()
         try:
             return handler(*params)
         except (ValueError, ValidationError) as error:
             raise RpcError(f"invalid argument: {error}", rpc_code=-32_602) from None
+        finally:
+            _log.debug("%s: %s, %.0f ms", self.label, method, (time.monotonic() - began) * 1000)
 
     def request_many(self, requests: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
         """Answer requests one by one; errors stand in the list."""

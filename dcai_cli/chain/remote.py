@@ -133,6 +133,16 @@ class RemoteNode:
             RpcUnreachable: no node answers all of them.
             WrongChain: the only node that answers is one of another chain.
         """
+        began = self._clock()
+        try:
+            return self._request_many(requests)
+        finally:
+            # Methods only: arguments and URLs may hold what is nobody's business.
+            methods = ", ".join(dict.fromkeys(method for method, _ in requests))
+            spent_ms = (self._clock() - began) * 1000
+            _log.debug("%s: %d of %s, %.0f ms", self.label, len(requests), methods, spent_ms)
+
+    def _request_many(self, requests: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
         calls = [self._call(method, *params) for method, params in requests]
         found: dict[int, Outcome] = {}
         deadline = self._clock() + _PATIENCE_S

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -29,7 +30,7 @@ from dcai_cli.cli import (
     settings,
     tx,
 )
-from dcai_cli.cli.output import describe_error, print_document, print_error, stderr
+from dcai_cli.cli.output import Talk, describe_error, print_document, print_error, stderr
 from dcai_cli.cli.standing import show_standing
 from dcai_cli.errors import DcaiError, Interrupted, UsageError
 
@@ -113,8 +114,11 @@ _PLACES = {
 }
 for _command in app.registered_commands:
     _, _command.rich_help_panel, _command.short_help = _PLACES[str(_command.name)]
+    _command.cls = options.Command
 for _added in app.registered_groups:
     _, _added.rich_help_panel, _added.short_help = _PLACES[str(_added.name)]
+    for _command in _added.typer_instance.registered_commands if _added.typer_instance else ():
+        _command.cls = options.Command
 
 
 def _print_version(wanted: bool) -> None:
@@ -153,6 +157,19 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         The exit code.
     """
+    began = time.monotonic()
+    Talk.reset()
+    code = 1
+    try:
+        code = _run(arguments)
+    finally:
+        if Talk.verbose:
+            stderr().print(f"ended with {code} after {time.monotonic() - began:.2f} s")
+        Talk.reset()
+    return code
+
+
+def _run(arguments: Sequence[str]) -> int:
     as_json = "--json" in arguments
     name = _command_name(arguments)
     try:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from dcai_cli.cli import completion
+from dcai_cli.cli.output import Talk
 from dcai_cli.domain import format_gwei
 from dcai_cli.errors import UsageError
 
@@ -100,6 +103,63 @@ Plot = Annotated[
 Yes = Annotated[
     bool, typer.Option("--yes", "-y", help="Answer every question with yes.", rich_help_panel=_OUTPUT)
 ]
+
+
+def _hush(wanted: bool) -> None:
+    if wanted:
+        Talk.set_quiet()
+
+
+def _chatter(wanted: bool) -> None:
+    if wanted:
+        Talk.set_verbose()
+
+
+def _everywhere(
+    *,
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "--quiet",
+            "-q",
+            help="Print no talk.",
+            rich_help_panel=_OUTPUT,
+            callback=_hush,
+            expose_value=False,
+        ),
+    ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose",
+            "-v",
+            help="Say on stderr what is read and asked, and how long it takes.",
+            rich_help_panel=_OUTPUT,
+            callback=_chatter,
+            expose_value=False,
+        ),
+    ] = False,
+) -> None:
+    """What every command takes, whether its own signature names it or not."""
+
+
+@cache
+def _shared() -> list[Any]:
+    """The options of `_everywhere`, as typer makes them."""
+    program = typer.Typer(add_completion=False)
+    program.command()(_everywhere)
+    return list(typer.main.get_command(program).params)
+
+
+class Command(TyperCommand):
+    """A command with the options that every command takes."""
+
+    def __init__(self, name: str | None, *, params: list[Any] | None = None, **attributes: Any) -> None:  # noqa: ANN401 - typer's own
+        own = params or []
+        taken = {option for param in own for option in param.opts}
+        super().__init__(
+            name, params=[*own, *(param for param in _shared() if param.opts[0] not in taken)], **attributes
+        )
 
 
 DATA = (

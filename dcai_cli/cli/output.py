@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,48 @@ WIDE = 1000
 """Columns of a line that no terminal shows: no cell of a table is cut short there."""
 
 Progress = Callable[[int, int], None]
+
+_LOGGER = "dcai_cli"
+
+
+class Talk:
+    """How much this process says on stderr beside results and errors."""
+
+    quiet = False
+    """No talk at all."""
+
+    verbose = False
+    """What is done behind the scenes, too: settings, requests to nodes, and how long they take."""
+
+    _handler: logging.Handler | None = None
+
+    @classmethod
+    def set_quiet(cls) -> None:
+        """Say nothing but results and errors from now on."""
+        cls.quiet = True
+
+    @classmethod
+    def set_verbose(cls) -> None:
+        """Show on stderr from now on what the program writes down about itself; no secret is in it."""
+        if cls._handler is not None:
+            return
+        cls.verbose = True
+
+        class Lines(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                stderr().print(record.getMessage())
+
+        cls._handler = Lines()
+        logging.getLogger(_LOGGER).addHandler(cls._handler)
+        logging.getLogger(_LOGGER).setLevel(logging.DEBUG)
+
+    @classmethod
+    def reset(cls) -> None:
+        """Say what is usual."""
+        if cls._handler is not None:
+            logging.getLogger(_LOGGER).removeHandler(cls._handler)
+            logging.getLogger(_LOGGER).setLevel(logging.NOTSET)
+        cls.quiet, cls.verbose, cls._handler = False, False, None
 
 
 def is_asked() -> bool:
@@ -99,7 +142,7 @@ class Output:
 
     def note(self, text: str) -> None:
         """Say something on stderr."""
-        if not self.quiet:
+        if not (self.quiet or Talk.quiet):
             stderr().print(text)
 
     def ask(self, question: str) -> None:
@@ -134,7 +177,7 @@ class Output:
     @contextmanager
     def progress(self, what: str) -> Iterator[Progress]:
         """Show a bar with the time left, where stderr is a terminal; no sooner than there is progress."""
-        if self.quiet or self.json or not sys.stderr.isatty():
+        if self.quiet or Talk.quiet or self.json or not sys.stderr.isatty():
             yield lambda _done, _all: None
             return
         from rich.progress import (
