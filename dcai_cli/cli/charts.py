@@ -11,7 +11,7 @@ from dcai_cli.cli.output import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-NARROW = 40
+NARROWEST = 40
 """Columns that every chart fits into."""
 
 WIDEST = 72
@@ -38,7 +38,7 @@ def show_bars(console: Console, bars: Sequence[tuple[str, int]], title: str = ""
         return
     if title:
         console.print(title)
-    for line in bar_lines(bars, min(max(console.width, NARROW), WIDEST)):
+    for line in bar_lines(bars, min(max(console.width, NARROWEST), WIDEST)):
         console.print(line)
 
 
@@ -52,7 +52,7 @@ def show_timeline(console: Console, title: str, counts: Sequence[tuple[int, int]
     """
     if not can_draw(console) or len(counts) < 2 or counts[0][0] == counts[-1][0]:
         return
-    width = min(max(console.width, NARROW), WIDEST) - len(title) - 2
+    width = min(max(console.width, NARROWEST), WIDEST) - len(title) - 2
     console.print(f"{title}  {sparkline(in_bins(counts, max(width, 8)))}")
 
 

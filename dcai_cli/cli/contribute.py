@@ -240,6 +240,7 @@ def _show(console: Console, done: Contribution, *, dry_run: bool) -> None:
     else:
         console.print(f"deposits {format_ether(int(data['deposit_wei']))}, {cost}")
     if done.batches and (done.informative or not model.has_points):
-        due_at = iso_time(done.batches[0].added_at + model.terms.refund_wait_s)
+        wait_s = done.batches[0].added_at + model.terms.refund_wait_s - done.batches[-1].added_at
+        when = f"in {format_duration(wait_s)}" if wait_s > 0 else "now"
         what = "Earn the points" if model.has_points else "Take the deposits back"
-        console.print(f"{what} from {due_at} on: dcai refunds --claim")
+        console.print(f"{what} {when}: dcai refunds --claim")

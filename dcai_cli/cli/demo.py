@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from dcai_cli.cli import options
-from dcai_cli.cli.output import Output
+from dcai_cli.cli.output import NARROW, Output
 from dcai_cli.domain import format_ether
 
 if TYPE_CHECKING:
@@ -55,10 +55,24 @@ def _story(story: Story) -> dict[str, Any]:
 
 
 def _show(console: Console, story: Story) -> None:
-    from rich.table import Table
-
     console.print()
     console.print(story.title, style="bold")
+    if console.width < NARROW:
+        for moment in story.moments:
+            console.print(moment.what)
+            console.print(f"  good {_signed(moment.good_wei)}")
+            console.print(f"  bad  {_signed(moment.bad_wei)}")
+    else:
+        _show_table(console, story)
+        _plot(console, story.moments)
+    console.print(
+        f"accuracy {story.accuracy_before:.3f} before, {story.accuracy_after:.3f} after, on rows kept aside"
+    )
+
+
+def _show_table(console: Console, story: Story) -> None:
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     table.add_column("good contributor", justify="right")
@@ -66,10 +80,6 @@ def _show(console: Console, story: Story) -> None:
     for moment in story.moments:
         table.add_row(moment.what, _signed(moment.good_wei), _signed(moment.bad_wei))
     console.print(table)
-    _plot(console, story.moments)
-    console.print(
-        f"accuracy {story.accuracy_before:.3f} before, {story.accuracy_after:.3f} after, on rows kept aside"
-    )
 
 
 def _signed(amount_wei: int) -> str:

@@ -25,6 +25,9 @@ VERSION = 1
 WIDE = 1000
 """Columns of a line that no terminal shows: no cell of a table is cut short there."""
 
+NARROW = 80
+"""On a screen with fewer columns, what would be a table is a few short lines for each row."""
+
 Progress = Callable[[int, int], None]
 
 _LOGGER = "dcai_cli"

@@ -8,7 +8,7 @@ import typer
 
 from dcai_cli.cli import options, plots
 from dcai_cli.cli.charts import show_bars
-from dcai_cli.cli.output import Output
+from dcai_cli.cli.output import NARROW, Output, shortened
 from dcai_cli.domain import format_ether
 
 if TYPE_CHECKING:
@@ -167,15 +167,34 @@ def _board_chart(board: Leaderboard) -> Bars:
 
 def _short(ranked: Ranked) -> str:
     """A contributor where there is little room."""
-    return ranked.account or f"{ranked.contributor[:8]}…{ranked.contributor[-4:]}"
+    return ranked.account or shortened(ranked.contributor)
 
 
 def _show_board(console: Console, board: Leaderboard) -> None:
-    from rich.table import Table
-
     if not board.ranked:
         console.print("Nobody to be ranked has earned a point yet.")
         return
+    if console.width < NARROW:
+        _show_ranked(console, board)
+    else:
+        _show_table(console, board)
+    show_bars(console, [(_short(ranked), ranked.model_points) for ranked in board.ranked])
+    if board.contributors > len(board.ranked):
+        console.print(f"{board.contributors - len(board.ranked)} more; show them with --limit")
+
+
+def _show_ranked(console: Console, board: Leaderboard) -> None:
+    for ranked in board.ranked:
+        console.print(f"{ranked.rank:,}. {shortened(ranked.contributor)}  {ranked.account or ''}".rstrip())
+        console.print(
+            f"   {ranked.model_points:,} model, {ranked.validation_points:,} validation, "
+            f"badge {ranked.badge_level}"
+        )
+
+
+def _show_table(console: Console, board: Leaderboard) -> None:
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False)
     table.add_column("rank", justify="right")
     table.add_column("contributor", no_wrap=True)
@@ -187,6 +206,3 @@ def _show_board(console: Console, board: Leaderboard) -> None:
         cells = (f"{ranked.rank:,}", ranked.contributor, *(f"{number:,}" for number in numbers))
         table.add_row(*cells, ranked.account or "")
     console.print(table)
-    show_bars(console, [(_short(ranked), ranked.model_points) for ranked in board.ranked])
-    if board.contributors > len(board.ranked):
-        console.print(f"{board.contributors - len(board.ranked)} more; show them with --limit")

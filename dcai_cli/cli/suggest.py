@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dcai_cli.cli import options
-from dcai_cli.cli.output import Output
+from dcai_cli.cli.output import NARROW, Output
 from dcai_cli.cli.typed_spec import typed_labels
 from dcai_cli.errors import UsageError
 
@@ -213,14 +213,28 @@ def _show(console: Console, found: Suggestion) -> None:
     console.print()
     rows: list[tuple[str, ...]] = [("analyzer", "n-grams", "n_features", "accuracy", "features", "gas")]
     rows += [_cells(trial) for trial in found.trials]
+    if console.width < NARROW:
+        _show_trials(console, found)
+    else:
+        _show_table(console, found, rows)
+    console.print()
+    console.print(f"{_ABOUT}\n* is suggested: {found.best.accuracy:.1%}, give or take {found.error:.1%}")
+    console.print(f"Deploy it: {deploy_command(found)}")
+
+
+def _show_trials(console: Console, found: Suggestion) -> None:
+    for trial in found.trials:
+        analyzer, ngrams, n_features, accuracy, features, gas = _cells(trial)
+        console.print(f"{'*' if trial is found.best else ' '} {analyzer} {ngrams}, {n_features}: {accuracy}")
+        console.print(f"    {features} features, {gas} gas")
+
+
+def _show_table(console: Console, found: Suggestion, rows: list[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     marks = [" ", *("*" if trial is found.best else " " for trial in found.trials)]
     for mark, (first, *rest) in zip(marks, rows, strict=True):
         cells = (cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))
         console.print(f"{mark} {'  '.join((first.ljust(widths[0]), *cells))}")
-    console.print()
-    console.print(f"{_ABOUT}\n* is suggested: {found.best.accuracy:.1%}, give or take {found.error:.1%}")
-    console.print(f"Deploy it: {deploy_command(found)}")
 
 
 def _data(found: Suggestion) -> dict[str, Any]:

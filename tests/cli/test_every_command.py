@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import re
 import shlex
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from dcai_cli.cli.app import SUMMARIES
+from tests.cli.conftest import PASSWORD, distinct
 from tests.cli.test_epilog_examples import EXAMPLES, STUCK, copy_of, stocked, takes_yes
 from tests.cli.test_help import COMMANDS, EVERYTHING
+from tests.cli.test_processes import surroundings
 from tests.json_schemas import check_document
 
 if TYPE_CHECKING:
@@ -121,6 +128,75 @@ def test_a_group_lists_its_commands(empty: Dcai, group: tuple[str, ...]) -> None
     for words in COMMANDS:
         if words[: len(group)] == group:
             assert re.search(rf"^│ {re.escape(words[-1])} +\w", said, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", RUNNING)
+def test_quiet_and_verbose_change_the_talk_and_nothing_else(
+    stocked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """--quiet leaves stderr empty; --verbose says there how it ended, and what was asked, but no secret."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    dcai = copy_of(stocked, tmp_path / "quiet", command)
+    quiet = dcai(*words_of(command), "--quiet")
+    assert (quiet.code, quiet.err) == (0, "")
+    dcai = copy_of(stocked, tmp_path / "verbose", command)
+    verbose = dcai(*words_of(command), "--verbose")
+    assert verbose.code == 0
+    assert re.search(r"^ended with 0 after \d+\.\d\d s$", verbose.err, re.MULTILINE)
+    assert PASSWORD not in verbose.err
+    assert len(quiet.out.splitlines()) == len(verbose.out.splitlines())
+
+
+def test_verbose_names_settings_and_requests_and_ends_with_the_command(dcai: Dcai, anvil_url: str) -> None:
+    """Where settings come from, host and methods of requests; the next command is silent again."""
+    said = dcai("devnet", "status", "--verbose", "--rpc-url", f"{anvil_url}/s3cr3t").err
+    assert "options (rpc_url)" in said
+    assert re.search(r"^127\.0\.0\.1:\d+: 1 of eth_chainId, \d+ ms$", said, re.MULTILINE)
+    assert "s3cr3t" not in said
+    assert dcai("devnet", "status").err == ""
+
+
+@pytest.mark.parametrize(
+    "typed", ["leaderboard", "model suggest many.csv", "refunds", "account list --quiet"]
+)
+def test_rows_are_short_lines_on_a_narrow_screen(stocked: Path, tmp_path: Path, typed: str) -> None:
+    """On a terminal of 40 columns the lines of each row fit, and nothing is cut; a wide one has a table."""
+    dcai = copy_of(stocked, tmp_path, typed)
+    dcai.write("many.csv", distinct("many", 30))
+    narrow, wide = on_screen(dcai, typed.split(), NARROW), on_screen(dcai, typed.split(), 120)
+    assert narrow
+    assert "…" not in narrow + wide
+    if typed == "leaderboard":
+        assert max(map(len, narrow.splitlines())) <= NARROW
+        assert "model points" in wide
+    if typed.startswith("model suggest"):
+        rows = [line for line in narrow.splitlines() if re.match(r"[* ] (word|char)|    \d", line)]
+        assert len(rows) >= 4
+        assert max(map(len, rows)) <= NARROW
+        assert "n_features" in wide
+
+
+def on_screen(dcai: Dcai, arguments: list[str], columns: int) -> str:
+    """What a command shows on a terminal of so many columns, without colours."""
+    screen, end = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dcai_cli", *arguments],
+        env=surroundings(dcai) | {"COLUMNS": str(columns), "NO_COLOR": "1"},
+        cwd=dcai.folder,
+        stdin=subprocess.DEVNULL,
+        stdout=end,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(end)
+    seen = b""
+    with suppress(OSError):  # the other end is closed
+        while part := os.read(screen, 4096):
+            seen += part
+    os.close(screen)
+    assert process.wait() == 0, seen
+    text = seen.decode()
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", text)
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text).replace("\r", "")
 
 
 def test_dcai_alone_fits_a_narrow_screen(stocked: Path, tmp_path: Path) -> None:

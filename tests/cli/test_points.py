@@ -68,7 +68,7 @@ def test_the_plan_tells_of_points_where_no_deposit_is(club: Dcai) -> None:
     assert "at risk" not in planned
     done = club("contribute", file, "--yes", "--quiet").out
     assert "4 of them taught the model something and can earn a point" in done
-    assert "Earn the points from " in done
+    assert "Earn the points in " in done
     assert "deposit" not in done
 
 
