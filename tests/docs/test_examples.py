@@ -20,6 +20,8 @@ MARKER = "<!-- runs -->"
 BLOCK = re.compile(rf"^{re.escape(MARKER)}\n```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 VARIABLE = [
     re.compile(r"0x[0-9a-fA-F]{40,}"),
+    re.compile(r"0x[0-9a-fA-F]{6}\.\.\.[0-9a-fA-F]{6}"),
+    re.compile(r"\d+ h \d+ min"),
     re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"),
     re.compile(r"[+-]?[\d,]+(\.\d+)? (ETH|gwei|wei)\b"),
     re.compile(r"[\d,]+ gas\b"),

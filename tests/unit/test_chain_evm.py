@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -183,3 +185,22 @@ def test_running_out_of_gas_deep_inside_is_told_from_a_revert(tmp_path: Path) ->
             node.request("eth_estimateGas", {"data": f"0x{endless.hex()}", "gas": hex(100_000)})
         with pytest.raises(RpcError, match="execution reverted"):
             node.request("eth_estimateGas", {"data": "0x5f5ffd", "gas": hex(100_000)})
+
+
+def test_the_curve_is_imported_when_a_contract_first_calls_it(tmp_path: Path) -> None:
+    """BLS12-381: opening the chain loads none of it, and the stand-ins answer as EIP-2537 says."""
+    program = """
+import sys
+from dcai_cli.chain import open_chain
+from dcai_cli.config import load_settings
+
+X = "17f1d3a73197d7942695638c4fa9ac0fc3688c4f9774b905a14e3a3f171bac586c55e83ff97a1aeffb3af00adb22c6bb"
+Y = "08b3f481e3aaa0f1a09e30ed741d8ae4fcf5e095d5d00af600db18cb2c04b3edd03cc744a2888ae40caa232946c5e7e1"
+point = "".join(part.rjust(128, "0") for part in (X, Y))
+with open_chain(load_settings({"DCAI_HOME": sys.argv[1]})) as chain:
+    assert not any(name.startswith("py_ecc.bls") for name in sys.modules)
+    call = {"to": "0x" + "0b".rjust(40, "0"), "data": "0x" + point + "0" * 256}
+    assert chain._node.request("eth_call", call, "latest") == "0x" + point
+    assert any(name.startswith("py_ecc.bls") for name in sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", program, tmp_path], check=True)
