@@ -84,9 +84,9 @@ def open_chain(settings: Settings, *, clock: Callable[[], float] = time.time) ->
             yield Chain(remote, settings)
         return
     with _embedded_lock(settings.devnet_path):
-        from dcai_cli.chain.precompiles import defer_curve
+        from dcai_cli.chain.precompiles import defer_curves
 
-        defer_curve()
+        defer_curves()
         from dcai_cli.chain.embedded import EmbeddedNode
         from dcai_cli.chain.evm import forget_chains
         from dcai_cli.chain.store import Store

@@ -187,8 +187,8 @@ def test_running_out_of_gas_deep_inside_is_told_from_a_revert(tmp_path: Path) ->
             node.request("eth_estimateGas", {"data": "0x5f5ffd", "gas": hex(100_000)})
 
 
-def test_the_curve_is_imported_when_a_contract_first_calls_it(tmp_path: Path) -> None:
-    """BLS12-381: opening the chain loads none of it, and the stand-ins answer as EIP-2537 says."""
+def test_curves_are_imported_when_a_contract_first_calls_them(tmp_path: Path) -> None:
+    """Opening the chain loads none of their tables; the stand-ins answer as EIP-196, 197 and 2537 say."""
     program = """
 import sys
 from dcai_cli.chain import open_chain
@@ -196,11 +196,23 @@ from dcai_cli.config import load_settings
 
 X = "17f1d3a73197d7942695638c4fa9ac0fc3688c4f9774b905a14e3a3f171bac586c55e83ff97a1aeffb3af00adb22c6bb"
 Y = "08b3f481e3aaa0f1a09e30ed741d8ae4fcf5e095d5d00af600db18cb2c04b3edd03cc744a2888ae40caa232946c5e7e1"
-point = "".join(part.rjust(128, "0") for part in (X, Y))
+bls = "".join(part.rjust(128, "0") for part in (X, Y))
+one, two = (f"{number:064x}" for number in (1, 2))
+bn = one + two  # the generator of the other curve
+doubled = (
+    "030644e72e131a029b85045b68181585d97816a916871ca8d3c208c16d87cfd3"
+    "15ed738c0e0a7c92e7845f96b2ae9c0a68a6a449e3538fc7ff3ebf7a5a18a2c4"
+)
 with open_chain(load_settings({"DCAI_HOME": sys.argv[1]})) as chain:
-    assert not any(name.startswith("py_ecc.bls") for name in sys.modules)
-    call = {"to": "0x" + "0b".rjust(40, "0"), "data": "0x" + point + "0" * 256}
-    assert chain._node.request("eth_call", call, "latest") == "0x" + point
+    def call(number, data):
+        to = "0x" + f"{number:040x}"
+        return chain._node.request("eth_call", {"to": to, "data": "0x" + data}, "latest")
+
+    assert not any(name.startswith("py_ecc.") for name in sys.modules)
+    assert call(6, bn + bn) == "0x" + doubled
+    assert call(7, bn + two) == "0x" + doubled
+    assert call(8, "") == "0x" + one
+    assert call(11, bls + "0" * 256) == "0x" + bls
     assert any(name.startswith("py_ecc.bls") for name in sys.modules)
 """
     subprocess.run([sys.executable, "-c", program, tmp_path], check=True)
