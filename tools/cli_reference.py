@@ -31,6 +31,9 @@ prints is described in [json.md](json.md), settings and key files in [settings.m
 - Results go to stdout, everything else to stderr.
 - Durations are written 90s, 15m, 25h, 2d or 1w; a bare number is seconds. Amounts are written 0.5ether,
   20gwei or 1500000 (wei).
+- `dcai` alone says where you stand and what to type next (exit codes: 0, or that of what keeps the chain
+  from being asked); `dcai init` sets up account, network and model. `dcai --install-completion` sets shell
+  completion up.
 - Where nobody can answer a question, because stdin is no terminal, the command stops and names the option
   that answers it.
 """

@@ -80,7 +80,7 @@ def init(
         )
     with options.open_workspace() as workspace:
         standing = where_you_stand(workspace)
-    _say_what_goes_over(output, rpc_url)
+    _say_what_goes_over(output, changed)
     data = {
         "changed": list(changed),
         "network": standing.network,
@@ -218,9 +218,13 @@ def _say_what_is_set(output: Output, standing: Standing) -> None:
         )
 
 
-def _say_what_goes_over(output: Output, rpc_url: str | None) -> None:
-    if rpc_url is not None and os.environ.get("ETH_RPC_URL"):
-        output.note("ETH_RPC_URL is set in the environment, and goes over the file.")
+def _say_what_goes_over(output: Output, changed: tuple[str, ...]) -> None:
+    """Name the variables of the environment that hide what was chosen."""
+    hiding = {"network": ("ETH_RPC_URL",), "account": ("ETH_FROM", "ETH_KEYSTORE_ACCOUNT")}
+    for what, variables in hiding.items():
+        for variable in variables:
+            if what in changed and os.environ.get(variable):
+                output.note(f"{variable} is set in the environment, and goes over what was chosen.")
 
 
 def _show(console: Console, standing: Standing, changed: tuple[str, ...]) -> None:

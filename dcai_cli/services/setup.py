@@ -110,10 +110,11 @@ def set_up(workspace: Workspace, choice: Choice, *, password: Callable[[], str])
     with _uninterrupted():
         if choice.new_account is not None and secret is not None:
             create_account(workspace, choice.new_account, secret)
-            use_account(workspace, choice.new_account)
-            changed.append("account")
-        elif choice.account is not None:
-            use_account(workspace, choice.account)
+        name = choice.new_account or choice.account
+        if name is not None:
+            use_account(workspace, name)
+            if "account" in read_file(workspace.settings.config_path):
+                change_settings({"account": name})  # it goes over the account in use
             changed.append("account")
         if choice.network is not None:
             is_embedded = choice.network.rpc_url == EMBEDDED

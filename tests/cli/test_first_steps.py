@@ -205,6 +205,15 @@ def test_init_again_changes_only_what_is_given(dcai: Dcai) -> None:
     assert (dcai.home / "config.toml").read_text() == text
 
 
+def test_an_account_that_init_chooses_goes_over_that_of_the_file(dcai: Dcai) -> None:
+    """Where the settings file names an account, it names the chosen one afterwards; a variable is said."""
+    dcai.data("config", "set", "account", "alice")
+    data = dcai.data("init", "--account", "bob", "--rpc-url", "embedded")
+    assert data["account"] == dcai.data()["account"] == "bob"
+    result = dcai("init", "--account", "bob", ETH_FROM="alice")
+    assert "ETH_FROM is set in the environment" in result.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
