@@ -69,7 +69,10 @@ Model = Annotated[
         autocompletion=completion.models,
     ),
 ]
-NameOrAddress = Annotated[str | None, typer.Argument(help="Name or address; the one in use if left out.")]
+NameOrAddress = Annotated[
+    str | None,
+    typer.Argument(help="Name or address; the one in use if left out.", autocompletion=completion.models),
+]
 Format = Annotated[
     str | None,
     typer.Option(
