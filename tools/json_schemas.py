@@ -131,6 +131,13 @@ _OUT = {
     "at_risk_wei": "amount",
     "oldest_deadline": "time?",
 }
+_FILE = {
+    "model": "address",
+    "output": "text",
+    "block_number": "count",
+    "block_hash": "hash",
+    "words": "count",
+}
 _SETTING = {"name": "text", "is_set": "flag", "was_set": "flag", "path": "text"}
 
 DOCUMENTS: dict[str, dict[str, Any]] = {
@@ -170,7 +177,32 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     "account show": {**_ACCOUNT, "balance_wei": "amount"},
     "account list": {"accounts": [_ACCOUNT]},
     "model use": _MODEL,
-    "model verify": {**_MODEL, "verified": "flag"},
+    "model verify": {
+        **_MODEL,
+        "verified": "flag",
+        "standard_json": [
+            {
+                "path": "text",
+                "contract": "text",
+                "address": "address",
+                "implementation": "address",
+                "compiler": "text",
+            }
+        ],
+    },
+    "model snapshot": _FILE,
+    "model export": _FILE,
+    "model audit": {
+        "model": "address",
+        "block_number": "count",
+        "block_hash": "hash",
+        "written_words": "count",
+        "batches": "count",
+        "samples": "count",
+        "informative": "count",
+        "is_result": "flag",
+        "seconds": "number",
+    },
     "model list": {"models": [{**_MODEL, "sealed": "flag", "superseded_by": "address?"}]},
     "model supersede": {"address": "address", "transaction": "hash", **_SENT},
     "model seal": {"address": "address", "transaction": "hash", **_SENT},
@@ -182,6 +214,23 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
         "balance_wei": "amount",
         "superseded_by": "address?",
         "spec": "text",
+        "contributors": "count?",
+        "samples": "count?",
+        "informative": "count?",
+        "last_contributed_at": "time?",
+        "evaluations": [
+            {
+                "published_at": "time",
+                "block_number": "count",
+                "publisher": "address",
+                "test_set_hash": "text",
+                "rows": "count",
+                "correct": "count",
+                "accuracy": "share?",
+                "transaction": "hash",
+            },
+            None,
+        ],
     },
     "model suggest": {
         "rows": "count",
@@ -206,7 +255,10 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
         "correct": "count",
         "accuracy": "share?",
         "classes": [{"label": "text", "rows": "count", "precision": "share?", "recall": "share?"}],
+        "confusion": {"labels": ["text"], "matrix": [["count"]]},
+        "test_set_hash": "text",
         "skipped": _SKIPPED,
+        "published": {"publisher": "address", "transaction": "hash", **_SENT, "?": True},
     },
     "featurize": {
         "rows": "count",
@@ -417,7 +469,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
         ]
     },
 }
-"""The data of each command's document: field -> type; a tuple for one of some texts, a list for many."""
+"""The data of each command's document: field -> type; a tuple for one of some texts, a list for many, or null if it ends in None."""
 
 
 def described() -> dict[str, dict[str, str]]:
@@ -453,7 +505,8 @@ def shape_schema(shape: Any, path: str, meanings: dict[str, str]) -> dict[str, A
         meanings: path -> what it means.
     """
     if isinstance(shape, list):
-        found: dict[str, Any] = {"type": "array", "items": shape_schema(shape[0], f"{path}[]", meanings)}
+        kind: Any = "array" if len(shape) == 1 else ["array", "null"]
+        found: dict[str, Any] = {"type": kind, "items": shape_schema(shape[0], f"{path}[]", meanings)}
     elif isinstance(shape, tuple):
         found = {"type": "string", "enum": list(shape)}
     elif isinstance(shape, dict):
