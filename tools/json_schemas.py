@@ -469,7 +469,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
         ]
     },
 }
-"""The data of each command's document: field -> type; a tuple for one of some texts, a list for many, or null if it ends in None."""
+"""The data of each document: field -> type; a tuple for one of some texts, a list for many (or null)."""
 
 
 def described() -> dict[str, dict[str, str]]:
