@@ -23,7 +23,7 @@ def register(models: typer.Typer) -> None:
     """Add the commands to the group of models."""
     models.command(
         "snapshot",
-        epilog="Example: dcai model snapshot reviews --block 1200 --output weights.npz. "
+        epilog="Example: dcai model snapshot reviews --output weights.npz. "
         "Exit codes: 0, 1 (the file cannot be written), 2, 13, 15, 17.",
     )(snapshot)
     models.command(
