@@ -36,6 +36,15 @@ _TYPES: dict[str, dict[str, Any]] = {
 """What a field can be; `?` behind it means "or null", and behind a field's name "may be missing"."""
 
 _SENT = {"gas_used": "count", "fee_wei": "amount"}
+_PART = {
+    "samples": "count",
+    "deposit_wei": "amount",
+    "refunded_wei": "amount",
+    "lost_wei": "amount",
+    "open_wei": "amount",
+}
+"""Samples, and what became of their deposits."""
+
 _SKIPPED = [{"row": "count", "reason": "text"}]
 _SUM = {"batches": "count", "samples": "count", "amount_wei": "amount"}
 _SUM_OR_NULL = {**_SUM, "?": True}
@@ -416,7 +425,40 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
         "text": "text",
     },
     "daemon uninstall": {"name": "text", "removed": "flag"},
-    "data export": {"model": "address", "output": "text", "batches": "count", "samples": "count"},
+    "data export": {
+        "model": "address",
+        "output": "text",
+        "format": ("csv", "parquet", "hf"),
+        "batches": "count",
+        "samples": "count",
+        "columns": ["text"],
+        "to_block": "count",
+    },
+    "data stats": {
+        "model": "address",
+        "to_block": "count",
+        **_PART,
+        "batches": "count",
+        "informative": "count",
+        "contributors": "count",
+        "first_at": "time?",
+        "last_at": "time?",
+        "duplicates": "count",
+        "contradictions": "count",
+        "features": {"least": "count", "median": "count", "mean": "number", "most": "count"},
+        "labels": [{"label": "text", **_PART}],
+        "states": [{"state": ("open", "refunded", "reported", "swept"), **_PART}],
+        "by_contributor": [
+            {
+                "contributor": "address",
+                "account": "text?",
+                "batches": "count",
+                "first_at": "time",
+                "last_at": "time",
+                **_PART,
+            }
+        ],
+    },
     "tx list": {"transactions": [_TRANSACTION]},
     "tx show": _TRANSACTION,
     "tx speed-up": _TRANSACTION,
