@@ -60,14 +60,14 @@ def bar_lines(bars: Sequence[tuple[str, int]], width: int) -> list[str]:
     """Lines with a name, a bar and a number, none longer than the width.
 
     >>> bar_lines([("ham", 4), ("a long name", 2)], 20)
-    ['ham     █████████  4', 'a lon…  ████▌      2']
+    ['ham        ██████  4', 'a long n…  ███     2']
     """
     from rich.cells import cell_len, set_cell_size
 
     numbers = [f"{value:,}" for _, value in bars]
     most, number_width = max(value for _, value in bars), max(map(len, numbers))
     names = [printable(name) for name, _ in bars]
-    name_width = min(max(map(cell_len, names)), max(6, width // 3))
+    name_width = min(max(map(cell_len, names)), max(6, width * 9 // 20))
     room = max(width - name_width - number_width - 4, 1)
     lines = []
     for name, (_, value), number in zip(names, bars, numbers, strict=True):

@@ -92,7 +92,11 @@ def test_where_nobody_answers_a_question_names_its_option(
     dcai = copy_of(stocked, tmp_path, command)
     result = dcai(*(word for word in words_of(command) if word != "--yes"))
     if result.code == 0:
-        assert command in {"contribute", "reports"}  # --dry-run; and nothing of others
+        assert command in {
+            "contribute",
+            "model evaluate",
+            "reports",
+        }  # --dry-run, no --publish, nothing of others
     else:
         assert (result.code, result.out) == (2, "")
         assert "--yes" in result.err
