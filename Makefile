@@ -13,7 +13,7 @@ FORGE = $(firstword $(wildcard node_modules/@foundry-rs/forge-*-*/bin/forge) for
 # Analysers call `forge`.
 ANALYSIS = PATH="$(abspath $(dir $(FORGE))):$$PATH"
 
-.PHONY: help demo test test-python test-contracts deep check slither prove coverage mutants mutants-ci fuzz-files fuzz-keys fuzz-rpc chaos format artifacts bench gas gas-check package clean
+.PHONY: help demo test test-python test-contracts deep check recording slither prove coverage mutants mutants-ci fuzz-files fuzz-keys fuzz-rpc chaos format artifacts bench gas gas-check package clean
 
 help:  ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
@@ -64,6 +64,9 @@ check: node_modules/.installed slither  ## Format, lint, types, floors, slither,
 	$(BIN)/python tools/build_artifacts.py --check
 	$(BIN)/python tools/cli_reference.py --check
 	$(BIN)/python tools/json_schemas.py --check
+
+recording: node_modules/.installed  ## Record the commands of README's picture anew.
+	$(BIN)/python -m tools.recording
 
 slither: node_modules/.installed $(VENV)-slither/.installed  ## Static analysis: nothing of high or medium impact may be found.
 	$(ANALYSIS) FOUNDRY_OUT=build/slither/out FOUNDRY_CACHE_PATH=build/slither/cache $(VENV)-slither/bin/slither .

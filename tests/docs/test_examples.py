@@ -14,20 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from tools.varying import same
+
 PROJECT = Path(__file__).resolve().parents[2]
 PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted((PROJECT / "docs").glob("*.md"))]
 MARKER = "<!-- runs -->"
 BLOCK = re.compile(rf"^{re.escape(MARKER)}\n```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-VARIABLE = [
-    re.compile(r"0x[0-9a-fA-F]{40,}"),
-    re.compile(r"0x[0-9a-fA-F]{6}\.\.\.[0-9a-fA-F]{6}"),
-    re.compile(r"\d+ h \d+ min"),
-    re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"),
-    re.compile(r"[+-]?[\d,]+(\.\d+)? (ETH|gwei|wei)\b"),
-    re.compile(r"[\d,]+ gas\b"),
-    re.compile(r"block \d+"),
-]
-"""What differs from run to run (keys, times) or with every change of the contracts (gas, fees)."""
 
 
 @dataclass(frozen=True)
@@ -77,14 +69,6 @@ def run_all(examples: list[Example], folder: Path) -> list[tuple[int, str]]:
     )
     parts = done.stdout.split("\036")
     return [(int(status), output) for output, status in zip(parts[::2], parts[1::2], strict=False)]
-
-
-def same(text: str) -> str:
-    """A text without what differs from run to run, and without its line breaks."""
-    words = " ".join(text.split())
-    for pattern in VARIABLE:
-        words = pattern.sub("*", words)
-    return words
 
 
 @pytest.mark.parametrize(
