@@ -206,11 +206,14 @@ def _read(terminal: int, end: bytes | None) -> bytes:
     written = b""
     while end is None or not written.endswith(end):
         try:
-            written += os.read(terminal, 1 if end is not None else 1 << 16)
-        except OSError:  # how Linux says that the other end is closed
-            if end is None:
-                return written
-            raise RuntimeError(f"{end!r} never comes after {written!r}") from None
+            fresh = os.read(terminal, 1 if end is not None else 1 << 16)
+        except OSError:  # so Linux says that the other end is closed; others say nothing more
+            fresh = b""
+        if not fresh and end is None:
+            return written
+        if not fresh:
+            raise RuntimeError(f"{end!r} never comes after {written!r}")
+        written += fresh
     return written
 
 
