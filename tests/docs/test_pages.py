@@ -9,14 +9,18 @@ import sys
 import tomllib
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
+from mkdocs.utils.yaml import yaml_load
 
 from dcai_cli.cli.app import app
+from tools.docs_site import ROOT_PAGES
 
 PROJECT = Path(__file__).resolve().parents[2]
-PAGES = [*sorted(PROJECT.glob("*.md")), *sorted((PROJECT / "docs").glob("*.md"))]
+DOCS = PROJECT / "docs"
+PAGES = [*sorted(PROJECT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
@@ -41,11 +45,29 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors_of(target), link
 
 
-def test_every_page_can_be_reached_from_the_readme() -> None:
-    """README.md links to every page of docs/."""
-    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
-    linked = {link.partition("#")[0] for link in LINK.findall(readme)}
-    assert {f"docs/{page.name}" for page in (PROJECT / "docs").glob("*.md")} <= linked
+def leaves(entry: Any) -> list[str]:
+    """The pages of an entry of the navigation."""
+    if isinstance(entry, str):
+        return [entry]
+    return [page for part in (entry.values() if isinstance(entry, dict) else entry) for page in leaves(part)]
+
+
+def test_every_page_stands_in_the_navigation_once() -> None:
+    """mkdocs.yml has each page of docs/, and the two above it, at one place."""
+    with (PROJECT / "mkdocs.yml").open(encoding="utf-8") as file:
+        named = leaves(yaml_load(file)["nav"])
+    pages = [page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")]
+    assert sorted(named) == sorted([*pages, *ROOT_PAGES])
+
+
+def test_every_page_can_be_reached_from_the_start_page() -> None:
+    """docs/index.md links to every other page, and README.md to it: so they are read where no site is."""
+    linked = {
+        link.partition("#")[0] for link in LINK.findall((DOCS / "index.md").read_text(encoding="utf-8"))
+    }
+    pages = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
+    assert pages - {"index.md"} <= linked
+    assert "docs/index.md" in LINK.findall((PROJECT / "README.md").read_text(encoding="utf-8"))
 
 
 def test_the_command_reference_is_up_to_date() -> None:
@@ -88,7 +110,7 @@ def test_every_dependency_has_its_reason() -> None:
         for requirement in (
             *project["project"]["dependencies"],
             *chain.from_iterable(project["project"]["optional-dependencies"].values()),
-            *project["dependency-groups"]["dev"],
+            *chain.from_iterable(project["dependency-groups"].values()),
             *project["build-system"]["requires"],
         )
     } | {
