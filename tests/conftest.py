@@ -208,8 +208,8 @@ def postgres() -> Iterator[Postgres]:
     folder = programs()
     if folder is None:
         if os.environ.get("CI"):
-            pytest.fail("PostgreSQL is not installed: tools/install_postgres")
-        pytest.skip("PostgreSQL is not installed: tools/install_postgres")
+            pytest.fail("PostgreSQL is not installed: tools/install_packages")
+        pytest.skip("PostgreSQL is not installed: tools/install_packages")
     server = Postgres(folder)
     yield server
     server.remove()

@@ -165,6 +165,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
         "due": _SUM_OR_NULL,
         "waiting": _SUM_OR_NULL,
         "next_due_at": "time?",
+        "claimable_at": "time?",
         "on_their_way": "count?",
         "daemon_running": "flag",
         "daemon_pid": "count?",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
@@ -171,21 +172,16 @@ def run(arguments: Sequence[str]) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     as_json = "--json" in arguments
-    name = _command_name(arguments)
+    name = " ".join(_typed(arguments)[0])
     try:
         code = _program(_first(arguments)).main(list(arguments), prog_name="dcai", standalone_mode=False)
     except DcaiError as error:
         print_error(error, command=name, as_json=as_json)
         return error.exit_code
     except TyperException as error:
-        if as_json:
-            print_error(
-                UsageError(error.format_message(), hint=f"dcai {name} --help".replace("  ", " ")),
-                command=name,
-                as_json=True,
-            )
-        else:
-            _print_usage(error)
+        wrong = UsageError(error.format_message(), hint=_meant(arguments, error))
+        if wrong.message or as_json:  # what is empty belongs to a help text that was printed
+            print_error(wrong, command=name, as_json=as_json)
         return UsageError.exit_code
     except (KeyboardInterrupt, typer.Abort):
         code = Interrupted.exit_code
@@ -202,13 +198,19 @@ def _run(arguments: Sequence[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _print_usage(error: TyperException) -> None:
-    from typer import rich_utils
+def _meant(arguments: Sequence[str], error: TyperException) -> str:
+    """What to type instead of what was typed wrong: the command or option that is nearly it, or for help.
 
-    if error.format_message():
-        rich_utils.rich_format_error(error)  # type: ignore[arg-type]
-    else:
-        stderr().print("Type dcai --help.")
+    What stood behind it is not said again: it may be secret.
+    """
+    words, command = _typed(arguments)
+    rest = arguments[len(words) :]
+    more = ["..."] if len(rest) > 1 else []
+    if options := getattr(error, "possibilities", None):
+        return " ".join(["dcai", *words, *more, options[0]])
+    if rest and (commands := get_close_matches(rest[0], getattr(command, "commands", ()), n=1)):
+        return " ".join(["dcai", *words, *commands, *more])
+    return " ".join(["dcai", *words, "--help"])
 
 
 def _first(arguments: Sequence[str]) -> str | None:
@@ -236,14 +238,14 @@ def _program(first: str | None) -> Any:  # noqa: ANN401 - typer's own class
     return typer.main.get_command(part)
 
 
-def _command_name(arguments: Sequence[str]) -> str:
-    """The command's words, for error documents: `model deploy` of `model deploy --name x`."""
+def _typed(arguments: Sequence[str]) -> tuple[list[str], Any]:
+    """The command that was typed: its words (`model deploy` of `model deploy --name x`), and typer's own."""
     command = _program(_first(arguments))
-    words = []
+    words: list[str] = []
     for word in arguments:
         commands = getattr(command, "commands", {})
         if word not in commands:
             break
         words.append(word)
         command = commands[word]
-    return " ".join(words)
+    return words, command

@@ -16,10 +16,12 @@ from dcai_cli.domain import format_duration, format_ether, iso_time, parse_amoun
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from dcai_cli.config import Settings
     from dcai_cli.ledger import OpenSum
     from dcai_cli.services.claim import Claimed
     from dcai_cli.services.claim_items import ClaimItem, ClaimPolicy, Left
     from dcai_cli.services.refund import OpenRefunds
+    from dcai_cli.services.standing import Step
     from dcai_cli.services.workspace import Workspace
 
 SHOWN = 50
@@ -81,6 +83,7 @@ def refunds(
 ) -> None:
     """Show your deposits and points that are still out, or claim those that are due."""
     from dcai_cli.services.refund import claim_refunds, open_refunds
+    from dcai_cli.services.standing import STAND, waiting_step
 
     output = Output("refunds", json=json, quiet=quiet, yes=yes)
     with options.open_workspace(rpc_url=rpc_url, chain_id=chain_id, password_file=password_file) as workspace:
@@ -89,9 +92,15 @@ def refunds(
                 asking = _asking(workspace, output, model, account, _policy(min_profit, max_fee))
                 done = claim_refunds(workspace, **asking, progress=progress)
             _claimed(output, done, "refunded")
+            waiting = [left.item.due_at for left in done.left if left.code == "waiting"]
+            if done.transactions:
+                output.suggest(STAND)
+            elif waiting:
+                seconds = min(waiting) - workspace.chain.timestamp()
+                output.suggest(waiting_step(workspace.settings, seconds))
         else:
             found = open_refunds(workspace, model=model, account=account, first=None if all else SHOWN)
-            _list_own(output, found)
+            _list_own(output, found, workspace.settings)
 
 
 def reports(
@@ -143,8 +152,8 @@ def _asking(
         worth += [f"earn up to {points} points"] if points else []
         balance_wei = workspace.chain.balance_wei(acting.address)
         output.ask(
-            f"Claim {samples} samples of {len(items)} batches, which {' and '.join(worth)}, for "
-            f"{acting.name} (balance {format_ether(balance_wei)}){network}?"
+            f"Account {acting.name}, balance {format_ether(balance_wei)}{network}. "
+            f"Claim {samples} samples of {len(items)} batches, which {' and '.join(worth)}?"
         )
 
     return {
@@ -189,24 +198,29 @@ def _when(timestamp: int, now: int) -> str:
     return f"in {away}" if timestamp > now else f"since {away}"
 
 
-def _list_own(output: Output, found: OpenRefunds) -> None:
-    """Sums, and the batches that are due first, one at a time: there may be any number."""
+def _list_own(output: Output, found: OpenRefunds, settings: Settings) -> None:
+    """Sums, the batches that are due first, one at a time (there may be any number), and what to do next."""
     hidden = found.all.batches - found.count
     if output.json:
         totals = {**_sum(found.all), "due": _sum(found.due), "waiting": _sum(found.waiting)}
         data = {"totals": totals, "shown": found.count}
         items = (json.dumps(_item(item)) for item in found.items)
         print_long_document("refunds", data=data, name="items", items=items)
-    else:
-        _show_own(stdout(), found)
+    elif (step := _show_own(stdout(), found, settings)) is not None:
+        output.suggest(step)
     if hidden > 0:
         output.note(f"{hidden:,} more batches are due later; all of them: dcai refunds --all")
 
 
-def _show_own(console: Console, found: OpenRefunds) -> None:
+def _show_own(console: Console, found: OpenRefunds, settings: Settings) -> Step | None:
+    from dcai_cli.services.standing import CLAIM, waiting_step
+
     points, has_points, has_deposits = 0, False, False
+    is_claimable, waits_s = False, []
     for item in found.items:
         _show(console, item, found.now)
+        is_claimable |= item.is_claimable
+        waits_s += [item.due_at - found.now] if item.state == "waiting" else []
         points += item.points
         has_points |= item.model.has_points
         has_deposits |= not item.model.has_points
@@ -221,6 +235,9 @@ def _show_own(console: Console, found: OpenRefunds) -> None:
         console.print(f"in all {format_ether(found.all.amount_wei)}")
     if has_points:
         console.print(f"in all {points} points now")
+    if is_claimable:
+        return CLAIM
+    return waiting_step(settings, min(waits_s)) if waits_s else None
 
 
 def _sum(found: OpenSum) -> dict[str, Any]:

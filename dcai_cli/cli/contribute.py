@@ -116,7 +116,8 @@ def _plan_lines(plan: ContributionPlan) -> list[str]:
     )
     lines = [
         f"model     {plan.model.name} ({plan.model.address})",
-        f"account   {plan.account.name} ({plan.account.address}), balance {format_ether(plan.balance_wei)}",
+        f"account   {plan.account.name} ({plan.account.address})",
+        f"balance   {format_ether(plan.balance_wei)}",
         f"samples   {plan.to_send} of {plan.rows} rows in {plan.batches} or more batches",
         f"          {len(plan.skipped)} rows skipped, {plan.already} contributed before",
     ]

@@ -52,10 +52,13 @@ def advance(
 ) -> None:
     """Let time pass on the embedded chain, or on an anvil or hardhat node."""
     from dcai_cli.services.devnet import advance_time
+    from dcai_cli.services.standing import STAND
 
+    output = Output("devnet advance", json=json)
     with options.open_workspace(rpc_url=rpc_url) as workspace:
         found = advance_time(workspace, parse_duration(duration))
-    Output("devnet advance", json=json).result(_data(found), lambda console: _show(console, found))
+    output.result(_data(found), lambda console: _show(console, found))
+    output.suggest(STAND)
 
 
 @app.command("reset", epilog="Example: dcai devnet reset --yes. Exit codes: 0, 2, 18.")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from dcai_cli.config import Settings
     from dcai_cli.keystore import StoredAccount
+    from dcai_cli.services.standing import Step
 
 VERSION = 1
 """Version of the JSON documents."""
@@ -148,8 +149,16 @@ class Output:
         if not (self.quiet or Talk.quiet):
             stderr().print(text)
 
+    def suggest(self, step: Step) -> None:
+        """Say on stderr what to type next."""
+        if not self.json:
+            self.note(f"{step.why[0].upper()}{step.why[1:]}: {step.command}")
+
     def ask(self, question: str) -> None:
         """Go on only after a yes.
+
+        Args:
+            question: its sentences; each has a line of its own.
 
         Raises:
             UsageError: nobody is there to answer.
@@ -161,13 +170,14 @@ class Output:
             raise UsageError(
                 f"{question} Nobody is there to answer.", hint="Add --yes to go on without being asked."
             )
-        stderr().print(f"{question} [y/N] ", end="")
+        lines = question.replace(". ", ".\n")
+        stderr().print(f"{lines} [y/N] ", end="")
         try:
             answer = input()
         except EOFError:
             answer = ""
         if answer.strip().lower() not in {"y", "yes"}:
-            raise DcaiError("Stopped; nothing was sent.")
+            raise DcaiError("Stopped; nothing was sent.", hint="Answer y to go on, or add --yes.")
 
     def password(self, settings: Settings) -> Callable[[StoredAccount], str]:
         """How a command comes by an account's password: a file, or a prompt."""

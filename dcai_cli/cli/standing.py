@@ -49,6 +49,7 @@ def _data(standing: Standing) -> dict[str, Any]:
         "due": _sum(standing.due),
         "waiting": _sum(standing.waiting),
         "next_due_at": None if standing.next_due_at is None else iso_time(standing.next_due_at),
+        "claimable_at": None if standing.claimable_at is None else iso_time(standing.claimable_at),
         "on_their_way": standing.on_their_way,
         "daemon_running": standing.daemon_pid is not None,
         "daemon_pid": standing.daemon_pid,
@@ -97,12 +98,17 @@ def _refunds(standing: Standing) -> list[str]:
     if due is None or waiting is None or not due.batches + waiting.batches:
         return ["refunds  none is pending"]
     lines = []
+    now = standing.chain_time or 0
     if due.batches:
         lines.append(f"refunds  due: {_worth(due)}")
+    if due.batches and (standing.claimable_at or now + 1) > now:
+        lines.append("         the model rejects all of it now")
+        if standing.claimable_at is not None:
+            lines.append(f"         claimable anyway in {format_duration(standing.claimable_at - now)}")
     if waiting.batches:
         lines.append(f"{'' if lines else 'refunds':9}waiting: {_worth(waiting)}")
-    if standing.next_due_at is not None and standing.chain_time is not None:
-        lines.append(f"         next in {format_duration(standing.next_due_at - standing.chain_time)}")
+    if standing.next_due_at is not None:
+        lines.append(f"         next in {format_duration(standing.next_due_at - now)}")
     return lines
 
 

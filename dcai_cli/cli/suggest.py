@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from dcai_cli.services.suggest import Suggestion
     from dcai_cli.services.trials import Trial
 
-_ABOUT = """accuracy: of a model that learned two thirds of these rows, on the others; it grows with more rows
-gas: about, of a sample of a new model, in batches of 100; to double it must raise accuracy by a point"""
+_ABOUT = """accuracy: on a third of the rows, of a model that learned the others
+gas: about, of a sample of a new model; doubling it must add a point of accuracy"""
 
 
 def register(models: typer.Typer) -> None:
@@ -143,7 +144,7 @@ def deploy_command(found: Suggestion) -> str:
     spec = found.spec
     row = io.StringIO()
     csv.writer(row, lineterminator="").writerow(spec.labels)
-    words = ["dcai", "model", "deploy", "--name", "NAME"]
+    words = ["dcai", "model", "deploy", "--name", _model_name(found.name)]
     if _can_type(row.getvalue(), spec.labels):
         least, greatest = spec.ngram_range
         words += ["--labels", row.getvalue(), "--analyzer", spec.analyzer]
@@ -163,6 +164,17 @@ def deploy_command(found: Suggestion) -> str:
     ):
         words += [option, str(value)] if value != default else []
     return shlex.join(words)
+
+
+def _model_name(data: str) -> str:
+    """A name for a model of some data, of the characters that names may have.
+
+    >>> _model_name("my data/Film_Reviews.csv.gz"), _model_name("hf:owner/sms:train"), _model_name("评论.csv")
+    ('film-reviews', 'sms', 'my-model')
+    """
+    stem = re.match(r"[^.:]*", data.rpartition("/")[2].lower())
+    name = re.sub(r"[^a-z0-9]+", "-", stem[0] if stem else "")[:32].strip("-")
+    return name or "my-model"
 
 
 def _can_type(row: str, labels: Sequence[str]) -> bool:

@@ -146,7 +146,8 @@ def decrypt(content: Mapping[str, Any], password: str, path: Path) -> LocalAccou
     except ValueError as error:
         if "MAC mismatch" in str(error):
             raise WrongPassword(
-                f"The password does not open {path.name}.", hint="Check --password-file or ETH_PASSWORD."
+                f"The password does not open {path.name}.",
+                hint="Run the same command again, or check --password-file or ETH_PASSWORD.",
             ) from None
         raise damaged(path, "its values do not fit together") from None
     if not is_private_key(key):

@@ -169,7 +169,7 @@ def _stored_account(workspace: Workspace, name_or_address: str | None) -> Stored
     if stored:
         names = ", ".join(account.name for account in stored)
         raise NoAccount(f"There are several accounts ({names}).", hint="Choose one: dcai account use NAME")
-    raise NoAccount("There is no account yet.", hint="Make one: dcai account new --name NAME")
+    raise NoAccount("There is no account yet.", hint="Set it up: dcai init")
 
 
 def unlock(workspace: Workspace, account: ActingAccount, password: Password) -> LocalAccount:

@@ -182,8 +182,9 @@ def _cost(workspace: Workspace, account: str, plan: _Plan, words: int, *, seal: 
     return _Cost(
         gas_price_wei,
         fee_wei,
-        f"That takes {count} transactions of about {gas:,} gas in all, up to {format_ether(fee_wei)} at the "
-        f"present gas price; the balance is {format_ether(chain.balance_wei(account))}.",
+        f"That takes {count} transactions of about {gas:,} gas in all. "
+        f"It costs up to {format_ether(fee_wei)} at the present gas price. "
+        f"The balance is {format_ether(chain.balance_wei(account))}.",
     )
 
 

@@ -265,8 +265,8 @@ def publish_evaluation(
             confirm(
                 f"State on {chain.url_label} for ever, from {stored.name} ({stored.address}): {model.name} "
                 f"predicts {evaluation.correct} of {evaluation.rows} rows right, test set "
-                f"{evaluation.test_set_hash}. That takes about {gas:,} gas, up to {format_ether(fee_wei)}; "
-                f"the balance is {format_ether(chain.balance_wei(stored.address))}."
+                f"{evaluation.test_set_hash}. That takes about {gas:,} gas, up to {format_ether(fee_wei)}. "
+                f"The balance is {format_ether(chain.balance_wei(stored.address))}."
             )
         key = unlock(workspace, stored, password)
         ceiling_wei = None if chain.is_embedded else price_wei * FEE_RISE

@@ -208,7 +208,8 @@ def find_model(workspace: Workspace, name_or_address: str | None, *, unverified:
             raise UsageError(f"There are several models ({names}).", hint="Name one: --model NAME")
         raise UsageError(
             "No model is known on this chain.",
-            hint="Name one by its address: --model 0x..., or deploy one: dcai model deploy --help",
+            hint="Name one by its address (--model 0x...), or find settings for one of your own: "
+            "dcai model suggest FILE",
         )
     for model in known:
         if wanted.lower() in {model.name, model.address.lower(), f"{model.owner.lower()}/{model.name}"}:

@@ -23,7 +23,7 @@ from dcai_cli.services.claim_items import (
 )
 from dcai_cli.services.claim_sender import USABLE_BYTES, ClaimSender, Request, sweep_request
 from dcai_cli.services.index import follow
-from dcai_cli.services.models import HostedModel, snapshot
+from dcai_cli.services.models import WORDS_PER_CALL, HostedModel, snapshot
 from dcai_cli.services.settling import recheck
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 _JUDGED_AT_ONCE = 50
 """Batches whose samples are in memory together: some megabytes."""
+
+_WORDS_LOOKED_AT = 8 * WORDS_PER_CALL
+"""Words of weights that are read only to say what to type next: a second, from a node far away."""
 
 
 def pending_refunds(
@@ -110,6 +113,44 @@ def open_refunds(
         )
         waiting, due = waiting + later, due + sooner
     return OpenRefunds(waiting, due, _as_of(workspace, address, items, replicas, now), len(items), now)
+
+
+def claimable_at(
+    workspace: Workspace, address: str, models: Sequence[HostedModel], *, now: int
+) -> int | None:
+    """From when claiming gets something of what is due: now, unless the models reject all of it.
+
+    Where looking takes long (many batches, or large models), nothing is looked at; nothing is written.
+
+    Args:
+        workspace: the opened parts.
+        address: whose.
+        models: of these.
+        now: the chain's time.
+
+    Returns:
+        Now, or when the first of it can be swept; None if nothing is due, or only points that are rejected.
+    """
+    key, ledger = workspace.chain.key, workspace.ledger
+    items = [
+        item
+        for model in models
+        for stored in ledger.batches(
+            key, address, state="open", model=model.address, payloads=False, first=_JUDGED_AT_ONCE
+        )
+        if (item := _unasked(model, stored)).due_at <= now
+    ]
+    words = sum(
+        model.params.total_words for model in {item.model.address: item.model for item in items}.values()
+    )
+    if len(items) >= _JUDGED_AT_ONCE or words > _WORDS_LOOKED_AT:
+        return now
+    if any(item.is_claimable for item in _as_of(workspace, address, items, _Replicas(workspace), now)):
+        return now
+    sweeps = (
+        item.batch.added_at + sweep_wait_s(item.model, address) for item in items if not item.model.has_points
+    )
+    return min(sweeps, default=None)
 
 
 def claim_refunds(
@@ -224,6 +265,11 @@ def _own_item(workspace: Workspace, model: HostedModel, stored: StoredBatch) -> 
             # More, or less: a reorganisation may have taken a report.
             workspace.ledger.mark_taken(stored, settled)
             stored = workspace.ledger.batch(stored.id) or stored
+    return _unasked(model, stored)
+
+
+def _unasked(model: HostedModel, stored: StoredBatch) -> ClaimItem:
+    """What is open of a batch by the ledger alone."""
     assert stored.added_at is not None
     expires_at = None if model.has_points else stored.added_at + model.terms.report_wait_s
     return waiting_item(model, stored, stored.added_at + model.terms.refund_wait_s, expires_at)

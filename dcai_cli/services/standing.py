@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from dcai_cli.config import EMBEDDED, host_of
+from dcai_cli.domain import format_duration
 from dcai_cli.errors import DcaiError, NoAccount, UsageError
 from dcai_cli.ledger import OpenSum
 from dcai_cli.services.accounts import acting_account
@@ -47,6 +48,8 @@ class Standing:
         waiting: what is out and not due yet by the chain's time; None if no chain was asked.
         due: what is due, whatever the model says of it; likewise.
         next_due_at: when the first of what waits is due; None if nothing waits.
+        claimable_at: from when claiming gets something of what is due: later than the chain's time if the
+            models reject all of it; None if nothing is due, or only points that are rejected.
         on_their_way: transactions whose outcome is not known yet; None if no chain was asked.
         daemon_pid: the process of the account's daemon; None if none runs.
         problem: why no chain could be asked; None if it could, or need not be.
@@ -66,6 +69,7 @@ class Standing:
     waiting: OpenSum | None = None
     due: OpenSum | None = None
     next_due_at: int | None = None
+    claimable_at: int | None = None
     on_their_way: int | None = None
     daemon_pid: int | None = None
     problem: DcaiError | None = None
@@ -110,6 +114,7 @@ def _with_chain(workspace: Workspace, standing: Standing, address: str) -> Stand
     from dcai_cli.ledger.fold import UNSETTLED
     from dcai_cli.services import daemon_state
     from dcai_cli.services.models import known_models
+    from dcai_cli.services.refund import claimable_at
 
     chain, ledger, now = workspace.chain, workspace.ledger, workspace.chain.timestamp()
     known = known_models(workspace)
@@ -136,6 +141,7 @@ def _with_chain(workspace: Workspace, standing: Standing, address: str) -> Stand
         waiting=waiting,
         due=due,
         next_due_at=min(times, default=None),
+        claimable_at=claimable_at(workspace, address, known, now=now) if due.batches else None,
         on_their_way=len(ledger.transactions(chain.key, account=address, states=UNSETTLED)),
         daemon_pid=None if holder is None else holder.pid,
     )
@@ -170,16 +176,37 @@ def _steps(standing: Standing, settings: Settings) -> list[Step]:
         ]
     if standing.account is None:
         return [Step(f"dcai account use {standing.accounts[0]}", "choose the account to act with")]
-    return [*_money_steps(standing), *_model_steps(standing, settings)]
+    return [*_money_steps(standing, settings), *_model_steps(standing, settings)]
 
 
-def _money_steps(standing: Standing) -> list[Step]:
+def _money_steps(standing: Standing, settings: Settings) -> list[Step]:
     steps = []
     if standing.on_their_way:
         steps.append(Step("dcai tx list", "see what is on its way"))
-    if standing.due is not None and standing.due.batches:
-        steps.append(Step("dcai refunds --claim", "claim what is due"))
+    now = standing.chain_time or 0
+    times = [time for time in (standing.claimable_at, standing.next_due_at) if time is not None]
+    if times and min(times) <= now:
+        steps.append(CLAIM)
+    elif times and standing.daemon_pid is None:
+        steps.append(waiting_step(settings, min(times) - now))
     return steps
+
+
+CLAIM = Step("dcai refunds --claim", "claim what is due")
+STAND = Step("dcai", "see where you stand")
+
+
+def waiting_step(settings: Settings, seconds: int) -> Step:
+    """What to type while something is not due yet.
+
+    Args:
+        settings: they say whether time can be moved.
+        seconds: how long the first of it waits.
+    """
+    if settings.rpc_urls:
+        return Step("dcai daemon run", "take deposits back in time")
+    hours = -(-seconds // 3600) + 1  # what came within the hour is due then, too
+    return Step(f"dcai devnet advance {hours}h", f"let {format_duration(seconds)} pass")
 
 
 def _model_steps(standing: Standing, settings: Settings) -> list[Step]:
@@ -187,15 +214,9 @@ def _model_steps(standing: Standing, settings: Settings) -> list[Step]:
     if not standing.models:
         if settings.rpc_urls:
             steps.append(Step("dcai model list", "see which models there are"))
-        steps.append(Step("dcai model deploy --help", "see how to deploy a model"))
+        steps.append(Step("dcai model suggest FILE", "see how a model can read your texts"))
     elif standing.model is None:
         steps.append(Step(f"dcai model use {standing.models[0]}", "choose the model to work with"))
-    elif standing.waiting is not None and standing.waiting.batches and standing.daemon_pid is None:
-        steps.append(
-            Step("dcai daemon run", "take deposits back in time")
-            if settings.rpc_urls
-            else Step("dcai devnet advance 25h", "let a refund wait pass")
-        )
-    if standing.model is not None:
+    else:
         steps.append(Step("dcai contribute FILE", "contribute rows to the model"))
     return steps

@@ -168,11 +168,7 @@ def _what_to_try(writing: Writing) -> tuple[tuple[Analysis, ...], bool, str]:
     if writing.mark_share >= MARKED_FROM:
         share = f"{writing.mark_share:.0%} of letters and marks are combining marks, at which words are cut"
         return MARKED, False, f"{share}: features are made of characters"
-    return (
-        SPACED,
-        True,
-        "most letters are of scripts with spaces between words: features are words or pieces of them",
-    )
+    return SPACED, True, "most letters are of scripts with spaces: features are words or pieces of them"
 
 
 def _use_kernel(sample: LabelledSample, analyses: Sequence[Analysis]) -> bool:

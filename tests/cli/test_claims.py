@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -185,9 +186,8 @@ def test_the_export_says_what_became_of_every_sample(books: Books) -> None:
 
     def states() -> list[str]:
         dcai.data("data", "export", "--output", "out.csv")
-        header, *lines = (dcai.folder / "out.csv").read_text().splitlines()
-        assert header == "batch,index,contributor,label,features,added_at,state"
-        return [line.rsplit(",", 1)[1] for line in lines]
+        with (dcai.folder / "out.csv").open(newline="") as file:
+            return [row["state"] for row in csv.DictReader(file)]
 
     assert states() == ["open"] * 21
     dcai.data("devnet", "advance", "25h")
@@ -206,11 +206,11 @@ def test_a_claim_says_what_it_pays_before_it_asks(books: Books) -> None:
     dcai.data("devnet", "advance", "25h")
     for command, name, wait in (("refunds", "alice", "24h"), ("reports", "alice", "0s")):
         question = " ".join(dcai(command, "--claim", "--account", name).err.split())
-        assert f"for {name} (balance " in question
+        assert f"Account {name}, balance " in question
         data, _ = books.change(name, command, "--claim")
         paid_wei = int(data["refunded_wei" if command == "refunds" else "reported_wei"])
         assert paid_wei > 0
-        assert f"which pay up to {format_ether(paid_wei)}, " in question
+        assert f"which pay up to {format_ether(paid_wei)}? " in question
         dcai.data("devnet", "advance", wait)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cli.conftest import ADDRESSES, PASSWORD, add_account
+from tests.cli.conftest import ADDRESSES, HONEST, PASSWORD, WRONG, add_account, distinct
 from tests.cli.test_help import HEAVY, imported_by
 from tests.cli.test_processes import StartTerminal, surroundings, terminal
 
@@ -97,6 +97,44 @@ def test_where_you_stand_follows_what_you_did(dcai: Dcai, films: Path) -> None:
     assert next_commands(data)[0] == "dcai refunds --claim"
     dcai.data("refunds", "--claim", "--yes")
     assert "refunds  none is pending" in dcai().out
+
+
+def test_what_the_model_rejects_waits_for_the_sweep(dcai: Dcai) -> None:
+    """After a claim what is rejected is due and not to be claimed, until its sweep, which `dcai` leads to."""
+    dcai.data("contribute", dcai.write("wrong.csv", WRONG), "--yes")
+    dcai.data("contribute", dcai.write("good.csv", HONEST * 2), "--allow-duplicates", "--yes")
+    for claim in ((), ("--claim",)):
+        said = dcai("refunds", *claim).err
+        assert re.fullmatch(r"Let 23 h \d+ min pass: dcai devnet advance 25h\n", said)
+    dcai.data("devnet", "advance", "25h")
+    assert dcai.data()["claimable_at"] == dcai.data()["chain_time"]
+    assert dcai("refunds").err == "Claim what is due: dcai refunds --claim\n"
+    assert dcai.data("refunds", "--claim", "--yes")["claimed_samples"] == 12
+    with dcai.unchanged():
+        data = dcai.data()
+    assert (data["due"]["samples"], data["waiting"]["samples"]) == (2, 0)
+    assert data["claimable_at"] > data["chain_time"]
+    assert next_commands(data) == ["dcai devnet advance 144h", "dcai contribute FILE"]
+    assert "the model rejects all of it now\n         claimable anyway in 5 d " in dcai().out
+    assert dcai("refunds").err == ""
+    dcai.data("devnet", "advance", "144h")
+    assert next_commands(dcai.data())[0] == "dcai refunds --claim"
+    assert dcai.data("refunds", "--claim", "--yes")["claimed_samples"] == 2
+    assert dcai.data()["claimable_at"] is None
+
+
+def test_points_that_are_rejected_are_never_claimable(club: Dcai) -> None:
+    """Nobody sweeps points: what the model rejects is out, and no time comes for it."""
+    labels = {"negative": "positive", "positive": "negative"}
+    rows = distinct("points", 2)
+    club.data("contribute", club.write("wrong.csv", [(text, labels[label]) for text, label in rows]), "--yes")
+    club.data("contribute", club.write("right.csv", rows * 3), "--allow-duplicates", "--yes")
+    club.data("devnet", "advance", "25h")
+    club.data("refunds", "--claim", "--yes")
+    data = club.data()
+    assert (data["due"]["samples"], data["claimable_at"]) == (2, None)
+    assert "the model rejects all of it now\ndaemon" in club().out
+    assert next_commands(data) == ["dcai contribute FILE"]
 
 
 def test_looking_changes_nothing(contributed: Dcai) -> None:

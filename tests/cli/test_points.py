@@ -109,7 +109,7 @@ def test_due_points_are_earned_once(club: Dcai, wait: str) -> None:
     assert (item["points"], item["claimable_samples"], item["state"]) == (4, 4, "due")
     assert club("refunds").out.splitlines()[-1] == "in all 4 points now"
     asked = club("refunds", "--claim").err
-    assert "Claim 4 samples of 1 batches, which earn up to 4 points, for alice" in asked
+    assert "Claim 4 samples of 1 batches, which earn up to 4 points?" in asked
     data = club.data("refunds", "--claim", "--yes")
     assert (data["points"], data["claimed_samples"], data["refunded_wei"]) == (4, 4, "0")
     assert view(club, "pointsOf", ALICE)[0] == 28

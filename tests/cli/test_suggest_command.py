@@ -39,14 +39,14 @@ def test_people_get_a_table_and_the_command_to_type_next(empty: Dcai, reviews: P
     assert (result.code, result.err) == (0, "")
     lines = result.out.splitlines()
     assert lines[0] == "tried on 70 of 70 rows; to say 'negative' always is right in 50.0%"
-    assert lines[1].startswith("most letters are of scripts with spaces between words")
+    assert lines[1].startswith("most letters are of scripts with spaces: ")
     header = lines.index("  analyzer  n-grams  n_features  accuracy  features     gas")
     table = lines[header + 1 : header + 13]
     assert [line.split()[-6] for line in table].count("word") == 6
     (best,) = (line for line in table if line.startswith("* "))
     assert any(line.startswith(f"* is suggested: {best.split()[4]}, give or take") for line in lines)
     assert lines[-1].startswith(
-        "Deploy it: dcai model deploy --name NAME --labels negative,positive --analyzer"
+        "Deploy it: dcai model deploy --name reviews --labels negative,positive --analyzer"
     )
     assert not empty.home.exists()
 
@@ -59,9 +59,9 @@ def test_the_command_to_type_next_deploys_what_is_suggested(dcai: Dcai) -> None:
     data = dcai.data("model", "suggest", "reviews.csv", *columns)
     program, *words = shlex.split(data["command"])
     assert program == "dcai"
-    dcai.data(*(word if word != "NAME" else "typed" for word in words), "--yes")
+    dcai.data(*words, "--yes")
     dcai.data("model", "deploy", "--name", "tried", "--suggest", "reviews.csv", *columns, "--yes")
-    for name in ("typed", "tried"):
+    for name in ("reviews", "tried"):
         assert dcai.data("model", "show", name)["spec"] == data["spec"]
     spec = json.loads(data["spec"])
     assert (spec["labels"], spec["text_column"]) == (["no, thanks", "yes"], "body")
@@ -77,7 +77,7 @@ def test_deploying_says_what_is_suggested_and_why(dcai: Dcai) -> None:
     dcai.write("reviews.csv", ROWS)
     result = dcai("model", "deploy", "--name", "tried", "--suggest", "reviews.csv", "--yes")
     assert result.code == 0
-    assert "most letters are of scripts with spaces" in result.err
+    assert "most letters are of scripts with spaces: " in result.err
     assert "suggested: " in result.err
 
 
@@ -169,7 +169,7 @@ def test_labels_that_cannot_be_typed_are_taken_from_the_file(empty: Dcai, review
     path = empty.folder / "blanks.csv"
     path.write_text(rows.replace(",positive", ",positive ").replace(",negative", ",negative "))
     command = empty.data("model", "suggest", "blanks.csv")["command"]
-    assert command == "dcai model deploy --name NAME --suggest blanks.csv"
+    assert command == "dcai model deploy --name blanks --suggest blanks.csv"
 
 
 def test_a_label_without_rows_is_warned_of(empty: Dcai, reviews: Path) -> None:

@@ -512,7 +512,7 @@ class Bench:
             yield "samples that are not in the file, or twice"
 
     def _unshown_claims(self, name: str, sent: Sequence[Any], fee_wei: int, shown: str) -> Iterator[str]:
-        pay_wei = ether(r"pay up to (\S+ \S+?),? ", shown)
+        pay_wei = ether(r"pay up to (\S+ \w+)", shown)
         functions = artifact("CollaborativeTrainer").functions
         from dcai_cli.chain import abi
 
