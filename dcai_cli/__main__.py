@@ -15,6 +15,10 @@ def main() -> None:
 
     # Whatever a library writes beside our files (logs of databases, locks) is nobody else's business.
     os.umask(0o077)
+    for name in ("stdout", "stderr"):
+        # A file that is opened later must not get the number of a stream that somebody closed.
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
     for stream in (sys.stdout, sys.stderr):
         # A label may be any text, and a terminal may know less: no command fails for that.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

@@ -120,4 +120,5 @@ _HINTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "TooFewPoints": lambda values: (
         f"You have {values['modelPoints']} model points and need {values['requiredPoints']}."
     ),
+    "UnknownModel": lambda _: "Name another model of the same registry; dcai model list shows all.",
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
 import time
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -34,6 +36,9 @@ from dcai_cli.cli import (
 from dcai_cli.cli.output import Talk, describe_error, print_document, print_error, stderr
 from dcai_cli.cli.standing import show_standing
 from dcai_cli.errors import DcaiError, Interrupted, UsageError
+
+_FULL = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO})
+"""What a stream says that takes no more; of a file that we write it never comes here."""
 
 COMPLETING = "_DCAI_COMPLETE"
 """The variable by which a shell asks for completions."""
@@ -185,8 +190,8 @@ def _run(arguments: Sequence[str]) -> int:
         return UsageError.exit_code
     except (KeyboardInterrupt, typer.Abort):
         code = Interrupted.exit_code
-    except BrokenPipeError:
-        return 1
+    except OSError as error:
+        return _end_without_streams(error, name)
     except Exception as error:
         # A fault of ours keeps its traceback, but whoever asked for JSON gets the document, too.
         if as_json:
@@ -196,6 +201,22 @@ def _run(arguments: Sequence[str]) -> int:
         hint = "The same command again goes on where this one stopped." if name in GOES_ON else ""
         print_error(Interrupted("Interrupted.", hint=hint), command=name, as_json=as_json)
     return code if isinstance(code, int) else 0
+
+
+def _end_without_streams(error: OSError, command: str) -> int:
+    """The exit code where standard output takes no more; any other fault is raised on."""
+    if isinstance(error, BrokenPipeError):
+        return 1
+    if error.filename is not None or error.errno not in _FULL:
+        raise error
+    lost = DcaiError(
+        f"Standard output cannot be written: {error.strerror}.",
+        hint="What the command did is done; only what it says of it is lost.",
+    )
+    print_error(lost, command=command, as_json=False)
+    # When Python ends it would try once more, and exit with a code of its own.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return lost.exit_code
 
 
 def _meant(arguments: Sequence[str], error: TyperException) -> str:

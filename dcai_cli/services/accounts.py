@@ -48,6 +48,7 @@ def create_account(workspace: Workspace, name: str, password: str) -> AccountVie
     Raises:
         BadInput: an account of this name exists.
     """
+    _open(workspace)
     return _adopt(workspace, workspace.keystore.new(name, password))
 
 
@@ -72,10 +73,18 @@ def import_account(
         BadInput: no key, or an account of this name exists.
         WrongPassword: the password does not open the file.
     """
+    _open(workspace)
     if file is not None:
         return _adopt(workspace, workspace.keystore.import_file(file, name, password))
     assert private_key is not None
     return _adopt(workspace, workspace.keystore.import_key(name, private_key, password))
+
+
+def _open(workspace: Workspace) -> None:
+    """Open what a new account is noted in, so that what fails leaves no key behind."""
+    workspace.ledger.choice(*IN_USE)
+    if workspace.settings.rpc_url is None:
+        _ = workspace.chain
 
 
 def _adopt(workspace: Workspace, stored: StoredAccount) -> AccountView:

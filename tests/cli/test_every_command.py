@@ -45,6 +45,7 @@ def takes_json(command: str) -> bool:
     return any("--json" in option.opts for option in COMMANDS[tuple(command.split())].params)
 
 
+@pytest.mark.complaint("--json is not JSON")
 @pytest.mark.parametrize("command", [command for command in RUNNING if takes_json(command)])
 def test_the_document_is_what_the_schema_says(
     stocked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
@@ -61,6 +62,44 @@ def test_the_document_is_what_the_schema_says(
     wrong = dcai(*command.split(), "--nosuch", "--json")
     assert wrong.code == 2
     check_document(title, wrong.document)
+
+
+FAULTS = {
+    "the settings file": r"config path|featurize|model suggest",
+    "the ledger": r"config .*|daemon status|devnet .*|featurize|ledger restore|model suggest",
+    "the chain": r"account (list|use)|config .*|daemon .*|devnet reset|featurize|init|"
+    r"ledger (backup|check|restore)|model suggest",
+}
+"""What may be broken, and commands that do not need it."""
+
+
+@pytest.mark.complaint("failures exit 0")
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("command", [command for command in RUNNING if takes_json(command)])
+def test_a_command_that_fails_says_so_by_its_exit_code_and_in_one_document(
+    stocked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, fault: str
+) -> None:
+    """Exit code and document agree, for people stdout is empty, and stderr begins with the error."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    dcai = copy_of(stocked, tmp_path, command)
+    home = tmp_path / "home"
+    home.mkdir(exist_ok=True)
+    if fault == "the settings file":
+        (home / "config.toml").write_text("rpc_url = \n")
+    elif fault == "the ledger":
+        (home / "ledger.sqlite").write_bytes(b"no ledger " * 1_000)
+    else:
+        dcai.environment["DCAI_CHAIN_ID"] = "1"
+    result = dcai(*words_of(command), "--json")
+    title = f"{command} --claim" if "--claim" in words_of(command) else command
+    check_document(title, result.document)
+    if re.fullmatch(FAULTS[fault], command):
+        assert result.code == 0
+        return
+    assert result.code == result.document["error"]["exit_code"] != 0
+    told = dcai(*words_of(command))
+    assert (told.code, told.out) == (result.code, "")
+    assert told.err.startswith("error: ")
 
 
 @pytest.mark.parametrize("command", RUNNING)

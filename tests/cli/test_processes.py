@@ -253,6 +253,48 @@ def test_a_reader_that_goes_away_is_no_fault(dcai: Dcai) -> None:
     assert (done.returncode, done.stderr) == (1, "")
 
 
+@pytest.mark.complaint("failures exit 0")
+@pytest.mark.parametrize("arguments", [["account", "list"], ["account", "list", "--json"], ["--help"]])
+def test_a_full_disk_behind_stdout_is_a_failure_that_is_said(dcai: Dcai, arguments: list[str]) -> None:
+    """What cannot be written is no success: exit code 1, one error, no traceback."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "dcai_cli", *arguments],
+            env=surroundings(dcai),
+            cwd=dcai.folder,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: Standard output cannot be written: No space left on device.\n")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("streams", [">&-", "2>&-", ">&- 2>&-"])
+@pytest.mark.parametrize(("account", "code"), [("bob", 0), ("nobody", 10)])
+def test_streams_that_somebody_closed_are_no_fault(dcai: Dcai, streams: str, account: str, code: int) -> None:
+    """A command does its work and says what it can; no file gets the number of a stream."""
+    command = [sys.executable, "-m", "dcai_cli", "account", "use", account, "--json"]
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {streams}', "sh", *command],
+        env=surroundings(dcai),
+        cwd=dcai.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code
+    if streams == "2>&-":
+        assert ("error" in json.loads(done.stdout)) == bool(code)
+    else:
+        assert done.stdout == ""
+    assert bool(done.stderr) == (code != 0 and "2" not in streams)
+    used = next(item["name"] for item in dcai.data("account", "list")["accounts"] if item["in_use"])
+    assert used == ("alice" if code else "bob")
+
+
 def test_the_process_exits_with_the_code(dcai: Dcai) -> None:
     """`python -m dcai_cli` hands the exit code on, and prints to the right streams."""
     done = subprocess.run(

@@ -112,6 +112,7 @@ def sms(shared_data: Path, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.complaint("uploads start from zero")
 @pytest.mark.parametrize(
     ("network", "source", "batch_size"), [("embedded", "texts", "10"), ("anvil", "sms", "5")]
 )
