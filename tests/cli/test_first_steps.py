@@ -51,7 +51,7 @@ def test_who_has_nothing_is_told_to_begin_and_nothing_is_made(empty: Dcai) -> No
     assert next_commands(data) == ["dcai init", "dcai demo"]
     assert (data["chain_id"], data["balance_wei"], data["due"]) == (None, None, None)
     assert not empty.home.exists()
-    assert not imported_by(empty) & HEAVY
+    assert not imported_by(empty, []) & HEAVY
 
 
 def test_what_asks_no_chain_is_quick(empty: Dcai) -> None:
