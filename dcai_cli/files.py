@@ -266,19 +266,20 @@ def lock(path: Path, *, what: str, wait_s: float = 0) -> Iterator[None]:
     # The note stands in a file of its own: opening a lock file truncates it on some systems.
     note = path.with_suffix(".pid")
     guard = FileLock(path, mode=0o600)
-    with told(path, "locked"):
-        try:
-            guard.acquire(timeout=wait_s)
-        except Timeout:
-            raise Locked(
-                f"{what} is in use by another dcai process ({_wait_for_note(note) or 'pid unknown'}).",
-                hint="Wait until it ends, or stop it, and run the same command again.",
-            ) from None
     try:
+        with told(path, "locked"):
+            try:
+                guard.acquire(timeout=wait_s)
+            except Timeout:
+                raise Locked(
+                    f"{what} is in use by another dcai process ({_wait_for_note(note) or 'pid unknown'}).",
+                    hint="Wait until it ends, or stop it, and run the same command again.",
+                ) from None
         with told(note, "written"), open(note, "w", opener=_open_private) as file:
             file.write(f"{os.getpid()} {socket.gethostname()} {_started(os.getpid())}\n")
         yield
     finally:
-        with suppress(OSError):
-            note.unlink()
-        guard.release()
+        if guard.is_locked:
+            with suppress(OSError):
+                note.unlink()
+            guard.release()

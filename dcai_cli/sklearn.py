@@ -86,6 +86,9 @@ class OnChainClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             path: the file.
             empty: as of the class.
 
+        Returns:
+            The model, ready to predict.
+
         Raises:
             BadInput: it is no such file.
         """
@@ -110,6 +113,9 @@ class OnChainClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             rpc_url: over the settings'.
             chain_id: likewise.
             empty: as of the class.
+
+        Returns:
+            The model, ready to predict.
 
         Raises:
             DcaiError: there is no such model, or no node answers.
@@ -143,6 +149,9 @@ class OnChainClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             X: of a model of texts, texts; of a tabular one, a DataFrame or a sequence of mappings of column
                 to cell; of vectors, an array of shape (rows, length), or texts where the model names an
                 encoder.
+
+        Returns:
+            Labels, of shape (rows,), in the order of the rows.
 
         Raises:
             NotFittedError: there are no weights.
@@ -203,6 +212,9 @@ def rows_of(X: Any, spec: FeatureSpec) -> Iterator[Row]:  # noqa: ANN401, N803 -
     Args:
         X: as of `OnChainClassifier.predict`.
         spec: the model's feature spec.
+
+    Returns:
+        The rows, numbered from 1.
 
     Raises:
         ValueError: they are rows of another kind.

@@ -24,26 +24,6 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent
 NAMES = ("python3.11", "python3.12", "python3.13")
 
-CONSUMER = '''
-"""What a program that uses the library may look like."""
-
-from pathlib import Path
-
-from dcai_cli.config import load_settings
-from dcai_cli.domain import format_ether
-from dcai_cli.services.predict import predict_text
-from dcai_cli.services.refund import pending_refunds
-from dcai_cli.services.workspace import Workspace
-
-
-def main(home: Path) -> int:
-    """Say what is out, and ask a model."""
-    with Workspace(load_settings({"DCAI_HOME": str(home)})) as workspace:
-        items = pending_refunds(workspace)
-        print(format_ether(sum(item.amount_wei for item in items)))
-        return len(items)
-'''
-
 UNWANTED = ("tests/", ".github/", "node_modules/", "benchmarks/")
 """What a wheel must not have."""
 
@@ -103,9 +83,9 @@ def try_in(environment: Path, python: str, wheel: Path) -> str:
     run([inside / "python", "-m", "pip", "install", "--quiet", str(wheel)])
     run([inside / "python", "-m", "pip", "check"])
     run([inside / "python", "-m", "pip", "install", "--quiet", "mypy"])
-    consumer = environment / "consumer.py"
-    consumer.write_text(CONSUMER)
-    run([inside / "mypy", "--strict", str(consumer)], cwd=environment)
+    # Away from the checkout, so that neither its sources nor its settings are found.
+    consumer = shutil.copy(PROJECT / "tests" / "typing" / "consumer.py", environment)
+    run([inside / "mypy", "--strict", consumer], cwd=environment)
     return use(inside / "dcai", environment)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -66,6 +67,28 @@ app = typer.Typer(
 
 GOES_ON = {"contribute", "refunds", "reports", "validate", "model deploy", "daemon run"}
 """Commands of many steps, which finish what an interrupted one left."""
+
+SHOWN_BY = {
+    "init": "dcai",
+    "account new": "dcai account list",
+    "account import": "dcai account list",
+    "account use": "dcai account list",
+    "model evaluate": "dcai model show",
+    "model seal": "dcai model show",
+    "model supersede": "dcai model list",
+    "model use": "dcai",
+    "ledger rebuild": "dcai ledger check",
+    "ledger restore": "dcai ledger check",
+    "tx speed-up": "dcai tx list",
+    "tx cancel": "dcai tx list",
+    "devnet advance": "dcai devnet status",
+    "devnet reset": "dcai devnet status",
+    "config set": "dcai config show",
+    "config unset": "dcai config show",
+    "daemon install": "dcai daemon status",
+    "daemon uninstall": "dcai daemon status",
+}
+"""Commands that change something at one stroke, and what shows whether they did."""
 
 SUMMARIES = {
     "Contribute": {
@@ -163,6 +186,13 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         The exit code.
     """
+    try:
+        return _run_and_time(arguments)
+    except KeyboardInterrupt:  # pressed again, while the first time was told
+        return Interrupted.exit_code
+
+
+def _run_and_time(arguments: Sequence[str]) -> int:
     began = time.monotonic()
     Talk.reset()
     code = 1
@@ -177,8 +207,11 @@ def run(arguments: Sequence[str]) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     as_json = "--json" in arguments
-    name = " ".join(_typed(arguments)[0])
+    name = ""
     try:
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        name = " ".join(_typed(arguments)[0])
         code = _program(_first(arguments)).main(list(arguments), prog_name="dcai", standalone_mode=False)
     except DcaiError as error:
         print_error(error, command=name, as_json=as_json)
@@ -194,13 +227,21 @@ def _run(arguments: Sequence[str]) -> int:
         return _end_without_streams(error, name)
     except Exception as error:
         # A fault of ours keeps its traceback, but whoever asked for JSON gets the document, too.
-        if as_json:
+        if as_json and not Talk.answered:
             print_document(name, error=describe_error(DcaiError(f"{type(error).__name__}: {error}")))
         raise
     if code == Interrupted.exit_code:
-        hint = "The same command again goes on where this one stopped." if name in GOES_ON else ""
-        print_error(Interrupted("Interrupted.", hint=hint), command=name, as_json=as_json)
+        print_error(Interrupted("Interrupted.", hint=_what_next(name)), command=name, as_json=as_json)
     return code if isinstance(code, int) else 0
+
+
+def _what_next(command: str) -> str:
+    """What to type after an interruption of a command."""
+    if command in GOES_ON:
+        return "The same command again goes on where this one stopped."
+    if command in SHOWN_BY:
+        return f"Whether it was done says: {SHOWN_BY[command]}"
+    return "The same command again starts anew."
 
 
 def _end_without_streams(error: OSError, command: str) -> int:

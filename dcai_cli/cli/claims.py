@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -204,8 +203,8 @@ def _list_own(output: Output, found: OpenRefunds, settings: Settings) -> None:
     if output.json:
         totals = {**_sum(found.all), "due": _sum(found.due), "waiting": _sum(found.waiting)}
         data = {"totals": totals, "shown": found.count}
-        items = (json.dumps(_item(item)) for item in found.items)
-        print_long_document("refunds", data=data, name="items", items=items)
+        items = (_item(item) for item in found.items)
+        print_long_document("refunds", data=lambda: data, name="items", items=items)
     elif (step := _show_own(stdout(), found, settings)) is not None:
         output.suggest(step)
     if hidden > 0:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json as json_format
-import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dcai_cli.cli import options
-from dcai_cli.cli.output import Output, print_long_document, stdout
+from dcai_cli.cli.output import Output, kept, print_long_document, stdout
 from dcai_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -79,15 +76,16 @@ def featurize(
         note=output.note,
     ) as rows:
         tally = _Tally()
+        items = (_item(row) for row in tally.count(rows))
         if output_file is not None:
-            with _kept(tally.count(rows)) as lines:
+            with kept(items) as lines:
                 write_atomically(output_file, lines, mode=0o644)
             output.result(
                 {"output": str(output_file), **tally.data()},
                 lambda _: output.note(f"{tally.text()} in {output_file}"),
             )
         elif json:
-            _print_json(rows, tally)
+            print_long_document("featurize", data=tally.data, name="samples", items=items)
         else:
             console = stdout()
             for row in tally.count(rows):
@@ -133,23 +131,6 @@ class _Tally:
 
     def text(self) -> str:
         return f"{self.samples} samples of {self.payload_bytes:,} bytes, {self.skipped} rows skipped"
-
-
-def _print_json(rows: Iterable[FeaturizedSample | Skipped], tally: _Tally) -> None:
-    """Print a document once all rows are known to be good."""
-    with _kept(tally.count(rows)) as lines:
-        items = (line.decode("ascii").removesuffix("\n") for line in lines)
-        print_long_document("featurize", data=tally.data(), name="samples", items=items)
-
-
-@contextmanager
-def _kept(rows: Iterable[FeaturizedSample | Skipped]) -> Iterator[BinaryIO]:
-    """The rows as lines of JSON in a temporary file: they need not fit in memory."""
-    with tempfile.TemporaryFile() as file:
-        for row in rows:
-            file.write(json_format.dumps(_item(row)).encode("ascii") + b"\n")
-        file.seek(0)
-        yield file
 
 
 def _item(row: FeaturizedSample | Skipped) -> dict[str, Any]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dcai_cli.errors import DcaiError, UsageError
 
@@ -35,13 +36,16 @@ _LOGGER = "dcai_cli"
 
 
 class Talk:
-    """How much this process says on stderr beside results and errors."""
+    """How much this process says on stderr beside results and errors, and whether it has said its result."""
 
     quiet = False
     """No talk at all."""
 
     verbose = False
     """What is done behind the scenes, too: settings, requests to nodes, and how long they take."""
+
+    answered = False
+    """Whether a document stands on stdout, or its beginning: no other one may follow."""
 
     _handler: logging.Handler | None = None
 
@@ -71,7 +75,7 @@ class Talk:
         if cls._handler is not None:
             logging.getLogger(_LOGGER).removeHandler(cls._handler)
             logging.getLogger(_LOGGER).setLevel(logging.NOTSET)
-        cls.quiet, cls.verbose, cls._handler = False, False, None
+        cls.quiet, cls.verbose, cls.answered, cls._handler = False, False, False, None
 
 
 def is_asked() -> bool:
@@ -288,28 +292,45 @@ def print_document(command: str, *, data: Any = None, error: dict[str, Any] | No
         document["data"] = data
     if error is not None:
         document["error"] = error
+    Talk.answered = True
     # Escapes are valid JSON in every encoding that a pipe may have.
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
     sys.stdout.flush()
 
 
-def print_long_document(command: str, *, data: dict[str, Any], name: str, items: Iterable[str]) -> None:
+@contextmanager
+def kept(items: Iterable[dict[str, Any]]) -> Iterator[BinaryIO]:
+    """Any number of things as lines of JSON in a temporary file, read from its start once all are there."""
+    with tempfile.TemporaryFile() as file:
+        for item in items:
+            file.write(json.dumps(item).encode("ascii") + b"\n")
+        file.seek(0)
+        yield file
+
+
+def print_long_document(
+    command: str, *, data: Callable[[], dict[str, Any]], name: str, items: Iterable[dict[str, Any]]
+) -> None:
     """Print a document whose data ends in a list that need not fit in memory, an element a line.
+
+    Nothing is printed before the last element is there: whatever fails on the way leaves room for an error.
 
     Args:
         command: the command's words.
-        data: all of the data but the list.
+        data: gives all of the data but the list, once its elements were made.
         name: what the list is called.
-        items: its elements, each as JSON in one line.
+        items: its elements.
     """
-    head = json.dumps({"version": VERSION, "command": command, "data": {**data, name: []}}, indent=2)
-    sys.stdout.write(head.removesuffix("]\n  }\n}"))
-    separator = "\n      "
-    for item in items:
-        sys.stdout.write(separator + item)
-        separator = ",\n      "
-    sys.stdout.write("\n    ]\n  }\n}\n")
-    sys.stdout.flush()
+    with kept(items) as lines:
+        document = {"version": VERSION, "command": command, "data": {**data(), name: []}}
+        Talk.answered = True
+        sys.stdout.write(json.dumps(document, indent=2).removesuffix("]\n  }\n}"))
+        separator = "\n      "
+        for line in lines:
+            sys.stdout.write(separator + line.decode("ascii").removesuffix("\n"))
+            separator = ",\n      "
+        sys.stdout.write("\n    ]\n  }\n}\n")
+        sys.stdout.flush()
 
 
 def describe_error(error: DcaiError) -> dict[str, Any]:
@@ -319,7 +340,7 @@ def describe_error(error: DcaiError) -> dict[str, Any]:
 
 def print_error(error: DcaiError, *, command: str, as_json: bool) -> None:
     """Say what went wrong and what to type next."""
-    if as_json:
+    if as_json and not Talk.answered:
         print_document(command, error=describe_error(error))
     from rich.text import Text
 

@@ -49,7 +49,7 @@ def rows_to_samples(counted: SparseRows, labels: Sequence[int], spec: FeatureSpe
         labels: the class of each row.
         spec: the feature spec.
 
-    Returns:
+    Yields:
         For each row its sample; None where nothing of it travels.
     """
     rows, is_cut = select(counted, spec.max_features, valued=spec.valued)

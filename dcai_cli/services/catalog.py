@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dcai_cli.chain.signing import decode_signed
 from dcai_cli.errors import Reverted, WrongChain
 from dcai_cli.services.accounts import Password, acting_account, unlock
 from dcai_cli.services.models import HostedModel, describe, find_model, known_models
@@ -93,8 +94,11 @@ def supersede_model(
     other = "0x" + "0" * 40 if successor is None else find_model(workspace, successor).address
     registry = chain.view("CollaborativeTrainer", model.address, "registry")
     key = unlock(workspace, acting_account(workspace, model.owner), password)
+    data = chain.encode("ModelRegistry", "supersede", model.address, other)
     with workspace.sending(key.address):
-        finish(workspace, key.address, key, ceiling_wei=ceiling_wei)
-        data = chain.encode("ModelRegistry", "supersede", model.address, other)
+        for done in finish(workspace, key.address, key, ceiling_wei=ceiling_wei):
+            # An earlier run of the same command may have died before it saw that this was mined.
+            if (done.kind, done.state) == ("supersede", "mined") and decode_signed(done.raw).data == data:
+                return Sent.found(done)
         outbox = Outbox(workspace, key.address, key, ceiling_wei=ceiling_wei)
         return outbox.carry_out(kind="supersede", to=registry, data=data, model=model.address)

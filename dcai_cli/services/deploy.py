@@ -201,7 +201,10 @@ def seal_model(
     """
     key = unlock(workspace, acting_account(workspace, model.owner), password)
     with workspace.sending(key.address):
-        finish(workspace, key.address, key, ceiling_wei=ceiling_wei)
+        for done in finish(workspace, key.address, key, ceiling_wei=ceiling_wei):
+            # An earlier run of the same command may have died before it saw that this was mined.
+            if (done.kind, done.model, done.state) == ("seal", model.address, "mined"):
+                return Sent.found(done)
         outbox = Outbox(workspace, key.address, key, ceiling_wei=ceiling_wei)
         return _send(workspace, outbox, model, "seal", "seal")
 

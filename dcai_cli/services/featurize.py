@@ -99,7 +99,7 @@ def featurized_samples(
         scheduler: the address of a Dask cluster that featurizes; None for this process.
         note: is told of an encoding other than UTF-8, and of columns that a tabular model does not use.
 
-    Returns:
+    Yields:
         For each row its sample, encoded and decoded again, or why it has none.
 
     Raises:

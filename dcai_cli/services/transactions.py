@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from dcai_cli.chain import FeesAboveCeiling, FeeTooLow, NonceTaken, NotMined, RpcError
 from dcai_cli.chain.fees import bumped
@@ -20,6 +20,7 @@ from dcai_cli.chain.signing import decode_signed
 from dcai_cli.domain import MAX_TRANSACTION_GAS
 from dcai_cli.errors import InsufficientFunds, LimitExceeded, Locked, Reverted
 from dcai_cli.ledger.fold import UNSETTLED
+from dcai_cli.ledger.records import Outcome
 from dcai_cli.services.settling import (
     Recovered,
     find_receipt,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
     from dcai_cli.chain import Fees, Receipt, SignedTransaction
     from dcai_cli.ledger import Claim, StoredBatch, StoredTransaction
-    from dcai_cli.ledger.records import Outcome
     from dcai_cli.services.workspace import Workspace
 
 __all__ = [
@@ -86,6 +86,26 @@ class Sent:
     fee_wei: int
     contract_address: str | None
     outcome: Outcome
+
+    @classmethod
+    def found(cls, stored: StoredTransaction) -> Self:
+        """What an earlier process sent, as the ledger took it over.
+
+        Args:
+            stored: a transaction that is mined.
+        """
+        assert stored.block_number is not None
+        assert stored.block_hash is not None
+        outcome = Outcome(
+            status=True,
+            block_number=stored.block_number,
+            block_hash=stored.block_hash,
+            gas_used=stored.gas_used or 0,
+            fee_wei=stored.fee_wei or 0,
+            hash=stored.hash,
+            contract_address=stored.contract_address,
+        )
+        return cls(stored.hash, outcome.gas_used, outcome.fee_wei, stored.contract_address, outcome)
 
 
 class Outbox:

@@ -80,7 +80,7 @@ def try_sizes(
         use_kernel: whether machine code hashes the texts.
         is_choice: what the trials say of that.
 
-    Returns:
+    Yields:
         A trial for each size; none if no text has a feature.
     """
     from dcai_cli.features.text_counts import count_in_sizes

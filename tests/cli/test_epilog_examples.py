@@ -61,6 +61,26 @@ def stocked(after_points: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder
 
 
+@pytest.fixture(scope="session")
+def stuck(stocked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stocked folder with a contribution that is signed and was never sent."""
+    folder = tmp_path_factory.mktemp("stuck")
+    shutil.copytree(stocked, folder, dirs_exist_ok=True)
+    dcai = Dcai(folder)
+
+    def die(*_: object) -> None:
+        raise Died
+
+    file = dcai.write("new.csv", [("a new film", "positive")])
+    with pytest.MonkeyPatch.context() as patch, Workspace(dcai.settings) as workspace:
+        patch.setattr(Chain, "send", die)
+        with pytest.raises(Died):
+            contribute(
+                workspace, ContributeRequest(Source(str(file)), model="reviews"), password=lambda _: PASSWORD
+            )
+    return folder
+
+
 def copy_of(stocked: Path, folder: Path, command: str) -> Dcai:
     """A folder of one's own for one example."""
     shutil.copytree(stocked, folder, dirs_exist_ok=True)
@@ -113,21 +133,10 @@ def test_the_example_of_the_daemon_runs_until_it_is_stopped(stocked: Path, tmp_p
 
 @pytest.mark.parametrize("command", sorted(STUCK))
 def test_the_examples_for_stuck_transactions_work_where_one_is(
-    stocked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+    stuck: Path, tmp_path: Path, command: str
 ) -> None:
     """A contribution that is signed and was never sent is replaced."""
-    dcai = copy_of(stocked, tmp_path, command)
-
-    def die(*_: object) -> None:
-        raise Died
-
-    file = dcai.write("new.csv", [("a new film", "positive")])
-    with monkeypatch.context() as patch, Workspace(dcai.settings) as workspace:
-        patch.setattr(Chain, "send", die)
-        with pytest.raises(Died):
-            contribute(
-                workspace, ContributeRequest(Source(str(file)), model="reviews"), password=lambda _: PASSWORD
-            )
+    dcai = copy_of(stuck, tmp_path, command)
     _, *arguments = shlex.split(EXAMPLES[command])
     result = dcai(*arguments)
     assert result.code == 0, result.err

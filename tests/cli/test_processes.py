@@ -186,13 +186,16 @@ def test_an_interruption_ends_with_130_and_leaves_everything(
     assert "goes on where" in error["hint"]
 
 
-def test_an_interruption_of_what_has_no_steps_promises_nothing(dcai: Dcai, terminal: StartTerminal) -> None:
-    """Ctrl-C at a question of a command that does one thing: no hint that another run goes on."""
+def test_an_interruption_of_what_has_no_steps_says_what_shows_whether_it_was_done(
+    dcai: Dcai, terminal: StartTerminal
+) -> None:
+    """Ctrl-C at a question of a command that does one thing: another run would not go on."""
     command = terminal(dcai, "devnet", "reset", "--json")
     command.until("[y/N]")
     command.interrupt()
     code, out = command.end()
-    assert (code, json.loads(out)["error"]["hint"]) == (130, "")
+    hint = "Whether it was done says: dcai devnet status"
+    assert (code, json.loads(out)["error"]["hint"]) == (130, hint)
 
 
 def test_a_second_process_is_told_who_works_here(dcai: Dcai, films: Path, terminal: StartTerminal) -> None:

@@ -355,7 +355,7 @@ def test_a_number_of_another_type_is_not_ours(servers: Servers, connect: Connect
         connect(server.url, rng=Counting()).request("eth_blockNumber")
 
 
-class Counting(random.Random):
+class Counting(random.Random):  # noqa: S311 - of numbers that need not be secret
     """Numbers requests from one."""
 
     def getrandbits(self, _k: int, /) -> int:
