@@ -154,11 +154,30 @@ def _shared() -> list[Any]:
     return list(typer.main.get_command(program).params)
 
 
+def _unhurried(param: Any) -> Any:  # noqa: ANN401 - typer's own
+    """An option or argument that is converted only where there is something to convert.
+
+    typer has pydantic do it, even to what nobody typed, and importing that takes longer than typer itself.
+    """
+    convert = param.process_value
+
+    def process_value(ctx: Any, value: Any) -> Any:  # noqa: ANN401
+        is_one = param.nargs == 1 and not param.multiple
+        is_default = value is param.default and not param.required  # which has its type already
+        is_text = param.type_descriptor.annotation is str and isinstance(value, str) and value.isascii()
+        if is_one and param.callback is None and (is_default or is_text):
+            return value
+        return convert(ctx, value)
+
+    param.process_value = process_value
+    return param
+
+
 class Command(TyperCommand):
     """A command with the options that every command takes."""
 
     def __init__(self, name: str | None, *, params: list[Any] | None = None, **attributes: Any) -> None:  # noqa: ANN401 - typer's own
-        own = params or []
+        own = [_unhurried(param) for param in params or ()]
         taken = {option for param in own for option in param.opts}
         super().__init__(
             name, params=[*own, *(param for param in _shared() if param.opts[0] not in taken)], **attributes

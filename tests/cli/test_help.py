@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import typer
 
 from dcai_cli import errors
-from dcai_cli.cli.app import app
+from dcai_cli.cli.app import program
 from dcai_cli.errors import DcaiError
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def walk(group: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, .
 
 
 OURS = [cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, DcaiError)]
-EVERYTHING = dict(walk(typer.main.get_command(app)))
+EVERYTHING = dict(walk(program()))
 COMMANDS = {words: command for words, command in EVERYTHING.items() if not hasattr(command, "commands")}
 
 

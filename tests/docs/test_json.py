@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
-from dcai_cli.cli.app import app, run
+from dcai_cli.cli.app import program, run
 from dcai_cli.cli.demo import _story
 from dcai_cli.keystore import Keystore
 from dcai_cli.services.demo import Moment, Story
@@ -221,7 +220,7 @@ def test_every_command_with_json_has_a_section() -> None:
 
     with_json = {
         words
-        for words, command in walk(typer.main.get_command(app), ())
+        for words, command in walk(program(), ())
         if any("--json" in option.opts for option in command.params)
     }
     sections = {command.removesuffix(" --claim") for commands in documented() for command in commands}

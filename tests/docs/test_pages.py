@@ -11,9 +11,8 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-import typer
 
-from dcai_cli.cli.app import app
+from dcai_cli.cli.app import program
 
 PROJECT = Path(__file__).resolve().parents[2]
 PAGES = [*sorted(PROJECT.glob("*.md")), *sorted((PROJECT / "docs").glob("*.md"))]
@@ -67,7 +66,7 @@ def test_every_command_and_option_stands_in_the_reference() -> None:
         section.partition("\n")[0]: section
         for section in (PROJECT / "docs" / "cli.md").read_text(encoding="utf-8").split("\n## ")
     }
-    waiting = [("dcai", typer.main.get_command(app))]
+    waiting = [("dcai", program())]
     while waiting:
         words, command = waiting.pop()
         inner = getattr(command, "commands", None)
