@@ -84,19 +84,13 @@ def open_chain(settings: Settings, *, clock: Callable[[], float] = time.time) ->
             yield Chain(remote, settings)
         return
     with _embedded_lock(settings.devnet_path):
-        from dcai_cli.chain.precompiles import defer_curves
-
-        defer_curves()
         from dcai_cli.chain.embedded import EmbeddedNode
-        from dcai_cli.chain.evm import forget_chains
+        from dcai_cli.chain.precompiles import defer_curves
         from dcai_cli.chain.store import Store
 
-        with closing(Store(settings.devnet_path)) as store:
-            node = EmbeddedNode(store, clock)
-            try:
-                yield Chain(node, settings, embedded=node)
-            finally:
-                forget_chains()
+        defer_curves()
+        with closing(Store(settings.devnet_path)) as store, closing(EmbeddedNode(store, clock)) as node:
+            yield Chain(node, settings, embedded=node)
 
 
 def reset(settings: Settings) -> None:

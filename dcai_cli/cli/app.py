@@ -10,7 +10,6 @@ from importlib import import_module
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from dcai_cli.cli import options
@@ -21,7 +20,7 @@ COMPLETING = "_DCAI_COMPLETE"
 """The variable by which a shell asks for completions."""
 
 
-class _Program(TyperGroup):
+class _Program(options.Group):
     """The commands in the order of their panels."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 - typer's own
@@ -126,7 +125,7 @@ def program(names: tuple[str, ...] = tuple(_PLACES)) -> Any:  # noqa: ANN401 - t
             app.registered_commands.append(added)
         else:
             part = file.app
-            app.add_typer(part, name=name, rich_help_panel=panel, short_help=summary)
+            app.add_typer(part, name=name, cls=options.Group, rich_help_panel=panel, short_help=summary)
         for command in part.registered_commands:
             command.cls = options.Command
     return typer.main.get_command(app)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from dcai_cli.cli import completion
 from dcai_cli.cli.output import Talk
@@ -162,26 +162,38 @@ def _unhurried(param: Any) -> Any:  # noqa: ANN401 - typer's own
     convert = param.process_value
 
     def process_value(ctx: Any, value: Any) -> Any:  # noqa: ANN401
-        is_one = param.nargs == 1 and not param.multiple
         is_default = value is param.default and not param.required  # which has its type already
         is_text = param.type_descriptor.annotation is str and isinstance(value, str) and value.isascii()
-        if is_one and param.callback is None and (is_default or is_text):
-            return value
-        return convert(ctx, value)
+        if param.nargs != 1 or param.multiple or not (is_default or is_text):
+            return convert(ctx, value)
+        return value if param.callback is None else param.callback(ctx, param, value)
 
-    param.process_value = process_value
+    if "process_value" not in vars(param):
+        param.process_value = process_value
     return param
+
+
+class Group(TyperGroup):
+    """A group of commands."""
+
+    def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - typer's own
+        """The options of the group itself."""
+        return [_unhurried(param) for param in super().get_params(ctx)]
 
 
 class Command(TyperCommand):
     """A command with the options that every command takes."""
 
     def __init__(self, name: str | None, *, params: list[Any] | None = None, **attributes: Any) -> None:  # noqa: ANN401 - typer's own
-        own = [_unhurried(param) for param in params or ()]
+        own = params or []
         taken = {option for param in own for option in param.opts}
         super().__init__(
             name, params=[*own, *(param for param in _shared() if param.opts[0] not in taken)], **attributes
         )
+
+    def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - likewise
+        """Its options and arguments."""
+        return [_unhurried(param) for param in super().get_params(ctx)]
 
 
 DATA = (
