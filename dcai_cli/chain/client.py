@@ -85,10 +85,8 @@ def open_chain(settings: Settings, *, clock: Callable[[], float] = time.time) ->
         return
     with _embedded_lock(settings.devnet_path):
         from dcai_cli.chain.embedded import EmbeddedNode
-        from dcai_cli.chain.precompiles import defer_curves
         from dcai_cli.chain.store import Store
 
-        defer_curves()
         with closing(Store(settings.devnet_path)) as store, closing(EmbeddedNode(store, clock)) as node:
             yield Chain(node, settings, embedded=node)
 

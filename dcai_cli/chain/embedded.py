@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from dcai_cli.chain.blocks import Account, Blocks, bloom_of
 from dcai_cli.chain.errors import RpcError
+from dcai_cli.chain.precompiles import defer_curves
 from dcai_cli.chain.rpcforms import Json, block_form, log_form, to_bytes, to_hex
 from dcai_cli.config import EMBEDDED_CHAIN_ID
 
@@ -49,9 +50,7 @@ class EmbeddedNode:
         self._clock = clock
         self._blocks = Blocks(store)
         if not store.fact("genesis"):
-            from dcai_cli.chain.executor import create_chain
-
-            create_chain(store, int(clock()))
+            _machine().create_chain(store, int(clock()))
             store.commit(genesis=1)
         self._reads: Mapping[str, Callable[..., Any]] = {
             "eth_chainId": lambda: hex(EMBEDDED_CHAIN_ID),
@@ -66,9 +65,7 @@ class EmbeddedNode:
 
     @cached_property
     def _executor(self) -> Executor:
-        from dcai_cli.chain.executor import Executor
-
-        return Executor(self._store, self._blocks, self.next_timestamp)
+        return _machine()(self._store, self._blocks, self.next_timestamp)
 
     def request(self, method: str, *params: Any) -> Any:  # noqa: ANN401 - JSON
         """Answer one JSON-RPC request.
@@ -139,6 +136,14 @@ class EmbeddedNode:
         offset_s = self.next_timestamp() + seconds - int(self._clock())
         self._store.commit(offset_s=offset_s)
         return offset_s
+
+
+def _machine() -> type[Executor]:
+    """The virtual machine, imported when it is first needed."""
+    defer_curves()
+    from dcai_cli.chain.executor import Executor
+
+    return Executor
 
 
 def _choices(wanted: str | list[str] | None) -> list[str]:

@@ -69,6 +69,30 @@ class Executor:
             "evm_mine": self._mine_empty,
         }
 
+    @staticmethod
+    def create_chain(store: Store, timestamp: int) -> None:
+        """Begin a chain in an empty store; the caller commits it.
+
+        Args:
+            store: where.
+            timestamp: of its first block.
+        """
+        parameters = {
+            "coinbase": ZERO_ADDRESS,
+            "difficulty": POST_MERGE_DIFFICULTY,
+            "mix_hash": POST_MERGE_MIX_HASH,
+            "nonce": POST_MERGE_NONCE,
+            "receipt_root": BLANK_ROOT_HASH,
+            "transaction_root": BLANK_ROOT_HASH,
+            "gas_limit": BLOCK_GAS_LIMIT,
+            "timestamp": timestamp,
+            # Two chains must differ even if they began in the same second.
+            "extra_data": os.urandom(16),
+        }
+        faucet = {"balance": _FAUCET_WEI, "nonce": 0, "code": b"", "storage": {}}
+        state = {_FAUCET.public_key.to_canonical_address(): faucet}
+        EmbeddedChain.from_genesis(AtomicDB(store), parameters, state)
+
     def request(self, method: str, *params: Any) -> Any:  # noqa: ANN401 - JSON
         """Answer one JSON-RPC request.
 
@@ -275,30 +299,6 @@ class Executor:
     def _mine_empty(self) -> str:
         self._mine()
         return "0x0"
-
-
-def create_chain(store: Store, timestamp: int) -> None:
-    """Begin a chain in an empty store; the caller commits it.
-
-    Args:
-        store: where.
-        timestamp: of its first block.
-    """
-    parameters = {
-        "coinbase": ZERO_ADDRESS,
-        "difficulty": POST_MERGE_DIFFICULTY,
-        "mix_hash": POST_MERGE_MIX_HASH,
-        "nonce": POST_MERGE_NONCE,
-        "receipt_root": BLANK_ROOT_HASH,
-        "transaction_root": BLANK_ROOT_HASH,
-        "gas_limit": BLOCK_GAS_LIMIT,
-        "timestamp": timestamp,
-        # Two chains must differ even if they began in the same second.
-        "extra_data": os.urandom(16),
-    }
-    faucet = {"balance": _FAUCET_WEI, "nonce": 0, "code": b"", "storage": {}}
-    state = {_FAUCET.public_key.to_canonical_address(): faucet}
-    EmbeddedChain.from_genesis(AtomicDB(store), parameters, state)
 
 
 def _refusal(words: str) -> str:
