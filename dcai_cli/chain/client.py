@@ -104,6 +104,18 @@ def reset(settings: Settings) -> None:
             path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
+def _wrong_chain(label: str, chain_id: int, settings: Settings) -> WrongChain:
+    """What to say of a node whose chain id is not the pinned one."""
+    name = settings.network if settings.rpc_urls else None
+    which = "" if name is None else f", which the network {name} is"
+    return WrongChain(
+        f"The node at {label} is on chain {chain_id}, not on chain {settings.chain_id}{which}.",
+        hint="Point --rpc-url at a node of that chain, or change network or chain_id in the settings."
+        if name is None
+        else f"Name a node of that chain: dcai network add {name} --rpc-url URL",
+    )
+
+
 @contextmanager
 def _embedded_lock(path: Path) -> Iterator[None]:
     with lock(path.with_suffix(".lock"), what="The embedded chain", wait_s=_LOCK_WAIT_S):
@@ -142,10 +154,7 @@ class Chain:
             # What is signed for no chain is valid on every chain.
             raise RpcError(f"The node at {node.label} says that its chain has the number 0.")
         if settings.chain_id not in (None, self.chain_id):
-            raise WrongChain(
-                f"The node at {node.label} is on chain {self.chain_id}, not on chain {settings.chain_id}.",
-                hint="Point --rpc-url at a node of that chain, or change chain_id in the settings.",
-            )
+            raise _wrong_chain(node.label, self.chain_id, settings)
 
     def __repr__(self) -> str:
         return f"Chain({self.url_label}, {self.chain_id})"

@@ -19,7 +19,7 @@ from dcai_cli.chain.blocks import Account, Blocks, bloom_of
 from dcai_cli.chain.errors import RpcError
 from dcai_cli.chain.precompiles import defer_curves
 from dcai_cli.chain.rpcforms import Json, block_form, log_form, to_bytes, to_hex
-from dcai_cli.config import EMBEDDED_CHAIN_ID
+from dcai_cli.networks import EMBEDDED_CHAIN_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

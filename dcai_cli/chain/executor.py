@@ -25,8 +25,8 @@ from dcai_cli.chain.blocks import REFUSED, Header
 from dcai_cli.chain.errors import RpcError
 from dcai_cli.chain.evm import BLOCK_GAS_LIMIT, EmbeddedChain, deep_calls, forget_chains, least_gas
 from dcai_cli.chain.rpcforms import Json, receipt_form, to_bytes, to_hex, transaction_form
-from dcai_cli.config import EMBEDDED_CHAIN_ID
 from dcai_cli.domain import MAX_TRANSACTION_BYTES, MAX_TRANSACTION_GAS
+from dcai_cli.networks import EMBEDDED_CHAIN_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

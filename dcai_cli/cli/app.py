@@ -51,6 +51,7 @@ SUMMARIES = {
     "Accounts and settings": {
         "init": "Set up account, network and model.",
         "account": "Make, import and choose accounts.",
+        "network": "Name networks, choose one, see which there are.",
         "config": "Show and change the settings.",
     },
     "Tools": {

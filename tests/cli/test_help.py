@@ -87,7 +87,7 @@ def test_every_option_is_explained(words: tuple[str, ...]) -> None:
 def test_the_help_names_the_variables_of_the_environment(empty: Dcai) -> None:
     """What is in brackets is not taken for markup: the variables stand in the help."""
     said = empty("contribute", "--help").out
-    for name in ("ETH_RPC_URL", "DCAI_CHAIN_ID", "ETH_FROM", "ETH_PASSWORD"):
+    for name in ("DCAI_NETWORK", "ETH_RPC_URL", "DCAI_CHAIN_ID", "ETH_FROM", "ETH_PASSWORD"):
         assert name in said
 
 

@@ -179,6 +179,12 @@ def test_the_tables_name_exactly_the_fields_that_are_printed(printed: Printed) -
     printed("ledger check")
     printed("ledger backup", "ledger.backup")
     printed("ledger restore", "ledger.backup")
+    with Path("home/config.toml").open("a") as file:
+        file.write('[networks.mine]\nrpc_url = "http://node.example"\nchain_id = 5\n')
+    printed("network list")
+    printed("network show", "mine")
+    printed("network use", "embedded")
+    printed("network remove", "mine")
     printed("config show")
     printed("config path")
     printed("config set", "replace_after", "90s")
