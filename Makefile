@@ -23,6 +23,8 @@ $(VENV)/.user: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	@# pip compiles what it installs, not what it links to; where Python may not write, each start would.
+	$(BIN)/python -m compileall -q dcai_cli
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.user tools/requirements-models.txt

@@ -1,29 +1,34 @@
 """What starting costs: `dcai --help` against a bare typer and rich program, short commands in CPU seconds.
 
 `python benchmarks/startup.py` prints the figures and writes them to benchmarks/startup.json; the exit status
-is 1 if one is above its limit. The short commands work in a home with an account and a model on the embedded
-chain, which `dcai` alone and `refunds` ask.
+is 1 if one is above its limit. The short commands work in a home with an account, a model and a few deposits
+on the embedded chain.
+
+Each figure is the least of many runs, which take turns, so that what else the machine does hits all of them
+alike and little of it is left. The limit in seconds is one of the machine that the committed figures are of,
+at rest; the ratios to the bare program, of the same run, say more on another one.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import resource
-import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
-RUNS = 15
-LIMIT = 1.5
+RUNS = 20
+HELP_LIMIT = 1.5
 """Of the ratio of CPU times."""
 
 SHORT = {
     "dcai": [],
     "refunds": ["refunds"],
+    "reports": ["reports"],
+    "tx list": ["tx", "list"],
+    "devnet status": ["devnet", "status"],
+    "model list": ["model", "list"],
     "account list": ["account", "list"],
     "config show": ["config", "show"],
 }
@@ -48,78 +53,73 @@ def hello(name: str) -> None:
 app()
 '''
 
+DCAI = (sys.executable, "-m", "dcai_cli")
+DEPOSITS = 3
 
-def cpu_s(command: list[str], environment: dict[str, str] | None = None) -> float:
+
+def cpu_s(command: list[str], environment: dict[str, str]) -> float:
     """CPU seconds, user and system, of one run of a command that must succeed."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=FOLDER.parent,
-        env=environment,
-        check=True,
-    )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    silent = [(os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_RDWR, 0) for stream in range(3)]
+    _, status, used = os.wait4(os.posix_spawn(command[0], command, environment, file_actions=silent), 0)
+    if status:
+        raise RuntimeError(f"{' '.join(command)} ended with {os.waitstatus_to_exitcode(status)}")
+    return used.ru_utime + used.ru_stime
 
 
-def measure_short() -> dict[str, float]:
-    """Medians of the short commands, in a home of their own."""
-    dcai = [sys.executable, "-m", "dcai_cli"]
-    with tempfile.TemporaryDirectory() as home:
-        password = Path(home) / "password"
-        password.write_text("start-up\n", encoding="utf-8")
-        password.chmod(0o600)
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ETH_", "DCAI_"))}
-        environment = kept | {"DCAI_HOME": home, "ETH_PASSWORD": str(password)}
-        deploy = ["model", "deploy", "--name", "reviews", "--labels", "negative,positive"]
-        for words in (
-            ["account", "new", "--name", "alice"],
-            [*deploy, "--n-features", "4096", "--yes"],
-            ["contribute", "examples/reviews.csv", "--limit", "20", "--yes"],
-        ):
-            cpu_s([*dcai, *words], environment)
-        times: dict[str, list[float]] = {name: [] for name in SHORT}
-        for _ in range(RUNS):
-            for name, words in SHORT.items():
-                times[name].append(cpu_s([*dcai, *words], environment))
-    return {name: round(statistics.median(found), 4) for name, found in times.items()}
+def prepare(home: Path) -> dict[str, str]:
+    """Make a home with an account, a model and deposits; the environment in which it is used."""
+    password = home / "password"
+    password.write_text("start-up\n", encoding="utf-8")
+    password.chmod(0o600)
+    # Compiled files are part of what is installed: whoever measures must not keep them from being written.
+    left_out = ("ETH_", "DCAI_", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
+    environment = kept | {"DCAI_HOME": str(home), "ETH_PASSWORD": str(password)}
+    deploy = ["model", "deploy", "--name", "reviews", "--labels", "negative,positive"]
+    contribute = ["contribute", "examples/reviews.csv", "--yes", "--limit"]
+    for words in (
+        ["account", "new", "--name", "alice"],
+        [*deploy, "--n-features", "4096", "--yes"],
+        *([*contribute, str(20 * number)] for number in range(1, DEPOSITS + 1)),
+    ):
+        cpu_s([*DCAI, *words], environment)
+    return environment
 
 
-def measure() -> dict[str, float | int]:
-    """Medians of alternating runs, so that what else the machine does hits both alike."""
-    with tempfile.TemporaryDirectory() as folder:
-        bare = Path(folder) / "bare.py"
-        bare.write_text(BARE, encoding="utf-8")
-        commands = {
-            "dcai": [sys.executable, "-m", "dcai_cli", "--help"],
-            "bare": [sys.executable, str(bare), "--help"],
-        }
-        for command in commands.values():  # compiled files and the disk's cache are not measured
-            cpu_s(command)
-        times: dict[str, list[float]] = {name: [] for name in commands}
-        for _ in range(RUNS):
-            for name, command in commands.items():
-                times[name].append(cpu_s(command))
-    dcai_s, bare_s = statistics.median(times["dcai"]), statistics.median(times["bare"])
-    return {
-        "runs": RUNS,
-        "dcai_help_cpu_s": round(dcai_s, 4),
-        "bare_help_cpu_s": round(bare_s, 4),
-        "ratio": round(dcai_s / bare_s, 3),
-        "limit": LIMIT,
-    }
+def measure(home: Path) -> dict[str, float]:
+    """The least CPU seconds of the bare program, of `dcai --help` and of the short commands."""
+    environment = prepare(home)
+    bare = home / "bare.py"
+    bare.write_text(BARE, encoding="utf-8")
+    commands = {"bare": [sys.executable, str(bare), "--help"], "--help": [*DCAI, "--help"]}
+    commands |= {name: [*DCAI, *words] for name, words in SHORT.items()}
+    times: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(RUNS):
+        for name, command in commands.items():
+            times[name].append(cpu_s(command, environment))
+    return {name: min(found) for name, found in times.items()}
 
 
 def main() -> None:
-    """Measure, print, write down; exit with 1 above the limit."""
-    figures, short = measure(), measure_short()
-    text = json.dumps({**figures, "short_cpu_s": short, "short_limit_s": SHORT_LIMIT_S}, indent=2)
+    """Measure, print, write down; exit with 1 above a limit."""
+    os.chdir(FOLDER.parent)
+    with tempfile.TemporaryDirectory() as home:
+        cpu = measure(Path(home))
+    ratios = {name: found / cpu["bare"] for name, found in cpu.items()}
+    figures = {
+        "runs": RUNS,
+        "cpu_s": {name: round(found, 3) for name, found in cpu.items()},
+        "ratio_to_bare": {name: round(found, 2) for name, found in ratios.items()},
+        "help_ratio_limit": HELP_LIMIT,
+        "short_limit_s": SHORT_LIMIT_S,
+    }
+    text = json.dumps(figures, indent=2)
     print(text)
     (FOLDER / "startup.json").write_text(f"{text}\n", encoding="utf-8")
-    sys.exit(figures["ratio"] > LIMIT or max(short.values()) > SHORT_LIMIT_S)
+    above = [f"{name} takes {cpu[name]:.3f} s" for name in SHORT if cpu[name] > SHORT_LIMIT_S]
+    if ratios["--help"] > HELP_LIMIT:
+        above.append(f"--help takes {ratios['--help']:.2f} times as long as a bare program")
+    sys.exit("\n".join(above) or 0)
 
 
 if __name__ == "__main__":

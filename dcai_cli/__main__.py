@@ -20,6 +20,8 @@ def main() -> None:
     sys.unraisablehook = _press_again
     # What is imported stays. Looking for cycles in it, now and at the end, takes a fifth of a short command.
     gc.set_threshold(100_000, 20, 100)
+    # No plug-in of pydantic's is for us, and to look for one is to read what every package says of itself.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     from dcai_cli.cli.app import run
 
     # Whatever a library writes beside our files (logs of databases, locks) is nobody else's business.

@@ -7,21 +7,16 @@ import logging
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from dcai_cli.domain import parse_amount, parse_duration
 from dcai_cli.errors import BadInput, UsageError
+from dcai_cli.networks import EMBEDDED, TABLE, Profile, find_profile, read_profiles
 
 _log = logging.getLogger(__name__)
-
-EMBEDDED = "embedded"
-"""Name of the network that needs no node: an EVM in this process."""
-
-EMBEDDED_CHAIN_ID = 131_337
-"""The chain id of every embedded chain; they differ in their genesis hash."""
 
 LEDGER_FILE = "file"
 """Name of the ledger in the data folder, for whoever has set another."""
@@ -38,6 +33,7 @@ class Settings:
         rpc_url: the node, or several separated by commas, or None for the embedded chain; may hold keys, so
             not in the repr.
         chain_id: the chain id that the node must have, or None.
+        network: the name of the network that says both; None if nodes were given by their URLs.
         account: name or address of the account to act with, or None.
         password_file: path of a file with the password, or None.
         gas_price_wei: a fixed gas price, or None.
@@ -56,6 +52,7 @@ class Settings:
     keystore_dir: Path
     rpc_url: str | None = field(default=None, repr=False)
     chain_id: int | None = None
+    network: str | None = None
     account: str | None = None
     password_file: Path | None = None
     gas_price_wei: int | None = None
@@ -77,6 +74,16 @@ class Settings:
         return split_urls(self.rpc_url or "")
 
     @property
+    def hosts(self) -> tuple[str, ...]:
+        """What may be shown of these: their hosts."""
+        return tuple(map(host_of, self.rpc_urls))
+
+    @property
+    def network_label(self) -> str:
+        """What the network is called: by its name, or by the hosts of its nodes."""
+        return self.network or ", ".join(self.hosts) or EMBEDDED
+
+    @property
     def ledger_path(self) -> Path:
         """Where the ledger stands if it is a file."""
         return self.data_dir / "ledger.sqlite"
@@ -96,6 +103,7 @@ CONFIG_NAME = "config.toml"
 """The settings file, in the config folder."""
 
 KEYS = (
+    "network",
     "rpc_url",
     "chain_id",
     "account",
@@ -113,6 +121,7 @@ NUMBERS = ("chain_id", "confirmations")
 """Of these, what is written as a number."""
 
 ENVIRONMENT = {
+    "DCAI_NETWORK": "network",
     "ETH_RPC_URL": "rpc_url",
     "ETH_FROM": "account",
     "ETH_KEYSTORE_ACCOUNT": "account",
@@ -145,40 +154,78 @@ def folders(environ: Mapping[str, str]) -> tuple[Path, Path]:
 def load_settings(environ: Mapping[str, str] = os.environ, **flags: object) -> Settings:
     """Weigh flags over environment over file.
 
+    The highest of these that names a network, by URL or by the name of a profile, says which one it is.
+
     Args:
         environ: the environment; the names are those of cast (`ETH_RPC_URL`, `ETH_FROM`, ...).
         flags: values given on the command line under the names of `Settings`; None is "not given".
 
     Raises:
         BadInput: config.toml cannot be read, or sets something unknown.
-        UsageError: a number in the environment is none.
+        UsageError: a number in the environment is none, or there is no network of that name.
     """
     config_dir, data_dir = folders(environ)
-    values: dict[str, object] = read_file(config_dir / CONFIG_NAME)
+    file = read_file(config_dir / CONFIG_NAME)
     _log.debug(
         "settings: %s, the environment (%s), options (%s)",
-        config_dir / CONFIG_NAME if values else f"no {CONFIG_NAME}",
+        config_dir / CONFIG_NAME if file else f"no {CONFIG_NAME}",
         ", ".join(name for name in (*ENVIRONMENT, "DCAI_HOME") if environ.get(name)) or "nothing",
         ", ".join(name for name, value in flags.items() if value is not None) or "none",
     )
-    values |= _read_environment(environ)
-    values |= {name: value for name, value in flags.items() if value is not None}
+    profiles = read_profiles(file)
+    file.pop(TABLE, None)
+    environment = _read_environment(environ)
+    given = {name: value for name, value in flags.items() if value is not None}
+    values = _with_network((given, environment, file), profiles)
     keystore = _keystore(environ.get("ETH_KEYSTORE"), values)
     return _settings(values, config_dir, data_dir, keystore)
+
+
+def _with_network(
+    levels: Sequence[Mapping[str, object]], profiles: Mapping[str, Profile]
+) -> dict[str, object]:
+    """All values, with those of the network that the highest level names which names one.
+
+    A URL beside a name goes before the profile's; which chain it must be, the profile still says.
+
+    Args:
+        levels: what was given, the highest first: flags, environment, file.
+        profiles: the networks that there are.
+    """
+    flags, environment, file = levels
+    values = {**file, **environment, **flags}
+    place = next((i for i, level in enumerate(levels) if level.get("network") or level.get("rpc_url")), 0)
+    name, url = levels[place].get("network"), levels[place].get("rpc_url")
+    if not name:
+        return values | {"network": None}
+    profile = find_profile(profiles, str(name))
+    for level in levels[: place + 1]:  # what is below pins another network
+        pinned = _number("chain_id", level.get("chain_id"))
+        if pinned not in (None, profile.chain_id):
+            raise UsageError(
+                f"{name} is chain {profile.chain_id}, not chain {pinned}.",
+                hint="Leave out the chain id, or name another network: dcai network list",
+            )
+    own = {key: value for key, value in profile.values.items() if key not in {**environment, **flags}}
+    found = {"rpc_url": url or profile.values["rpc_url"], "chain_id": profile.chain_id}
+    return values | own | found | {"network": None if url else name}
 
 
 def _settings(
     values: Mapping[str, object], config_dir: Path, data_dir: Path, keystore: Path | None
 ) -> Settings:
     password_file = values.get("password_file")
+    rpc_url = _rpc_url(values.get("rpc_url"))
+    network = values.get("network") if rpc_url else EMBEDDED
     headers = values.get("rpc_headers")
     return Settings(
         config_dir=config_dir,
         data_dir=data_dir,
         keystore_dir=keystore or data_dir / "keystore",
         # An explicit "embedded" goes back to the chain in the process, whatever the environment says.
-        rpc_url=_rpc_url(values.get("rpc_url")),
+        rpc_url=rpc_url,
         chain_id=_number("chain_id", values.get("chain_id")),
+        network=None if network is None else str(network),
         account=None if values.get("account") is None else str(values["account"]),
         password_file=None if password_file is None else Path(str(password_file)).expanduser(),
         gas_price_wei=_amount("gas_price_wei", values.get("gas_price_wei")),
@@ -261,7 +308,8 @@ def _keystore(text: str | None, values: dict[str, object]) -> Path | None:
 def describe_settings(settings: Settings) -> dict[str, str | int | None]:
     """The settings as they may be shown: of the RPC URL only the host, of headers nothing."""
     return {
-        "network": ", ".join(map(host_of, settings.rpc_urls)) or EMBEDDED,
+        "network": settings.network_label,
+        "nodes": ", ".join(settings.hosts) or None,
         "chain_id": settings.chain_id,
         "account": settings.account,
         "password_file": None if settings.password_file is None else str(settings.password_file),
@@ -428,10 +476,10 @@ def read_file(path: Path) -> dict[str, object]:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadInput(f"{path} cannot be read: {error}.", hint="Mend or remove the file.") from None
-    unknown = sorted(set(values) - set(KEYS))
+    unknown = sorted(set(values) - {*KEYS, TABLE})
     if unknown:
         raise BadInput(
             f"{path} sets {', '.join(map(repr, unknown))}, which dcai does not know.",
-            hint=f"It may set: {', '.join(KEYS)}.",
+            hint=f"It may set: {', '.join(KEYS)}; and networks, each below [{TABLE}.NAME].",
         )
     return values

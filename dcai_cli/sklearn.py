@@ -101,6 +101,7 @@ class OnChainClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         model: str | None = None,
         *,
         block: int | str = "latest",
+        network: str | None = None,
         rpc_url: str | None = None,
         chain_id: int | None = None,
         empty: str | None = None,
@@ -110,7 +111,8 @@ class OnChainClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Args:
             model: name or address; the one in use, or the only one, if None.
             block: as it stood after this block.
-            rpc_url: over the settings'.
+            network: by its name, over the settings'.
+            rpc_url: likewise, by its nodes.
             chain_id: likewise.
             empty: as of the class.
 
@@ -124,7 +126,7 @@ class OnChainClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         from dcai_cli.services.models import find_model, snapshot
         from dcai_cli.services.workspace import Workspace
 
-        with Workspace(load_settings(rpc_url=rpc_url, chain_id=chain_id)) as workspace:
+        with Workspace(load_settings(network=network, rpc_url=rpc_url, chain_id=chain_id)) as workspace:
             hosted = find_model(workspace, model)
             replica = snapshot(workspace.chain, hosted, block=block)
         return cls(_weights(hosted.spec, replica), empty=empty)

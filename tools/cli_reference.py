@@ -12,10 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from dcai_cli.cli import options
-from dcai_cli.cli.app import app
+from dcai_cli.cli.app import program
 from dcai_cli.errors import DcaiError
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "cli.md"
@@ -52,7 +50,7 @@ def commands() -> Iterator[tuple[str, Any]]:
             else:
                 yield " ".join((*words, name)), command
 
-    return walk(typer.main.get_command(app), ())
+    return walk(program(), ())
 
 
 def reference() -> str:

@@ -130,6 +130,13 @@ _TRANSACTION = {
     "fee_wei": "amount?",
 }
 _LEDGER = {"ledger": "text", "transactions": "count", "batches": "count", "samples": "count"}
+_NETWORK = {
+    "name": "text",
+    "chain_id": "count",
+    "nodes": ["text"],
+    "in_use": "flag",
+    "confirmations": "count",
+}
 _CHAIN = {"network": "text", "chain_id": "count", "block_number": "count", "time": "time", "path": "text?"}
 _OUT = {
     "pending_batches": "count",
@@ -479,8 +486,14 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     "devnet status": _CHAIN,
     "devnet advance": _CHAIN,
     "devnet reset": {"removed": "flag"},
+    "network list": {"networks": [_NETWORK]},
+    "network show": _NETWORK,
+    "network add": _NETWORK,
+    "network use": _NETWORK,
+    "network remove": {"name": "text"},
     "config show": {
         "network": "text",
+        "nodes": "text?",
         "webhook": "text?",
         "chain_id": "count?",
         "account": "text?",

@@ -84,19 +84,11 @@ def open_chain(settings: Settings, *, clock: Callable[[], float] = time.time) ->
             yield Chain(remote, settings)
         return
     with _embedded_lock(settings.devnet_path):
-        from dcai_cli.chain.precompiles import defer_curves
-
-        defer_curves()
         from dcai_cli.chain.embedded import EmbeddedNode
-        from dcai_cli.chain.evm import forget_chains
         from dcai_cli.chain.store import Store
 
-        with closing(Store(settings.devnet_path)) as store:
-            node = EmbeddedNode(store, clock)
-            try:
-                yield Chain(node, settings, embedded=node)
-            finally:
-                forget_chains()
+        with closing(Store(settings.devnet_path)) as store, closing(EmbeddedNode(store, clock)) as node:
+            yield Chain(node, settings, embedded=node)
 
 
 def reset(settings: Settings) -> None:
@@ -110,6 +102,18 @@ def reset(settings: Settings) -> None:
         # The main file goes last: without it, SQLite's side files would belong to a chain that is not there.
         for suffix in ("-wal", "-shm", ""):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _wrong_chain(label: str, chain_id: int, settings: Settings) -> WrongChain:
+    """What to say of a node whose chain id is not the pinned one."""
+    name = settings.network if settings.rpc_urls else None
+    which = "" if name is None else f", which the network {name} is"
+    return WrongChain(
+        f"The node at {label} is on chain {chain_id}, not on chain {settings.chain_id}{which}.",
+        hint="Point --rpc-url at a node of that chain, or change network or chain_id in the settings."
+        if name is None
+        else f"Name a node of that chain: dcai network add {name} --rpc-url URL",
+    )
 
 
 @contextmanager
@@ -150,10 +154,7 @@ class Chain:
             # What is signed for no chain is valid on every chain.
             raise RpcError(f"The node at {node.label} says that its chain has the number 0.")
         if settings.chain_id not in (None, self.chain_id):
-            raise WrongChain(
-                f"The node at {node.label} is on chain {self.chain_id}, not on chain {settings.chain_id}.",
-                hint="Point --rpc-url at a node of that chain, or change chain_id in the settings.",
-            )
+            raise _wrong_chain(node.label, self.chain_id, settings)
 
     def __repr__(self) -> str:
         return f"Chain({self.url_label}, {self.chain_id})"

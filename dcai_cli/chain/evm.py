@@ -22,7 +22,7 @@ from eth.vm.forks.prague.state import PragueState
 from eth.vm.spoof import SpoofTransaction
 
 from dcai_cli.chain.fastops import accelerate
-from dcai_cli.config import EMBEDDED_CHAIN_ID
+from dcai_cli.networks import EMBEDDED_CHAIN_ID
 
 _DEEP = sys.getrecursionlimit()
 """py-evm raises the limit when it is imported, since calls nest up to 1,024 deep."""

@@ -1,11 +1,14 @@
-"""py-evm's blocks, transactions and receipts in the forms of JSON-RPC."""
+"""Blocks, transactions and receipts of the embedded chain in the forms of JSON-RPC."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-from eth._utils.address import generate_contract_address
-from eth_utils.address import to_checksum_address
+from dcai_cli.hashing import checksummed
+
+if TYPE_CHECKING:
+    from dcai_cli.chain.blocks import Header, Log
 
 Json = dict[str, Any]
 
@@ -20,27 +23,41 @@ def to_bytes(text: str) -> bytes:
     return bytes.fromhex(text.removeprefix("0x"))
 
 
-def block_form(header: Any) -> Json:  # noqa: ANN401 - py-evm has no types to speak of; so below
+def block_form(header: Header) -> Json:
     """A block, without its transactions."""
     return {
-        "number": hex(header.block_number),
+        "number": hex(header.number),
         "hash": to_hex(header.hash),
         "parentHash": to_hex(header.parent_hash),
         "timestamp": hex(header.timestamp),
         "gasLimit": hex(header.gas_limit),
         "gasUsed": hex(header.gas_used),
-        "baseFeePerGas": hex(header.base_fee_per_gas),
+        "baseFeePerGas": hex(header.base_fee_wei),
     }
 
 
-def transaction_form(header: Any, transaction: Any) -> Json:  # noqa: ANN401
+def log_form(header: Header, log: Log) -> Json:
+    """An event of a block."""
+    return {
+        "address": _address(log.address),
+        "topics": [to_hex(topic) for topic in log.topics],
+        "data": to_hex(log.data),
+        "blockNumber": hex(header.number),
+        "blockHash": to_hex(header.hash),
+        "transactionHash": to_hex(log.transaction_hash),
+        "logIndex": hex(log.index),
+        "removed": False,
+    }
+
+
+def transaction_form(header: Header, transaction: Any) -> Json:  # noqa: ANN401 - py-evm's own; so below
     """A mined transaction."""
     return {
         "hash": to_hex(transaction.hash),
-        "blockNumber": hex(header.block_number),
+        "blockNumber": hex(header.number),
         "blockHash": to_hex(header.hash),
-        "from": to_checksum_address(transaction.sender),
-        "to": to_checksum_address(transaction.to) if transaction.to else None,
+        "from": _address(transaction.sender),
+        "to": _address(transaction.to) if transaction.to else None,
         "input": to_hex(transaction.data),
         "value": hex(transaction.value),
         "gas": hex(transaction.gas),
@@ -48,32 +65,25 @@ def transaction_form(header: Any, transaction: Any) -> Json:  # noqa: ANN401
     }
 
 
-def receipt_form(header: Any, transaction: Any, receipt: Any) -> Json:  # noqa: ANN401
+def receipt_form(header: Header, transaction: Any, receipt: Any, logs: Iterable[Log]) -> Json:  # noqa: ANN401
     """The receipt of the only transaction of a block."""
-    tip = min(transaction.max_priority_fee_per_gas, transaction.max_fee_per_gas - header.base_fee_per_gas)
+    from eth._utils.address import generate_contract_address
+
+    tip = min(transaction.max_priority_fee_per_gas, transaction.max_fee_per_gas - header.base_fee_wei)
     created = None
     if not transaction.to:
-        created = to_checksum_address(generate_contract_address(transaction.sender, transaction.nonce))
+        created = _address(generate_contract_address(transaction.sender, transaction.nonce))
     return {
         "transactionHash": to_hex(transaction.hash),
         "status": hex(int(receipt.state_root == b"\x01")),
-        "blockNumber": hex(header.block_number),
+        "blockNumber": hex(header.number),
         "blockHash": to_hex(header.hash),
         "gasUsed": hex(receipt.gas_used),
-        "effectiveGasPrice": hex(header.base_fee_per_gas + tip),
+        "effectiveGasPrice": hex(header.base_fee_wei + tip),
         "contractAddress": created,
-        "logs": [_log_form(header, transaction, index, log) for index, log in enumerate(receipt.logs)],
+        "logs": [log_form(header, log) for log in logs],
     }
 
 
-def _log_form(header: Any, transaction: Any, index: int, log: Any) -> Json:  # noqa: ANN401
-    return {
-        "address": to_checksum_address(log.address),
-        "topics": [f"0x{topic:064x}" for topic in log.topics],
-        "data": to_hex(log.data),
-        "blockNumber": hex(header.block_number),
-        "blockHash": to_hex(header.hash),
-        "transactionHash": to_hex(transaction.hash),
-        "logIndex": hex(index),
-        "removed": False,
-    }
+def _address(address: bytes) -> str:
+    return checksummed(address.hex())

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from eth.db.backends.base import BaseDB
-
 from dcai_cli.errors import BadInput, DcaiError
 
 if TYPE_CHECKING:
@@ -24,7 +22,7 @@ _REFUSED = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN",
 """Errors of the disk, not of what is in the file."""
 
 
-class Store(BaseDB):  # type: ignore[misc]
+class Store:
     """A key-value store that keeps what was written in memory until `commit`.
 
     Args:
@@ -106,7 +104,7 @@ class Store(BaseDB):  # type: ignore[misc]
         self[key]
         self._pending[key] = None
 
-    def _exists(self, key: bytes) -> bool:
+    def __contains__(self, key: bytes) -> bool:
         try:
             self[key]
         except KeyError:

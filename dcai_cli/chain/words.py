@@ -17,7 +17,6 @@ from dcai_cli.hashing import checksummed
 _WORD = 32
 _UINT = re.compile(r"uint([0-9]+)")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
-_DYNAMIC = frozenset({"bytes", "string", "uint256[]"})
 
 
 def encode(types: Sequence[str], values: Sequence[object]) -> bytes | None:
@@ -49,14 +48,14 @@ def _to_word(name: str, value: object) -> bytes | None:
 
 
 def decode(types: Sequence[str], data: bytes) -> tuple[Any, ...] | None:
-    """Decode values that take a word each, bytes, strings and arrays of numbers."""
+    """Decode values that take a word each, arrays of such, bytes and strings."""
     tail = _WORD * len(types)
     if len(data) < tail:
         return None
     values: list[Any] = []
     for place, name in enumerate(types):
         word = data[_WORD * place : _WORD * (place + 1)]
-        if name in _DYNAMIC:
+        if name in {"bytes", "string"} or name.endswith("[]"):
             found = _dynamic(name, data, tail) if int.from_bytes(word, "big") == tail else None
             if found is None:
                 return None
@@ -88,14 +87,18 @@ def _dynamic(name: str, data: bytes, start: int) -> tuple[Any, int] | None:
     """A value of any length that starts in the tail, and where the next one starts."""
     first = start + _WORD
     length = int.from_bytes(data[start:first], "big")
-    size = _WORD * length if name == "uint256[]" else length
+    is_array = name.endswith("[]")
+    size = _WORD * length if is_array else length
     end = first + size
     following = end + -size % _WORD
     if following > len(data) or any(data[end:following]):
         return None
-    if name == "uint256[]":
-        numbers = (int.from_bytes(data[place : place + _WORD], "big") for place in range(first, end, _WORD))
-        return tuple(numbers), following
+    if is_array:
+        words = (data[place : place + _WORD] for place in range(first, end, _WORD))
+        if name == "uint256[]":  # weights, of which there may be a million
+            return tuple(int.from_bytes(word, "big") for word in words), following
+        values = tuple(_from_word(name[:-2], word) for word in words)
+        return None if None in values else (values, following)
     content = bytes(data[first:end])
     if name == "bytes":
         return content, following

@@ -10,32 +10,14 @@ import time
 from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from dcai_cli.cli import (
-    account,
-    claims,
-    contribute,
-    daemon,
-    data,
-    demo,
-    devnet,
-    featurize,
-    init,
-    ledger,
-    model,
-    options,
-    points,
-    predict,
-    settings,
-    tx,
-)
+from dcai_cli.cli import options
 from dcai_cli.cli.output import Talk, describe_error, print_document, print_error, stderr
-from dcai_cli.cli.standing import show_standing
 from dcai_cli.errors import DcaiError, Interrupted, UsageError
 
 _FULL = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO})
@@ -45,25 +27,12 @@ COMPLETING = "_DCAI_COMPLETE"
 """The variable by which a shell asks for completions."""
 
 
-class _Program(TyperGroup):
+class _Program(options.Group):
     """The commands in the order of their panels."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 - typer's own
         return sorted(super().list_commands(ctx), key=lambda name: _PLACES[name][0])
 
-
-app = typer.Typer(
-    name="dcai",
-    cls=_Program,
-    help="Contribute data to machine-learning models that live in Ethereum smart contracts.",
-    epilog="Exit codes: 0 ok, 1 failed, 2 usage, 3 partly done, 10 no account, 11 wrong password, "
-    "12 insufficient funds, 13 RPC unreachable, 14 reverted, 15 bad input, 16 limit, 17 wrong chain or "
-    "contract, 18 locked, 130 interrupted.",
-    invoke_without_command=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
 
 GOES_ON = {"contribute", "refunds", "reports", "validate", "model deploy", "daemon run"}
 """Commands of many steps, which finish what an interrupted one left."""
@@ -111,6 +80,7 @@ SUMMARIES = {
     "Accounts and settings": {
         "init": "Set up account, network and model.",
         "account": "Make, import and choose accounts.",
+        "network": "Name networks, choose one, see which there are.",
         "config": "Show and change the settings.",
     },
     "Tools": {
@@ -121,33 +91,21 @@ SUMMARIES = {
 }
 """What `dcai --help` lists, by panels in this order: one line for each, which fits 80 columns."""
 
-for _part in (contribute, predict, featurize, claims, points, demo, init):
-    _part.register(app)
-for _name, _group in {
-    "daemon": daemon,
-    "account": account,
-    "model": model,
-    "data": data,
-    "ledger": ledger,
-    "tx": tx,
-    "devnet": devnet,
-    "config": settings,
-}.items():
-    app.add_typer(_group.app, name=_name)
-
 _PLACES = {
     name: (place, panel, summary)
     for place, (panel, name, summary) in enumerate(
         (panel, name, summary) for panel, names in SUMMARIES.items() for name, summary in names.items()
     )
 }
-for _command in app.registered_commands:
-    _, _command.rich_help_panel, _command.short_help = _PLACES[str(_command.name)]
-    _command.cls = options.Command
-for _added in app.registered_groups:
-    _, _added.rich_help_panel, _added.short_help = _PLACES[str(_added.name)]
-    for _command in _added.typer_instance.registered_commands if _added.typer_instance else ():
-        _command.cls = options.Command
+
+_FILES = {
+    "refunds": "claims",
+    "reports": "claims",
+    "validate": "points",
+    "leaderboard": "points",
+    "config": "settings",
+}
+"""Where the commands stand that have no file of their own name."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -161,7 +119,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _main(
     context: typer.Context,
     *,
@@ -171,10 +128,63 @@ def _main(
     ),
 ) -> None:
     if context.invoked_subcommand is None:
+        from dcai_cli.cli.standing import show_standing
+
         raise typer.Exit(show_standing(json=json))
     if json:
         command = context.invoked_subcommand
         raise UsageError("--json stands behind the command.", hint=f"dcai {command} ... --json")
+
+
+@cache
+def program(names: tuple[str, ...] = tuple(_PLACES)) -> Any:  # noqa: ANN401 - typer's own class
+    """The commands as typer runs them.
+
+    Args:
+        names: which of them; importing all, and making them of their signatures, takes a while.
+    """
+    app = _bare()
+    for name in names:
+        _, panel, summary = _PLACES[name]
+        file = import_module(f"dcai_cli.cli.{_FILES.get(name, name)}")
+        if hasattr(file, "register"):
+            part = typer.Typer()
+            file.register(part)
+            (added,) = (command for command in part.registered_commands if command.name == name)
+            added.rich_help_panel, added.short_help = panel, summary
+            app.registered_commands.append(added)
+        else:
+            part = file.app
+            app.add_typer(part, name=name, cls=options.Group, rich_help_panel=panel, short_help=summary)
+        for command in part.registered_commands:
+            command.cls = options.Command
+    return typer.main.get_command(app)
+
+
+@cache
+def _contents() -> Any:  # noqa: ANN401 - likewise
+    """What `dcai --help` lists: the commands' names and summaries, and nothing behind them."""
+    app = _bare()
+    for name, (_, panel, summary) in _PLACES.items():
+        app.command(name, rich_help_panel=panel, short_help=summary)(lambda: None)
+    return typer.main.get_command(app)
+
+
+def _bare() -> typer.Typer:
+    app = typer.Typer(
+        name="dcai",
+        cls=_Program,
+        help="Contribute data to machine-learning models that live in Ethereum smart contracts.",
+        epilog="Exit codes: 0 ok, 1 failed, 2 usage, 3 partly done, 10 no account, 11 wrong password, "
+        "12 insufficient funds, 13 RPC unreachable, 14 reverted, 15 bad input, 16 limit, 17 wrong chain or "
+        "contract, 18 locked, 130 interrupted.",
+        invoke_without_command=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_main)
+    return app
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -212,12 +222,12 @@ def _run(arguments: Sequence[str]) -> int:
         if hasattr(signal, "pthread_sigmask"):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         name = " ".join(_typed(arguments)[0])
-        code = _program(_first(arguments)).main(list(arguments), prog_name="dcai", standalone_mode=False)
+        code = _meant(arguments).main(list(arguments), prog_name="dcai", standalone_mode=False)
     except DcaiError as error:
         print_error(error, command=name, as_json=as_json)
         return error.exit_code
     except TyperException as error:
-        wrong = UsageError(error.format_message(), hint=_meant(arguments, error))
+        wrong = UsageError(error.format_message(), hint=_correction(arguments, error))
         if wrong.message or as_json:  # what is empty belongs to a help text that was printed
             print_error(wrong, command=name, as_json=as_json)
         return UsageError.exit_code
@@ -260,7 +270,7 @@ def _end_without_streams(error: OSError, command: str) -> int:
     return lost.exit_code
 
 
-def _meant(arguments: Sequence[str], error: TyperException) -> str:
+def _correction(arguments: Sequence[str], error: TyperException) -> str:
     """What to type instead of what was typed wrong: the command or option that is nearly it, or for help.
 
     What stood behind it is not said again: it may be secret.
@@ -275,34 +285,22 @@ def _meant(arguments: Sequence[str], error: TyperException) -> str:
     return " ".join(["dcai", *words, "--help"])
 
 
-def _first(arguments: Sequence[str]) -> str | None:
-    """The command or group that was typed; None if all are needed: for help, and for completion."""
+def _meant(arguments: Sequence[str]) -> Any:  # noqa: ANN401 - typer's own class
+    """As many of the commands as it takes to do what was typed."""
     if COMPLETING in os.environ:
-        return None
-    word = next((argument for argument in arguments if not argument.startswith("-")), None)
+        return program()
+    word = next((place for place, argument in enumerate(arguments) if not argument.startswith("-")), None)
+    if {"-h", "--help"} & set(arguments[:word]):
+        return _contents()
     if word is None:
-        return None if {"-h", "--help"} & set(arguments) else ""
-    return word if word in _PLACES else None
-
-
-@cache
-def _program(first: str | None) -> Any:  # noqa: ANN401 - typer's own class
-    """The commands as typer runs them: the one that was typed, or all.
-
-    Making them of their signatures takes a while.
-    """
-    if first is None:
-        return typer.main.get_command(app)
-    part = typer.Typer(pretty_exceptions_enable=app.pretty_exceptions_enable, rich_markup_mode="rich")
-    part.info, part.registered_callback = app.info, app.registered_callback
-    part.registered_commands = [info for info in app.registered_commands if info.name == first]
-    part.registered_groups = [info for info in app.registered_groups if info.name == first]
-    return typer.main.get_command(part)
+        return program(())
+    name = arguments[word]
+    return program((name,)) if name in _PLACES else _contents()
 
 
 def _typed(arguments: Sequence[str]) -> tuple[list[str], Any]:
     """The command that was typed: its words (`model deploy` of `model deploy --name x`), and typer's own."""
-    command = _program(_first(arguments))
+    command = _meant(arguments)
     words: list[str] = []
     for word in arguments:
         commands = getattr(command, "commands", {})

@@ -6,12 +6,14 @@ asks in the middle of a line.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import typer
 
-from dcai_cli.config import EMBEDDED, EMBEDDED_CHAIN_ID, KEYS, host_of, load_settings
+from dcai_cli.config import CONFIG_NAME, KEYS, folders, host_of, load_settings, read_file
 from dcai_cli.errors import DcaiError
+from dcai_cli.networks import CHAIN_IDS, EMBEDDED, EMBEDDED_CHAIN_ID, read_profiles
 
 Offers = list[tuple[str, str]]
 """What can be typed, and what it is."""
@@ -64,6 +66,22 @@ def models(incomplete: str) -> Offers:
 
 
 def networks(incomplete: str) -> Offers:
+    """The names of the networks that there are."""
+
+    def offers() -> Offers:
+        profiles = read_profiles(read_file(folders(os.environ)[0] / CONFIG_NAME))
+        named = [(name, f"chain id {profile.chain_id}") for name, profile in profiles.items()]
+        return [(EMBEDDED, "the chain in this process"), *named]
+
+    return _starting(incomplete, offers)
+
+
+def known_networks(incomplete: str) -> Offers:
+    """Names that mean one chain, whoever uses them."""
+    return _starting(incomplete, lambda: [(name, f"chain id {id_}") for name, id_ in CHAIN_IDS.items()])
+
+
+def nodes(incomplete: str) -> Offers:
     """The embedded chain, the usual local node, and the nodes of the settings that hold no secret."""
 
     def offers() -> Offers:
@@ -85,5 +103,5 @@ def settings(incomplete: str) -> Offers:
 
 def setting_values(ctx: typer.Context, incomplete: str) -> Offers:
     """Values of the setting that was named, where they are known."""
-    known = {"rpc_url": networks, "account": accounts}.get(str(ctx.params.get("name")))
+    known = {"network": networks, "rpc_url": nodes, "account": accounts}.get(str(ctx.params.get("name")))
     return [] if known is None else known(incomplete)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from dcai_cli.services.standing import Standing
     from dcai_cli.services.workspace import Workspace
 
-FLAGS = "--new-account NAME (or --account NAME), --rpc-url embedded (or a URL), --model NAME"
+FLAGS = "--new-account NAME (or --account NAME), --network NAME (or --rpc-url URL), --model NAME"
 """What answers the questions beforehand."""
 
 
@@ -28,7 +29,7 @@ def register(app: typer.Typer) -> None:
     """Add the command to the program."""
     app.command(
         "init",
-        epilog="Example: dcai init --new-account me --rpc-url embedded. Exit codes: 0, 1, 2 (nobody can "
+        epilog="Example: dcai init --new-account me --network embedded. Exit codes: 0, 1, 2 (nobody can "
         "answer, or no such model), 10 (no such account), 13, 15 (the name is taken, or config.toml is "
         "broken), 17 (another chain id), 18, 130.",
     )(init)
@@ -40,6 +41,7 @@ def init(
         str | None, typer.Option("--new-account", help="Make an account of this name, and act with it.")
     ] = None,
     account: options.Account = None,
+    network: options.Network = None,
     rpc_url: options.RpcUrl = None,
     chain_id: options.ChainId = None,
     model: options.Model = None,
@@ -58,18 +60,18 @@ def init(
         raise UsageError("An account is either chosen or made.", hint="Give --account or --new-account.")
     output = Output("init", json=json, quiet=quiet)
     with options.open_workspace(password_file=password_file) as workspace:
-        _check_flags(workspace, new_account, account, rpc_url)
+        asked = {"network": network, "rpc_url": rpc_url}
+        chosen = {name: value for name, value in asked.items() if value is not None}
+        _check_flags(workspace, new_account, account, chosen)
         if is_asked():
             _say_what_is_set(output, where_you_stand(workspace))
             if account is None and new_account is None:
                 new_account, account = _ask_account(workspace)
-            if rpc_url is None:
-                rpc_url = _ask_network(workspace)
-    flags: dict[str, Any] = {"rpc_url": rpc_url, "chain_id": chain_id, "password_file": password_file}
-    with _opened(flags, rpc_url) as workspace:
-        network = _network(workspace) if rpc_url is not None else None
-        chosen = _model(workspace, network, model)
-        choice = Choice(network=network, account=account, new_account=new_account, model=chosen)
+            chosen = chosen or _ask_network(workspace)
+    with _opened(chosen, chain_id, password_file) as workspace:
+        found = _network(workspace) if chosen else None
+        meant = _model(workspace, found, model)
+        choice = Choice(network=found, account=account, new_account=new_account, model=meant)
         name = new_account or ""
         changed = set_up(
             workspace,
@@ -95,7 +97,7 @@ def init(
 
 
 def _check_flags(
-    workspace: Workspace, new_account: str | None, account: str | None, rpc_url: str | None
+    workspace: Workspace, new_account: str | None, account: str | None, chosen: dict[str, str]
 ) -> None:
     """Refuse what would be asked where nobody can answer, and names that cannot be, before all else.
 
@@ -111,7 +113,7 @@ def _check_flags(
     missing = []
     if not (new_account or account or workspace.keystore.list()):
         missing.append("account")
-    if rpc_url is None and not network_is_set():
+    if not chosen and not network_is_set():
         missing.append("network")
     if missing and not is_asked():
         raise UsageError(
@@ -146,36 +148,40 @@ def _ask_account(workspace: Workspace) -> tuple[str | None, str | None]:
         return answer, None
 
 
-def _ask_network(workspace: Workspace) -> str | None:
-    """The network, once it has answered; None if it stays."""
-    from dcai_cli.config import EMBEDDED, host_of, split_urls
+def _ask_network(workspace: Workspace) -> dict[str, str]:
+    """The network, by name or by URL, once it has answered; nothing if it stays."""
+    from dcai_cli.config import host_of, split_urls
+    from dcai_cli.services.networks import list_networks
     from dcai_cli.services.setup import network_is_set
 
-    now = ", ".join(map(host_of, workspace.settings.rpc_urls)) or EMBEDDED
+    now = workspace.settings.network_label
+    names = [network.name for network in list_networks()]
     while True:
-        answer = _ask("Network (embedded, or a node's URL)", now)
-        if answer == now:
-            return None if network_is_set() else EMBEDDED
+        answer = _ask(f"Network ({', '.join(names)}, or a node's URL)", now)
+        if answer == now and network_is_set():
+            return {}
+        chosen = {"network" if answer in names else "rpc_url": answer}
         try:
-            for url in split_urls(answer):
-                if url != EMBEDDED:
-                    host_of(url)
-            with _opened({"rpc_url": answer}, answer) as other:
+            for url in split_urls(chosen.get("rpc_url", "")):
+                host_of(url)
+            with _opened(chosen) as other:
                 _network(other)
         except DcaiError as error:
             print_error(error, command="init", as_json=False)
             continue
-        return answer
+        return chosen
 
 
-def _opened(flags: dict[str, Any], rpc_url: str | None) -> Workspace:
-    """The parts with the network that was chosen; the chain id that is pinned belongs to the one that was."""
+def _opened(
+    chosen: dict[str, Any], chain_id: int | None = None, password_file: Path | None = None
+) -> Workspace:
+    """The parts with the network that was chosen; a chain id that is set belongs to the one that was."""
     from dcai_cli.config import load_settings
     from dcai_cli.services.workspace import Workspace
 
-    settings = load_settings(**flags)
-    if rpc_url is not None and flags.get("chain_id") is None:
-        settings = replace(settings, chain_id=None)
+    settings = load_settings(**chosen, chain_id=chain_id, password_file=password_file)
+    if "rpc_url" in chosen and "network" not in chosen:
+        settings = replace(settings, chain_id=chain_id)
     return Workspace(settings)
 
 
@@ -220,7 +226,7 @@ def _say_what_is_set(output: Output, standing: Standing) -> None:
 
 def _say_what_goes_over(output: Output, changed: tuple[str, ...]) -> None:
     """Name the variables of the environment that hide what was chosen."""
-    hiding = {"network": ("ETH_RPC_URL",), "account": ("ETH_FROM", "ETH_KEYSTORE_ACCOUNT")}
+    hiding = {"network": ("ETH_RPC_URL", "DCAI_NETWORK"), "account": ("ETH_FROM", "ETH_KEYSTORE_ACCOUNT")}
     for what, variables in hiding.items():
         for variable in variables:
             if what in changed and os.environ.get(variable):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from dcai_cli.cli import completion
 from dcai_cli.cli.output import Talk
@@ -30,6 +31,15 @@ RpcUrl = Annotated[
         "--rpc-url",
         help="Node to talk to, or several in order, separated by commas; 'embedded' is the chain in this "
         "process. (env: ETH_RPC_URL)",
+        rich_help_panel=_NETWORK,
+        autocompletion=completion.nodes,
+    ),
+]
+Network = Annotated[
+    str | None,
+    typer.Option(
+        "--network",
+        help="Network to work on, by its name: dcai network list. (env: DCAI_NETWORK)",
         rich_help_panel=_NETWORK,
         autocompletion=completion.networks,
     ),
@@ -146,23 +156,78 @@ def _everywhere(
     """What every command takes, whether its own signature names it or not."""
 
 
+def _beside_rpc_url(*, network: Network = None) -> None:
+    """What every command takes that takes --rpc-url."""
+
+
 @cache
-def _shared() -> list[Any]:
-    """The options of `_everywhere`, as typer makes them."""
+def _made(function: Callable[..., None]) -> list[Any]:
+    """The options of a function's signature, as typer makes them."""
     program = typer.Typer(add_completion=False)
-    program.command()(_everywhere)
+    program.command()(function)
     return list(typer.main.get_command(program).params)
+
+
+_network: ContextVar[str | None] = ContextVar("network", default=None)
+"""What `--network` says to the command that runs, whose own signature need not name it."""
+
+
+def _unhurried(param: Any) -> Any:  # noqa: ANN401 - typer's own
+    """An option or argument that is converted only where there is something to convert.
+
+    typer has pydantic do it, even to what nobody typed, and importing that takes longer than typer itself.
+    """
+    convert = param.process_value
+
+    def process_value(ctx: Any, value: Any) -> Any:  # noqa: ANN401
+        is_default = value is param.default and not param.required  # which has its type already
+        is_text = param.type_descriptor.annotation is str and isinstance(value, str) and value.isascii()
+        if param.nargs != 1 or param.multiple or not (is_default or is_text):
+            return convert(ctx, value)
+        return value if param.callback is None else param.callback(ctx, param, value)
+
+    if "process_value" not in vars(param):
+        param.process_value = process_value
+    return param
+
+
+class Group(TyperGroup):
+    """A group of commands."""
+
+    def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - typer's own
+        """The options of the group itself."""
+        return [_unhurried(param) for param in super().get_params(ctx)]
 
 
 class Command(TyperCommand):
     """A command with the options that every command takes."""
 
     def __init__(self, name: str | None, *, params: list[Any] | None = None, **attributes: Any) -> None:  # noqa: ANN401 - typer's own
-        own = params or []
+        own = list(params or ())
+        names = {param.name: place for place, param in enumerate(own)}
+        if "rpc_url" in names and "network" not in names:
+            own[names["rpc_url"] : names["rpc_url"]] = _made(_beside_rpc_url)
         taken = {option for param in own for option in param.opts}
         super().__init__(
-            name, params=[*own, *(param for param in _shared() if param.opts[0] not in taken)], **attributes
+            name,
+            params=[*own, *(param for param in _made(_everywhere) if param.opts[0] not in taken)],
+            **attributes,
         )
+        self._names_network = "network" in names
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - likewise
+        """Run it on the network that was named."""
+        if self._names_network:
+            return super().invoke(ctx)
+        token = _network.set(ctx.params.pop("network", None))
+        try:
+            return super().invoke(ctx)
+        finally:
+            _network.reset(token)
+
+    def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - likewise
+        """Its options and arguments."""
+        return [_unhurried(param) for param in super().get_params(ctx)]
 
 
 DATA = (
@@ -226,7 +291,7 @@ def open_workspace(**flags: Any) -> Workspace:  # noqa: ANN401 - flags of every 
     from dcai_cli.config import load_settings
     from dcai_cli.services.workspace import Workspace
 
-    return Workspace(load_settings(**flags))
+    return Workspace(load_settings(**{"network": _network.get(), **flags}))
 
 
 def network(workspace: Workspace) -> str:

@@ -309,7 +309,7 @@ class _Cycle:
             outcome=self._outcome(),
             account=self._account.address,
             chain=chain.key,
-            network=chain.url_label,
+            network=self._workspace.settings.network or chain.url_label,
             started_at=self._started_at,
             ended_at=int(self._workspace.clock()),
             chain_time=now,

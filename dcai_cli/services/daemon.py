@@ -17,7 +17,6 @@ from random import SystemRandom
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from dcai_cli import __version__, files
-from dcai_cli.config import describe_settings
 from dcai_cli.domain import format_duration, format_ether
 from dcai_cli.errors import BadInput, DcaiError, Locked, NoAccount, UsageError, WrongChain, WrongPassword
 from dcai_cli.services import daemon_state
@@ -116,7 +115,7 @@ class Daemon:
         self._path: Path | None = None
         self._left: frozenset[tuple[str, int, str]] = frozenset()
         self.state = DaemonState(
-            network=str(describe_settings(workspace.settings)["network"]),
+            network=workspace.settings.network_label,
             pid=os.getpid(),
             host=socket.gethostname(),
             version=__version__,
@@ -233,7 +232,7 @@ class Daemon:
             if self.state.chain:  # what was taken for an earlier run's was another chain's, at the same host
                 self.state = replace(self._newborn, account=account)
             self._take_over(daemon_state.load(daemon_state.state_path(settings, chain, account)), chain)
-        self.state = replace(self.state, network=self._workspace.chain.url_label)
+        self.state = replace(self.state, network=settings.network or self._workspace.chain.url_label)
 
     def _take_over(self, earlier: DaemonState | None, chain: str) -> None:
         """Go on with the counts and alerts of an earlier run."""

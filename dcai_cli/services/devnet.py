@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dcai_cli.config import EMBEDDED
 from dcai_cli.domain import LAST_TIMESTAMP
 from dcai_cli.errors import UsageError
+from dcai_cli.networks import EMBEDDED
 
 if TYPE_CHECKING:
     from dcai_cli.services.workspace import Workspace

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcai_cli import files
-from dcai_cli.config import EMBEDDED, describe_settings
 from dcai_cli.domain import format_duration
 from dcai_cli.errors import DcaiError, UsageError
 from dcai_cli.keystore import password_from_file
@@ -103,26 +102,28 @@ def plan_installation(
             "Nobody types a password for a daemon that the system starts.",
             hint="Put it into a file that only you can read (chmod 600), and name it: --password-file FILE",
         )
-    network = describe_settings(settings)["network"]
     kept = {name: environ[name] for name in KEPT if environ.get(name)}
     kept |= {name: _absolute(kept[name]) for name in _PATHS if name in kept}
     if settings.password_file is not None and not for_removal:
         password_from_file(settings.password_file)
         kept["ETH_PASSWORD"] = _absolute(str(settings.password_file))
-    kept["ETH_RPC_URL"] = settings.rpc_url or EMBEDDED
     if "ETH_RPC_HEADERS" in kept:
         kept["ETH_RPC_HEADERS"] = ",".join(f"{key}: {value}" for key, value in settings.rpc_headers.items())
-    if settings.chain_id is not None:
-        kept["DCAI_CHAIN_ID"] = str(settings.chain_id)
+    # By its name, a network may get other nodes without the daemon being installed anew.
+    network = ("--network", settings.network) if settings.network else ()
+    if not network:
+        kept["ETH_RPC_URL"] = str(settings.rpc_url)
+        if settings.chain_id is not None:
+            kept["DCAI_CHAIN_ID"] = str(settings.chain_id)
     if settings.webhook_url is not None:
         kept["DCAI_WEBHOOK_URL"] = settings.webhook_url
-    slug = re.sub(r"[^a-z0-9]+", "-", f"{acting.name}-{acting.address[2:8]}-{network}".lower()).strip("-")
-    name = f"dcai-{slug}"
+    who = f"{acting.name}-{acting.address[2:8]}-{settings.network_label}".lower()
+    name = f"dcai-{re.sub(r'[^a-z0-9]+', '-', who).strip('-')}"
     return Installation(
         name=name,
         # -P: a folder `dcai_cli` where it is started must not be taken for the program.
         program=(sys.executable, "-P", "-m", "dcai_cli"),
-        arguments=("daemon", "run", "--account", acting.address, *arguments),
+        arguments=("daemon", "run", "--account", acting.address, *network, *arguments),
         environment=kept,
         environment_path=settings.data_dir.absolute() / "daemon" / f"{name}.env",
     )

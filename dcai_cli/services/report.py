@@ -79,7 +79,7 @@ def _report_items(workspace: Workspace, address: str, models: Sequence[HostedMod
         if model.has_points:
             continue  # there is nothing to take
         replica: Replica | None = None
-        standing_wei = workspace.chain.view("StakeIncentive", model.incentive, "validatedWei", address)
+        has_standing = False
         for stored in workspace.ledger.batches(
             workspace.chain.key, address, state="open", model=model.address, others=True, payloads=False
         ):
@@ -95,11 +95,15 @@ def _report_items(workspace: Workspace, address: str, models: Sequence[HostedMod
             elif now < item.due_at:
                 item = replace(item, amount_wei=0)  # what the model says now counts for nothing yet
             else:
-                try:
-                    replica = replica or snapshot(workspace.chain, model)
-                except BadInput:
-                    break  # words that no contract of ours writes: nothing can be said of its samples
-                item = _judged(workspace, address, item, replica, can_report=bool(standing_wei))
+                if replica is None:
+                    try:
+                        replica = snapshot(workspace.chain, model)
+                    except BadInput:
+                        break  # words that no contract of ours writes: nothing can be said of its samples
+                    has_standing = bool(
+                        workspace.chain.view("StakeIncentive", model.incentive, "validatedWei", address)
+                    )
+                item = _judged(workspace, address, item, replica, can_report=has_standing)
             items.append(item)
     return sorted(items, key=lambda item: (item.due_at, item.batch.id))
 

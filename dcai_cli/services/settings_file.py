@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dcai_cli import files
 from dcai_cli.config import (
@@ -17,9 +17,12 @@ from dcai_cli.config import (
 )
 from dcai_cli.errors import NoAccount
 from dcai_cli.keystore import Keystore
+from dcai_cli.networks import TABLE, find_profile, read_profiles
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, MutableMapping
+
+    from dcai_cli.networks import Profile
 
 
 def change_settings(
@@ -37,7 +40,7 @@ def change_settings(
         What stood there before by name; None where nothing did.
 
     Raises:
-        UsageError: there is no such setting, or this is no value of it.
+        UsageError: there is no such setting or network, or this is no value of it.
         NoAccount: `account` is none that there is.
         BadInput: the file cannot be read.
         DcaiError: it cannot be written; what stood there stays.
@@ -49,15 +52,70 @@ def change_settings(
         values[name] = None if text is None else check_setting(name, text)
         if name == "account" and text is not None:
             _check_account(text, environ)
+        if name == "network" and text is not None:
+            find_profile(read_profiles(read_file(folders(environ)[0] / CONFIG_NAME)), text)
+
+    def change(document: MutableMapping[str, Any]) -> None:
+        for name, value in values.items():
+            if value is None:
+                document.pop(name, None)
+            else:
+                document[name] = value
+
+    before = _rewrite(environ, change)
+    return {name: _plain(before.get(name)) for name in values}
+
+
+def change_profile(
+    name: str, values: Mapping[str, str | int] | None, environ: Mapping[str, str] = os.environ
+) -> Profile | None:
+    """Write or remove the profile of a network; its other settings, comments and order stay.
+
+    Args:
+        name: of the network.
+        values: what it sets from now on; None removes it.
+        environ: the environment.
+
+    Returns:
+        The profile that stood there before; None if there was none.
+
+    Raises:
+        BadInput: the file cannot be read.
+        DcaiError: it cannot be written; what stood there stays.
+    """
+    import tomlkit
+
+    def change(document: MutableMapping[str, Any]) -> None:
+        if TABLE not in document:
+            document[TABLE] = tomlkit.table(is_super_table=True)
+        if values is None:
+            document[TABLE].pop(name, None)
+        else:
+            document[TABLE].setdefault(name, tomlkit.table()).update(values)
+        if not document[TABLE]:
+            del document[TABLE]
+
+    return read_profiles(_rewrite(environ, change)).get(name)
+
+
+def _rewrite(
+    environ: Mapping[str, str], change: Callable[[MutableMapping[str, Any]], None]
+) -> dict[str, object]:
+    """Change the file, which nobody else changes meanwhile; what it set before."""
+    import tomlkit
+
     config_dir, data_dir = folders(environ)
     path = config_dir / CONFIG_NAME
     with files.lock(data_dir / "locks" / "config.lock", what="The settings file", wait_s=10):
         before = read_file(path)
-        if any(before.get(name) != value for name, value in values.items()):
-            text = path.read_text(encoding="utf-8") if path.exists() else ""
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        document = tomlkit.parse(text)
+        change(document)
+        changed = tomlkit.dumps(document)
+        if changed != text:
             mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
-            files.write_atomically(path, _changed(text, values).encode(), mode=mode)
-    return {name: _plain(before.get(name)) for name in values}
+            files.write_atomically(path, changed.encode(), mode=mode)
+    return before
 
 
 def _check_account(name_or_address: str, environ: Mapping[str, str]) -> None:
@@ -71,15 +129,3 @@ def _plain(value: object) -> str | int | None:
     if isinstance(value, list):
         return ",".join(map(str, value))
     return value if value is None or isinstance(value, int) else str(value)
-
-
-def _changed(text: str, values: Mapping[str, str | int | None]) -> str:
-    import tomlkit
-
-    document = tomlkit.parse(text)
-    for name, value in values.items():
-        if value is None:
-            document.pop(name, None)
-        else:
-            document[name] = value
-    return tomlkit.dumps(document)

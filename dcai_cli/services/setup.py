@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from dcai_cli.config import EMBEDDED, EMBEDDED_CHAIN_ID, load_settings, read_file
+from dcai_cli.config import ENVIRONMENT, load_settings, read_file
 from dcai_cli.errors import UsageError
+from dcai_cli.networks import EMBEDDED, EMBEDDED_CHAIN_ID
 from dcai_cli.services.accounts import create_account, use_account
+from dcai_cli.services.networks import use_network
 from dcai_cli.services.settings_file import change_settings
 
 if TYPE_CHECKING:
@@ -27,12 +29,14 @@ class NetworkChoice:
     """A network that answered.
 
     Args:
-        rpc_url: its URLs, or "embedded"; may hold keys.
+        name: its name; None if its nodes were given by their URLs.
+        rpc_url: these; may hold keys.
         chain_id: its chain id.
         models: the models that can be chosen there.
     """
 
-    rpc_url: str
+    name: str | None
+    rpc_url: str | None
     chain_id: int
     models: tuple[HostedModel, ...]
 
@@ -56,15 +60,16 @@ class Choice:
 
 def network_is_set(environ: Mapping[str, str] = os.environ) -> bool:
     """Whether somebody chose a network, if only the embedded chain."""
-    settings = load_settings(environ)
-    return bool(environ.get("ETH_RPC_URL")) or "rpc_url" in read_file(settings.config_path)
+    from_environment = (name for variable, name in ENVIRONMENT.items() if environ.get(variable))
+    names = {*from_environment, *read_file(load_settings(environ).config_path)}
+    return bool(names & {"network", "rpc_url"})
 
 
 def look_at_network(workspace: Workspace) -> NetworkChoice:
     """Ask a network for its chain id and its models; nothing is set.
 
     Args:
-        workspace: opened with the network's URL, and without a chain id that belongs to another.
+        workspace: opened with the network's name or URL, and without a chain id that belongs to another.
 
     Raises:
         RpcUnreachable: no node answers.
@@ -73,11 +78,13 @@ def look_at_network(workspace: Workspace) -> NetworkChoice:
     from dcai_cli.services.models import known_models
 
     settings = workspace.settings
-    if not settings.rpc_urls and settings.chain_id is None and not settings.devnet_path.exists():
-        return NetworkChoice(EMBEDDED, EMBEDDED_CHAIN_ID, ())  # looking would make it
+    is_new = not settings.rpc_urls and not settings.devnet_path.exists()
+    if is_new and settings.chain_id in (None, EMBEDDED_CHAIN_ID):
+        return NetworkChoice(EMBEDDED, None, EMBEDDED_CHAIN_ID, ())  # looking would make it
     chain = workspace.chain
     return NetworkChoice(
-        rpc_url=settings.rpc_url or EMBEDDED,
+        name=settings.network,
+        rpc_url=settings.rpc_url,
         chain_id=chain.chain_id,
         models=tuple(known_models(workspace)),
     )
@@ -117,9 +124,11 @@ def set_up(workspace: Workspace, choice: Choice, *, password: Callable[[], str])
                 change_settings({"account": name})  # it goes over the account in use
             changed.append("account")
         if choice.network is not None:
-            is_embedded = choice.network.rpc_url == EMBEDDED
-            chain_id = None if is_embedded else str(choice.network.chain_id)
-            change_settings({"rpc_url": choice.network.rpc_url, "chain_id": chain_id})
+            if choice.network.name is not None:
+                use_network(choice.network.name)
+            else:
+                pinned = str(choice.network.chain_id)
+                change_settings({"network": None, "rpc_url": choice.network.rpc_url, "chain_id": pinned})
             changed.append("network")
         if choice.model is not None:
             workspace.ledger.choose(workspace.chain.key, "model", choice.model.address)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from dcai_cli.config import EMBEDDED, host_of
 from dcai_cli.domain import format_duration
 from dcai_cli.errors import DcaiError, NoAccount, UsageError
 from dcai_cli.ledger import OpenSum
@@ -35,7 +34,7 @@ class Standing:
     """Where a user stands.
 
     Args:
-        network: "embedded", or the hosts of the nodes.
+        network: its name, or the hosts of the nodes.
         chain_id: of the chain; None if no chain was asked.
         chain_time: its time; likewise.
         account: name of the acting account; None if there is none, or not just one.
@@ -83,7 +82,7 @@ def where_you_stand(workspace: Workspace) -> Standing:
     """
     settings = workspace.settings
     standing = Standing(
-        network=", ".join(map(host_of, settings.rpc_urls)) or EMBEDDED,
+        network=settings.network_label,
         accounts=tuple(stored.name for stored in workspace.keystore.list()),
     )
     if standing.accounts and (settings.ledger_url or settings.ledger_path.exists()):

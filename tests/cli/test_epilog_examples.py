@@ -23,11 +23,17 @@ from tests.cli.test_tx import Died
 REVIEWS = Path(__file__).resolve().parents[2] / "examples" / "reviews.csv"
 KEY_FILE = "UTC--2026-01-01T00-00-00Z--0xabc"
 
+SEPOLIA = '[networks.sepolia]\nrpc_url = "https://sepolia.example/KEY"\nchain_id = 11155111\n'
+"""A network that the examples name."""
+
 FOR_THE_NEW = {"account new", "account import", "init"}
 """What somebody types who has no account."""
 
 STUCK = {"tx speed-up", "tx cancel"}
 """What is for transactions that are not mined at once, as those of the embedded chain are."""
+
+NODES = {"network add"}
+"""What asks a node that the example only stands for; tests of networks give it one."""
 
 EXAMPLES = {
     " ".join(words): command.epilog.removeprefix("Example: ").partition(" Exit codes: ")[0].removesuffix(".")
@@ -55,6 +61,7 @@ def stocked(after_points: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     dcai.data("contribute", "reviews.csv", "--model", "reviews", "--limit", "30", "--yes")
     (folder / "spec.json").write_text(dcai.data("model", "show", "reviews")["spec"])
     (folder / KEY_FILE).write_bytes((dcai.home / "keystore" / "alice.json").read_bytes())
+    (dcai.home / "config.toml").write_text(SEPOLIA)
     dcai.data("daemon", "run", "--once")
     dcai.data("devnet", "advance", "25h")
     dcai.data("ledger", "backup", "ledger.backup")
@@ -91,7 +98,7 @@ def copy_of(stocked: Path, folder: Path, command: str) -> Dcai:
     return Dcai(folder)
 
 
-@pytest.mark.parametrize("command", sorted(EXAMPLES.keys() - STUCK - {"daemon run", "demo"}))
+@pytest.mark.parametrize("command", sorted(EXAMPLES.keys() - STUCK - NODES - {"daemon run", "demo"}))
 def test_the_example_of_a_command_works_as_it_is_pasted(
     stocked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
@@ -145,6 +152,6 @@ def test_the_examples_for_stuck_transactions_work_where_one_is(
 
 def test_no_example_is_left_out() -> None:
     """What the tests above run, and the demo, which `.ci/run` plays, are all commands."""
-    assert STUCK | {"daemon run", "demo"} <= EXAMPLES.keys()
+    assert STUCK | NODES | {"daemon run", "demo"} <= EXAMPLES.keys()
     assert EXAMPLES.keys() >= FOR_THE_NEW
     assert EXAMPLES["demo"] == "dcai demo"

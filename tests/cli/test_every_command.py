@@ -16,7 +16,7 @@ import pytest
 
 from dcai_cli.cli.app import SUMMARIES
 from tests.cli.conftest import PASSWORD, distinct
-from tests.cli.test_epilog_examples import EXAMPLES, STUCK, copy_of, stocked, takes_yes
+from tests.cli.test_epilog_examples import EXAMPLES, NODES, STUCK, copy_of, stocked, takes_yes
 from tests.cli.test_help import COMMANDS, EVERYTHING
 from tests.cli.test_processes import surroundings
 from tests.json_schemas import check_document
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["stocked"]  # the fixture
 
-RUNNING = sorted(EXAMPLES.keys() - STUCK - {"daemon run", "demo"})
+RUNNING = sorted(EXAMPLES.keys() - STUCK - NODES - {"daemon run", "demo"})
 """What ends by itself, in a home that has what the example names."""
 
 ESCAPE = "\x1b"

@@ -225,7 +225,7 @@ def test_init_by_flags_sets_up_all_that_is_needed(empty: Dcai) -> None:
     assert data["changed"] == ["account", "network"]
     assert (data["account"], data["network"], data["model"]) == ("me", "embedded", None)
     assert empty.data("account", "list")["accounts"][0]["in_use"] is True
-    assert tomllib.loads((empty.home / "config.toml").read_text()) == {"rpc_url": "embedded"}
+    assert tomllib.loads((empty.home / "config.toml").read_text()) == {"network": "embedded"}
     before = files(empty.home)
     assert empty.data("init")["changed"] == []
     assert files(empty.home) == before
@@ -280,7 +280,7 @@ def test_init_pins_the_chain_id_of_a_node(dcai: Dcai, anvil_url: str, closed_url
     settings = tomllib.loads((dcai.home / "config.toml").read_text())
     assert settings == {"rpc_url": anvil_url, "chain_id": data["chain_id"]}
     dcai.data("init", "--rpc-url", "embedded")
-    assert tomllib.loads((dcai.home / "config.toml").read_text()) == {"rpc_url": "embedded"}
+    assert tomllib.loads((dcai.home / "config.toml").read_text()) == {"network": "embedded"}
 
 
 def test_init_asks_what_is_not_given(empty: Dcai, terminal: StartTerminal) -> None:

@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import typer
 
 from dcai_cli import errors
-from dcai_cli.cli.app import app
+from dcai_cli.cli.app import program
 from dcai_cli.errors import DcaiError
 
 if TYPE_CHECKING:
@@ -34,6 +33,9 @@ HEAVY = {
 }
 """What takes long to import."""
 
+SLOW = {"alembic", "eth_abi", "eth_utils", "pydantic"}
+"""What takes a while, and is not needed to look at things."""
+
 
 def walk(group: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every command and group below a group, with what is typed for it."""
@@ -44,7 +46,7 @@ def walk(group: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, .
 
 
 OURS = [cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, DcaiError)]
-EVERYTHING = dict(walk(typer.main.get_command(app)))
+EVERYTHING = dict(walk(program()))
 COMMANDS = {words: command for words, command in EVERYTHING.items() if not hasattr(command, "commands")}
 
 
@@ -86,7 +88,7 @@ def test_every_option_is_explained(words: tuple[str, ...]) -> None:
 def test_the_help_names_the_variables_of_the_environment(empty: Dcai) -> None:
     """What is in brackets is not taken for markup: the variables stand in the help."""
     said = empty("contribute", "--help").out
-    for name in ("ETH_RPC_URL", "DCAI_CHAIN_ID", "ETH_FROM", "ETH_PASSWORD"):
+    for name in ("DCAI_NETWORK", "ETH_RPC_URL", "DCAI_CHAIN_ID", "ETH_FROM", "ETH_PASSWORD"):
         assert name in said
 
 
@@ -135,7 +137,34 @@ def test_help_imports_nothing_heavy(empty: Dcai) -> None:
 @pytest.mark.parametrize("arguments", [["account", "list"], ["config", "show"], ["account", "use", "bob"]])
 def test_what_only_reads_ledger_and_keys_imports_nothing_heavy(dcai: Dcai, arguments: list[str]) -> None:
     """A command that asks no chain loads none of its libraries."""
-    assert not imported_by(dcai, arguments) & HEAVY
+    assert not imported_by(dcai, arguments) & (HEAVY | SLOW)
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["refunds"], ["reports"], ["tx", "list"], ["devnet", "status"]], ids=" ".join
+)
+def test_what_only_looks_at_the_embedded_chain_imports_no_machine(
+    contributed: Dcai, arguments: list[str]
+) -> None:
+    """Blocks, balances and logs are read without py-evm; nothing that was not typed is converted."""
+    assert imported_by(contributed, arguments) & (HEAVY | SLOW) == set()
+
+
+def test_only_what_was_typed_is_imported() -> None:
+    """The files of other commands are not read, and none for where one stands."""
+    program = (
+        "import sys; from dcai_cli.cli.app import run; run(['config', 'path']);"
+        "print(*(name for name in sys.modules if name.startswith('dcai_cli.cli.')), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    files = {name.removeprefix("dcai_cli.cli.") for name in done.stderr.split()}
+    assert files == {"app", "completion", "options", "output", "settings"}
+
+
+@pytest.mark.parametrize("arguments", [["--help", "refunds"], ["-h"], ["--help", "nosuch"]], ids=" ".join)
+def test_help_before_a_command_is_that_of_the_program(empty: Dcai, arguments: list[str]) -> None:
+    """It lists all commands, whatever stands behind it."""
+    assert empty(*arguments).out == empty("--help").out
 
 
 def test_what_a_file_is_like_is_judged_by_the_command_alone() -> None:

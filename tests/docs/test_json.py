@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
-from dcai_cli.cli.app import app, run
+from dcai_cli.cli.app import program, run
 from dcai_cli.cli.demo import _story
 from dcai_cli.keystore import Keystore
 from dcai_cli.services.demo import Moment, Story
@@ -180,6 +179,12 @@ def test_the_tables_name_exactly_the_fields_that_are_printed(printed: Printed) -
     printed("ledger check")
     printed("ledger backup", "ledger.backup")
     printed("ledger restore", "ledger.backup")
+    with Path("home/config.toml").open("a") as file:
+        file.write('[networks.mine]\nrpc_url = "http://node.example"\nchain_id = 5\n')
+    printed("network list")
+    printed("network show", "mine")
+    printed("network use", "embedded")
+    printed("network remove", "mine")
     printed("config show")
     printed("config path")
     printed("config set", "replace_after", "90s")
@@ -221,7 +226,7 @@ def test_every_command_with_json_has_a_section() -> None:
 
     with_json = {
         words
-        for words, command in walk(typer.main.get_command(app), ())
+        for words, command in walk(program(), ())
         if any("--json" in option.opts for option in command.params)
     }
     sections = {command.removesuffix(" --claim") for commands in documented() for command in commands}

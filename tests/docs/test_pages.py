@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from mkdocs.utils.yaml import yaml_load
 
-from dcai_cli.cli.app import app
+from dcai_cli.cli.app import program
 from tools.docs_site import ROOT_PAGES
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -89,7 +88,7 @@ def test_every_command_and_option_stands_in_the_reference() -> None:
         section.partition("\n")[0]: section
         for section in (PROJECT / "docs" / "cli.md").read_text(encoding="utf-8").split("\n## ")
     }
-    waiting = [("dcai", typer.main.get_command(app))]
+    waiting = [("dcai", program())]
     while waiting:
         words, command = waiting.pop()
         inner = getattr(command, "commands", None)

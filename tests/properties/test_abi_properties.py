@@ -25,6 +25,9 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "string": st.text("aé漢😀", max_size=20),
     "uint256[]": st.lists(st.integers(0, 2**256 - 1), max_size=4).map(tuple),
     "address[]": st.lists(ADDRESSES, max_size=2).map(tuple),
+    "bytes32[]": st.lists(st.binary(min_size=32, max_size=32), max_size=2).map(tuple),
+    "bool[]": st.lists(st.booleans(), max_size=2).map(tuple),
+    "string[]": st.lists(st.text("aé", max_size=3), max_size=2).map(tuple),
 }
 """Types of the contracts' ABIs; some of them are not plain."""
 

@@ -8,16 +8,20 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import astuple
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from eth.db.atomic import AtomicDB
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from dcai_cli.chain import Chain, Fees, GasTooHigh, NonceTaken, Receipt, RpcError, open_chain, reset
+from dcai_cli.chain.blocks import Blocks
 from dcai_cli.chain.embedded import FUNDS_WEI, EmbeddedNode
+from dcai_cli.chain.evm import EmbeddedChain
 from dcai_cli.chain.store import Store
 from dcai_cli.config import Settings
 from dcai_cli.domain import MAX_TRANSACTION_BYTES, MAX_TRANSACTION_GAS
@@ -34,6 +38,8 @@ LOOP = "0x5b5f56"
 """Runtime code: jumps to itself for ever."""
 REVERT = "0x365f5f37365ffd"
 """Runtime code: reverts with the input."""
+SHOUT = "0x5f5fa000"
+"""Runtime code: an event with nothing in it."""
 TIME = "0x425f5260205ff3"
 """Runtime code: returns the block's timestamp."""
 
@@ -465,8 +471,82 @@ def test_a_large_chain_is_read_key_by_key(settings: Settings) -> None:
         rows = ((f"ballast-{number}".encode(), bytes(200)) for number in range(50_000))
         database.executemany("INSERT INTO node VALUES (?, ?)", rows)
     with closing(Store(settings.devnet_path)) as store:
-        EmbeddedNode(store, lambda: NOW)
+        node = EmbeddedNode(store, lambda: NOW)
+        assert int(node.request("eth_getBalance", KEY.address, "latest"), 16) == FUNDS_WEI
+        assert node.request("eth_call", {"to": KEY.address}) == "0x"
         assert 0 < len(store._cache) < 100
+
+
+def _word(number: int) -> bytes:
+    return number.to_bytes(32, "big")
+
+
+def test_what_is_read_is_what_py_evm_reads(settings: Settings) -> None:
+    """Headers, accounts and logs of every block, with transactions of both forms and one that fails."""
+    with chain_at(settings) as chain:
+        shouting, failing = deploy(chain, SHOUT), deploy(chain, REVERT)
+        transact(chain, shouting, value_wei=7)
+        transact(chain, failing, gas=100_000)
+        transact(chain, shouting, fees=Fees(3 * 10**9, None))
+        chain.advance(100)
+    addresses = [bytes.fromhex(address[2:]) for address in (KEY.address, shouting, failing, OTHER)]
+    with closing(Store(settings.devnet_path)) as store:
+        read, machine = Blocks(store), EmbeddedChain(AtomicDB(store))
+        assert read.head() == read.header(hex(machine.get_canonical_head().block_number))
+        for number in range(read.head().number + 1):
+            header, theirs = read.header(hex(number)), machine.get_canonical_block_header_by_number(number)
+            assert astuple(header) == (
+                theirs.hash,
+                theirs.parent_hash,
+                theirs.state_root,
+                theirs.transaction_root,
+                theirs.receipt_root,
+                theirs.bloom,
+                theirs.block_number,
+                theirs.gas_limit,
+                theirs.gas_used,
+                theirs.timestamp,
+                theirs.base_fee_per_gas,
+            )
+            state = machine.get_vm(theirs).state
+            for address in addresses:
+                account = state.get_nonce(address), state.get_balance(address), state.get_code(address)
+                assert astuple(read.account(header, address)) == account
+            logs = [
+                (transaction.hash, index, log.address, tuple(map(_word, log.topics)), log.data)
+                for transaction in machine.get_canonical_block_by_number(number).transactions
+                for index, log in enumerate(machine.get_transaction_receipt(transaction.hash).logs)
+            ]
+            assert [astuple(log) for log in read.logs(header)] == logs
+        shouted = [
+            number for number in range(read.head().number + 1) if [*read.logs(read.header(hex(number)))]
+        ]
+        assert len(shouted) == 2
+
+
+def test_what_is_there_is_read_without_the_machine(settings: Settings) -> None:
+    """Blocks, balances, code and logs need no py-evm, which takes long to import; a call brings it in."""
+    with chain_at(settings) as chain:
+        address = deploy(chain, SHOUT)
+        transact(chain, address)
+    program = """
+import sys
+from pathlib import Path
+from dcai_cli.chain import open_chain
+from dcai_cli.config import Settings
+
+folder = Path(sys.argv[1])
+with open_chain(Settings(folder, folder, folder)) as chain:
+    assert chain.block_number() == 3
+    assert chain.balance_wei(sys.argv[2]) == 0
+    assert chain.code(sys.argv[2])
+    query = {"fromBlock": "0x0", "toBlock": "latest", "topics": []}
+    assert len(chain._node.request("eth_getLogs", query)) == 1
+    assert not {"eth", "eth_utils"} & set(sys.modules)
+    chain.call(sys.argv[2], b"")
+    assert "eth" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program, settings.data_dir, address], check=True, cwd=PROJECT)
 
 
 def test_a_block_adds_only_what_is_new(settings: Settings) -> None:

@@ -152,16 +152,18 @@ def test_the_gas_needed_is_the_least_that_is_enough(
         sender = "0x" + "22" * 20
         node.fund(sender)
         # Calls run on the state of the head: put the contracts there.
-        state = node._chain.get_vm(node._head).state
+        chain = node._executor._chain
+        head = chain.get_canonical_head()
+        state = chain.get_vm(head).state
         for level in range(depth):
             state.set_code(_address(level), call_code(0x1000 + level + 1, value) + b"\x00")
             state.set_balance(_address(level), 100)
         state.set_code(_address(depth), spend_code(rounds))
         state.persist()
-        header = node._chain.create_header_from_parent(node._head).copy(state_root=state.state_root)
+        header = chain.create_header_from_parent(head).copy(state_root=state.state_root)
 
         def succeeds(gas: int) -> tuple[bool, int]:
-            done, intrinsic = node._chain.execute_free(
+            done, intrinsic = chain.execute_free(
                 header, sender=bytes.fromhex("22" * 20), to=_address(0), data=b"", value_wei=0, gas=gas
             )
             return not done.is_error, intrinsic + done.gas_needed

@@ -210,3 +210,92 @@ def test_a_url_that_is_no_database_is_refused_unseen(home: Path, url: str) -> No
         load_settings({"DCAI_HOME": str(home), "DCAI_LEDGER": url})
     assert SECRET not in caught.value.message + caught.value.hint
     assert "%XX" in caught.value.hint
+
+
+PROFILES = """
+network = "sepolia"
+chain_id = 11155111
+confirmations = 3
+replace_after = 60
+
+[networks.sepolia]
+rpc_url = ["https://one.example/s3cr3t", "https://two.example"]
+chain_id = 11155111
+confirmations = 5
+
+[networks.mine]
+rpc_url = "http://127.0.0.1:8545"
+chain_id = 31337
+gas_price_wei = "2gwei"
+"""
+
+
+@pytest.fixture
+def profiles(tmp_path: Path) -> dict[str, str]:
+    """The environment of a home with two networks, of which the file names one."""
+    (tmp_path / "config.toml").write_text(PROFILES)
+    return {"DCAI_HOME": str(tmp_path)}
+
+
+def test_a_profile_goes_over_what_the_file_says_of_all_networks(profiles: dict[str, str]) -> None:
+    """Its nodes, its chain id and its own settings; the rest is the file's."""
+    settings = load_settings(profiles)
+    assert (settings.network, settings.network_label) == ("sepolia", "sepolia")
+    assert settings.rpc_urls == ("https://one.example/s3cr3t", "https://two.example")
+    assert settings.hosts == ("one.example", "two.example")
+    assert (settings.chain_id, settings.confirmations, settings.replace_after_s) == (11_155_111, 5, 60)
+    assert SECRET not in repr(settings) + str(describe_settings(settings))
+
+
+def test_the_environment_goes_over_a_profile_but_not_over_the_chain_that_was_named(
+    profiles: dict[str, str],
+) -> None:
+    """A flag names the network; what the environment says of fees and blocks holds there, too."""
+    environ = profiles | {"DCAI_CONFIRMATIONS": "9", "DCAI_CHAIN_ID": "1", "ETH_RPC_URL": "http://e.example"}
+    settings = load_settings(environ, network="mine")
+    assert (settings.network, settings.chain_id, settings.hosts) == ("mine", 31_337, ("127.0.0.1:8545",))
+    assert (settings.confirmations, settings.gas_price_wei) == (9, 2 * 10**9)
+
+
+def test_nodes_by_url_have_no_name_and_no_profile(profiles: dict[str, str]) -> None:
+    """A URL of a higher level is all that counts; the chain id that the file pins still does."""
+    settings = load_settings(profiles, rpc_url="http://flag.example")
+    assert (settings.network, settings.network_label) == (None, "flag.example")
+    assert (settings.chain_id, settings.confirmations) == (11_155_111, 3)
+
+
+def test_a_url_beside_a_name_is_a_node_of_that_chain(profiles: dict[str, str]) -> None:
+    """The URL is asked, and the profile says which chain it must be on."""
+    settings = load_settings(profiles, rpc_url="http://flag.example", network="mine")
+    assert (settings.network, settings.hosts, settings.chain_id) == (None, ("flag.example",), 31_337)
+    assert settings.gas_price_wei == 2 * 10**9
+
+
+def test_the_embedded_chain_has_a_name_without_a_profile(profiles: dict[str, str], tmp_path: Path) -> None:
+    """It is the network where none is set, too."""
+    assert load_settings(profiles, network="embedded").rpc_url is None
+    assert load_settings(profiles, rpc_url="embedded").network == "embedded"
+    assert load_settings({"DCAI_HOME": str(tmp_path / "none")}).network == "embedded"
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("networks = 3", "networks is not a table"),
+        ("[networks]\nmine = 3", "networks.mine is not a table"),
+        ('[networks.embedded]\nrpc_url = "http://x/s3cr3t"', "needs no profile"),
+        ('[networks.Mine]\nrpc_url = "http://x/s3cr3t"\nchain_id = 1', "no name for a network"),
+        ('[networks.mine]\nrpc_url = "http://x/s3cr3t"', "must set rpc_url, and chain_id"),
+        ("[networks.mine]\nchain_id = 1", "must set rpc_url, and chain_id"),
+        ('[networks.mine]\nrpc_url = "http://x/s3cr3t"\nchain_id = "one"', "must set rpc_url, and chain_id"),
+        ('[networks.mine]\nrpc_url = "http://x/s3cr3t"\nchain_id = true', "must set rpc_url, and chain_id"),
+        ('[networks.mine]\nrpc_url = "http://x/s3cr3t"\nchain_id = 1\naccount = "me"', "sets 'account'"),
+        ('[networks.sepolia]\nrpc_url = "http://x/s3cr3t"\nchain_id = 1', "sepolia is chain 11155111"),
+    ],
+)
+def test_a_broken_profile_is_named_without_its_url(tmp_path: Path, table: str, said: str) -> None:
+    """What is wrong with it, and nothing secret."""
+    (tmp_path / "config.toml").write_text(table)
+    with pytest.raises(BadInput, match=said) as refused:
+        load_settings({"DCAI_HOME": str(tmp_path)})
+    assert SECRET not in refused.value.message + refused.value.hint
