@@ -90,6 +90,7 @@ class EmbeddedNode:
             "eth_estimateGas": self._estimate,
             "eth_sendRawTransaction": self._send_raw,
             "evm_increaseTime": self._increase_time,
+            "evm_setNextBlockTimestamp": self._set_next_timestamp,
             "evm_mine": self._mine_empty,
         }
 
@@ -124,11 +125,12 @@ class EmbeddedNode:
         """The time of a block mined now: the clock plus what was advanced, but later than the last block."""
         return max(int(self._head.timestamp) + 1, int(self._clock()) + self._store.fact("offset_s"))
 
-    def fund(self, address: str) -> None:
-        """Give 1,000 ether to an account that is new: one that sent nothing yet and has less."""
+    def fund(self, address: str, wei: int = FUNDS_WEI) -> None:
+        """Give ether to an account that is new: what it has less, if it sent nothing yet."""
         account = to_bytes(address)
         state = self._state("latest")
-        if state.get_nonce(account) or state.get_balance(account) >= FUNDS_WEI:
+        missing_wei = wei - state.get_balance(account)
+        if state.get_nonce(account) or missing_wei <= 0:
             return
         unsigned = self._builder.new_unsigned_dynamic_fee_transaction(
             chain_id=EMBEDDED_CHAIN_ID,
@@ -137,7 +139,7 @@ class EmbeddedNode:
             max_fee_per_gas=2 * self._head.base_fee_per_gas,
             gas=21_000,
             to=account,
-            value=FUNDS_WEI,
+            value=missing_wei,
             data=b"",
             access_list=(),
         )
@@ -345,6 +347,11 @@ class EmbeddedNode:
         offset_s = self.next_timestamp() + seconds - int(self._clock())
         self._store.commit(offset_s=offset_s)
         return offset_s
+
+    def _set_next_timestamp(self, timestamp: int) -> None:
+        if timestamp <= self._head.timestamp:
+            raise RpcError(f"{timestamp} is not behind the last block's time, {self._head.timestamp}")
+        self._store.commit(offset_s=timestamp - int(self._clock()))
 
     def _mine_empty(self) -> str:
         self._mine()

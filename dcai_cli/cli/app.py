@@ -28,6 +28,7 @@ from dcai_cli.cli import (
     points,
     predict,
     settings,
+    simulate,
     tx,
 )
 from dcai_cli.cli.output import Talk, describe_error, print_document, print_error, stderr
@@ -86,13 +87,14 @@ SUMMARIES = {
     },
     "Tools": {
         "demo": "Play the whole story in a minute.",
+        "simulate": "See which strategies gain, and what a model learns.",
         "devnet": "The embedded chain: its state, its clock, its end.",
         "ledger": "Check, back up, restore or rebuild your ledger.",
     },
 }
 """What `dcai --help` lists, by panels in this order: one line for each, which fits 80 columns."""
 
-for _part in (contribute, predict, featurize, claims, points, demo, init):
+for _part in (contribute, predict, featurize, claims, points, demo, simulate, init):
     _part.register(app)
 for _name, _group in {
     "daemon": daemon,
