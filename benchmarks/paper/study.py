@@ -43,19 +43,6 @@ class Figures:
     contributions: int
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A mean over seeds, and how sure it is.
-
-    Args:
-        mean: the mean.
-        half: half the width of its 95 % confidence interval.
-    """
-
-    mean: float
-    half: float
-
-
 @cache
 def _prepared(name: str, of_data: str) -> Prepared:
     """The data of a scenario, once for each process."""
@@ -113,13 +100,13 @@ class Workers:
         self._pool.shutdown()
 
 
-def interval(values: Sequence[float]) -> Interval:
-    """Mean and 95 % confidence interval, by Student's t.
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """The mean, and half the width of its 95 % confidence interval by Student's t.
 
     >>> interval([1.0, 2.0, 3.0])
-    Interval(mean=2.0, half=2.484)
+    (2.0, 2.484138)
     """
     from scipy.stats import t
 
     half = float(t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
-    return Interval(round(statistics.fmean(values), 6), round(half, 3) if half >= 1 else round(half, 6))
+    return round(statistics.fmean(values), 6), round(half, 6)
