@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.paper.attacks import ATTACKS, REMEDIES, SEARCH_SEEDS, SEEDS
+from benchmarks.paper.attacks import REMEDIES, SEARCH_SEEDS, SEEDS
 from benchmarks.paper.published import CAUSES, DAYS, EXPERIMENTS, LAST_DAYS, PUBLISHED
 from benchmarks.paper.published import SEEDS as CURVE_SEEDS
 from benchmarks.paper.study import PROJECT
