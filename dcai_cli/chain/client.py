@@ -652,6 +652,34 @@ class Chain:
                 hint="This works on the embedded chain, anvil and hardhat.",
             ) from None
 
+    def mine_next_at(self, timestamp: int) -> None:
+        """Give the next block this time.
+
+        Raises:
+            UsageError: the node is not one for development, or the time is not behind the last block's.
+        """
+        self._for_development("evm_setNextBlockTimestamp", timestamp)
+
+    def set_balance(self, address: str, wei: int) -> None:
+        """Give an account ether; on the embedded chain it can only become more.
+
+        Raises:
+            UsageError: the node is not one for development.
+        """
+        if self._embedded is not None:
+            self._embedded.fund(address, wei)
+            return
+        self._for_development("anvil_setBalance", address, hex(wei))
+
+    def _for_development(self, method: str, *params: object) -> None:
+        try:
+            self._node.request(method, *params)
+        except RpcError as error:
+            raise UsageError(
+                f"The node at {self.url_label} refuses {method}: {error.message}.",
+                hint="This works on the embedded chain and on anvil.",
+            ) from None
+
     # The rest
 
     def _count(self, method: str, *params: object) -> int:

@@ -61,6 +61,7 @@ class EmbeddedNode:
             "eth_getBlockByNumber": lambda block, _whole=False: block_form(self._blocks.header(block)),
             "eth_getLogs": self._logs,
             "evm_increaseTime": self._increase_time,
+            "evm_setNextBlockTimestamp": self._set_next_timestamp,
         }
 
     @cached_property
@@ -96,11 +97,11 @@ class EmbeddedNode:
         """The time of a block mined now: the clock plus what was advanced, but later than the last block."""
         return max(self._blocks.head().timestamp + 1, int(self._clock()) + self._store.fact("offset_s"))
 
-    def fund(self, address: str) -> None:
-        """Give 1,000 ether to an account that is new: one that sent nothing yet and has less."""
+    def fund(self, address: str, wei: int = FUNDS_WEI) -> None:
+        """Give ether to an account that is new: what it has less, if it sent nothing yet."""
         account = self._account(address, "latest")
-        if not account.nonce and account.balance_wei < FUNDS_WEI:
-            self._executor.fund(to_bytes(address), FUNDS_WEI)
+        if not account.nonce and account.balance_wei < wei:
+            self._executor.fund(to_bytes(address), wei - account.balance_wei)
 
     def close(self) -> None:
         """Free what the machine keeps, if it was needed."""
@@ -136,6 +137,12 @@ class EmbeddedNode:
         offset_s = self.next_timestamp() + seconds - int(self._clock())
         self._store.commit(offset_s=offset_s)
         return offset_s
+
+    def _set_next_timestamp(self, timestamp: int) -> None:
+        last = self._blocks.head().timestamp
+        if timestamp <= last:
+            raise RpcError(f"{timestamp} is not behind the last block's time, {last}")
+        self._store.commit(offset_s=timestamp - int(self._clock()))
 
 
 def _machine() -> type[Executor]:

@@ -85,6 +85,7 @@ SUMMARIES = {
     },
     "Tools": {
         "demo": "Play the whole story in a minute.",
+        "simulate": "See which strategies gain, and what a model learns.",
         "devnet": "The embedded chain: its state, its clock, its end.",
         "ledger": "Check, back up, restore or rebuild your ledger.",
     },

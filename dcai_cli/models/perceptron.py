@@ -120,6 +120,10 @@ class Perceptron(_Margins):
         """
         return self._scores(self._read(payload))
 
+    def leads(self, payload: bytes) -> NDArray[np.int64]:  # noqa: D102 (inherited)
+        batch = self._read(payload)
+        return np.where(batch.labels == 1, 1, -1) * (2 * self._scores(batch) - 1)
+
     def _scores(self, batch: Batch) -> NDArray[np.int64]:
         active = self._lanes[self._places(batch.indices)].astype(np.int64)
         sums: NDArray[np.int64] = np.add.reduceat(active * batch.values, batch.starts)
@@ -181,6 +185,18 @@ class MulticlassPerceptron(_Margins):
             BadInput: the payload is malformed.
         """
         return self._scores(self._read(payload))
+
+    def leads(self, payload: bytes) -> NDArray[np.int64]:  # noqa: D102 (inherited)
+        batch = self._read(payload)
+        scores = self._scores(batch)
+        rows = np.arange(batch.labels.size)
+        own = scores[rows, batch.labels]
+        scores[rows, batch.labels] = np.iinfo(np.int64).min
+        # The lowest class wins ties.
+        best = scores.max(axis=1)
+        wins_ties = batch.labels < scores.argmax(axis=1)
+        leads: NDArray[np.int64] = 2 * (own - best) + np.where(wins_ties, 1, -1)
+        return leads
 
     def _scores(self, batch: Batch) -> NDArray[np.int64]:
         products = [values @ self._rows[indices].astype(np.int64) for _, indices, values in batch]

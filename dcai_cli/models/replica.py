@@ -171,6 +171,19 @@ class Replica(ABC):
         batch = self._read(payload)
         return bitmap(self._predict(batch) == batch.labels)
 
+    def leads(self, payload: bytes) -> NDArray[np.int64]:
+        """How far the label of each sample leads, shape (samples,): above 0 where the model predicts it.
+
+        Only comparisons mean something, and only between samples of one model. Models whose scores are no
+        integers say no more than 1 or 0.
+
+        Raises:
+            BadInput: the payload is malformed.
+        """
+        batch = self._read(payload)
+        agree: NDArray[np.bool_] = self._predict(batch) == batch.labels
+        return agree.astype(np.int64)
+
     def _read(self, payload: bytes) -> Batch:
         return read_batch(payload, self.wire, counts=self.counts)
 

@@ -1,0 +1,123 @@
+"""dcai simulate: what becomes of a model and of its contributors, under the contracts' own rules."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dcai_cli.cli import options
+from dcai_cli.cli.output import Output
+from dcai_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from dcai_cli.simulation.engine import Run
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command(
+        "simulate",
+        epilog="Example: dcai simulate tumours.toml --output tumours. Exit codes: 0, 1 (--real: the chain "
+        "says otherwise), 2, 13, 15 (bad scenario or data).",
+    )(simulate)
+
+
+def simulate(
+    scenario: Annotated[Path, typer.Argument(help="A scenario file (TOML).", readable=False)],
+    *,
+    output_folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Write page, plots, ledger and figures into this folder.", readable=False
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Folder of the data; that of the scenario if left out.", readable=False),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Another seed than the scenario's.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Another value: terms.refund_wait=2d, agents.bad.wait=1h; several times."),
+    ] = None,
+    real: Annotated[
+        bool,
+        typer.Option(
+            "--real",
+            help="Send every action as a transaction: to an embedded chain, or an anvil at --rpc-url.",
+        ),
+    ] = False,
+    rpc_url: options.RpcUrl = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Let agents with strategies contribute to a model, and see who gains, who loses, and what it learns."""
+    from dcai_cli.simulation.engine import run
+    from dcai_cli.simulation.onchain import on_chain
+    from dcai_cli.simulation.pool import prepare
+    from dcai_cli.simulation.results import describe, write_results
+    from dcai_cli.simulation.scenario import read_scenario
+
+    if rpc_url is not None and not real:
+        raise UsageError("--rpc-url is for --real: nothing is sent without it.", hint="Add --real.")
+    output = Output("simulate", json=json, quiet=quiet)
+    read = read_scenario(scenario, dict(map(_change, set_ or ())))
+    prepared = prepare(read, folder=data or scenario.parent, note=output.note)
+    with (
+        on_chain(read, prepared, rpc_url) if real else nullcontext() as chain,
+        output.progress("simulating") as progress,
+    ):
+        done = run(
+            read, prepared, seed=seed, chain=chain, watch=lambda moment, _: progress(moment.at, read.end_s)
+        )
+    if output_folder is not None:
+        for path in write_results(output_folder, done):
+            output.note(f"written: {path}")
+    output.result(describe(done), lambda console: _show(console, done))
+
+
+def _change(text: str) -> tuple[str, object]:
+    """What --set says: a name, and a value as TOML has it; what is none is a text."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"--set {text} has no value.", hint="Write for instance --set agents.bad.wait=1h.")
+    try:
+        return name, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name, value
+
+
+def _show(console: Console, run: Run) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for header in ("agent", "start", "end", "gain", "contributed", "refunded", "reports", "sweeps"):
+        table.add_column(header, justify="left" if header == "agent" else "right")
+    for agent in run.scenario.agents:
+        table.add_row(agent.name, *_figures(run, agent.name))
+    console.print(run.scenario.title)
+    console.print(table)
+    console.print(f"accuracy  {run.accuracy(0):.1%} at first, {run.accuracy():.1%} at the end")
+
+
+def _figures(run: Run, name: str) -> Sequence[str]:
+    from dcai_cli.domain import format_ether
+
+    totals = run.totals[name]
+    first, last = (moment.balances_wei[name] for moment in (run.moments[0], run.moments[-1]))
+    return (
+        format_ether(first),
+        format_ether(last),
+        f"{run.gain(name):+.1%}",
+        f"{totals.contributed:,}",
+        f"{totals.refunded:,}",
+        format_ether(totals.reported_wei),
+        format_ether(totals.swept_wei),
+    )

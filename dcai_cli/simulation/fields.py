@@ -1,0 +1,126 @@
+"""Reading the tables of a scenario: every value is checked, and whatever is not known is refused."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dcai_cli.domain import parse_amount, parse_duration
+from dcai_cli.errors import BadInput, UsageError
+
+
+class Fields:
+    """One table of a scenario.
+
+    Args:
+        where: what messages call it, as "[data]".
+        table: its values by name.
+
+    >>> fields = Fields("[terms]", {"refund_wait": "1d"})
+    >>> fields.duration("refund_wait")
+    86400
+    """
+
+    def __init__(self, where: str, table: object) -> None:
+        if not isinstance(table, Mapping):
+            raise BadInput(f"{where} of the scenario is {table!r}, not a table.", hint=_HINT)
+        self._where = where
+        self._left = dict(table)
+        self._known: list[str] = []
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._left
+
+    def text(self, name: str, default: str | None = None, *, of: Sequence[str] = ()) -> str:
+        """A text; one of some, if they are given."""
+        value = self._take(name, default)
+        if not isinstance(value, str) or (of and value not in of):
+            raise self._wrong(name, value, f"one of {', '.join(of)}" if of else "a text")
+        return value
+
+    def texts(self, name: str, default: Sequence[str] | None = None) -> tuple[str, ...]:
+        """A text or a list of them."""
+        value = self._take(name, default)
+        value = [value] if isinstance(value, str) else value
+        if not isinstance(value, Sequence) or not all(isinstance(one, str) for one in value):
+            raise self._wrong(name, value, "a list of texts")
+        return tuple(value)
+
+    def count(self, name: str, default: int | None = None, *, least: int = 0, most: int = 2**40) -> int:
+        """A whole number."""
+        value = self._take(name, default)
+        if type(value) is not int or not least <= value <= most:
+            raise self._wrong(name, value, f"a whole number from {least:,} to {most:,}")
+        return value
+
+    def number(self, name: str, default: float | None = None, *, least: float = 0, most: float = 1) -> float:
+        """A number, such as a share."""
+        value = self._take(name, default)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+            raise self._wrong(name, value, f"a number from {least:g} to {most:g}")
+        return float(value)
+
+    def flag(self, name: str, default: bool | None = None) -> bool:  # noqa: FBT001 - as the others
+        """A yes or no."""
+        value = self._take(name, default)
+        if not isinstance(value, bool):
+            raise self._wrong(name, value, "true or false")
+        return value
+
+    def duration(self, name: str, default: str | None = None, *, least: int = 0) -> int:
+        """A duration as 90s or 25h, in seconds."""
+        value = self._take(name, default)
+        try:
+            seconds = parse_duration(str(value))
+        except UsageError:
+            raise self._wrong(name, value, "a duration such as 90s, 15m, 25h or 2d") from None
+        if seconds < least:
+            raise self._wrong(name, value, f"a duration of {least} s or more")
+        return seconds
+
+    def amount(self, name: str, default: str | None = None) -> int:
+        """An amount as 0.5ether, in wei."""
+        value = self._take(name, default)
+        try:
+            return parse_amount(str(value))
+        except UsageError:
+            raise self._wrong(name, value, "an amount such as 0.5ether or 20gwei") from None
+
+    def table(self, name: str) -> Fields:
+        """A table in this one; empty if it is left out."""
+        return Fields(f"[{name}]", self._take(name, {}))
+
+    def tables(self, name: str) -> list[Fields]:
+        """A list of tables."""
+        value = self._take(name, [])
+        if not isinstance(value, list) or not value:
+            raise BadInput(f"The scenario has no [[{name}]].", hint=_HINT)
+        return [Fields(f"[[{name}]] number {number}", one) for number, one in enumerate(value, start=1)]
+
+    def end(self) -> None:
+        """Refuse what nobody asked for.
+
+        Raises:
+            BadInput: there is such a value.
+        """
+        for name in self._left:
+            near = difflib.get_close_matches(name, self._known, 1)
+            meant = f"Did you mean {near[0]}? " if near else ""
+            raise BadInput(
+                f"{name} in {self._where} of the scenario is not known.",
+                hint=f"{meant}What it may have: {', '.join(sorted(self._known))}.",
+            )
+
+    def _take(self, name: str, default: Any) -> Any:  # noqa: ANN401 - TOML
+        self._known.append(name)
+        value = self._left.pop(name, default)
+        if value is None:
+            raise BadInput(f"{self._where} of the scenario has no {name}.", hint=_HINT)
+        return value
+
+    def _wrong(self, name: str, value: object, wanted: str) -> BadInput:
+        return BadInput(f"{name} in {self._where} of the scenario is {value!r}.", hint=f"Write {wanted}.")
+
+
+_HINT = "See docs/simulation.md, and the scenarios in examples/scenarios."

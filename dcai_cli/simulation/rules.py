@@ -1,0 +1,319 @@
+"""The contracts' bookkeeping in Python: what the trainer and its stake incentive do with balances.
+
+The same integers as `contracts/CollaborativeTrainer.sol` and `contracts/incentives/StakeIncentive.sol`, call
+by call; the model is its replica. Gas is not reckoned here. Times are seconds since the model was sealed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from dcai_cli.chain.price import deposit_per_unit_wei
+from dcai_cli.domain import bits
+from dcai_cli.errors import DcaiError
+
+if TYPE_CHECKING:
+    from dcai_cli.domain import Terms
+    from dcai_cli.models.replica import Replica
+
+
+class Refused(DcaiError):
+    """The contracts refuse this action.
+
+    Args:
+        name: the custom error that they revert with.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The contracts refuse this: {name}.")
+        self.name = name
+
+
+class Sample(NamedTuple):
+    """A sample as it is sent.
+
+    Args:
+        data: its bytes on the wire.
+        units: its size for pricing.
+    """
+
+    data: bytes
+    units: int
+
+    @property
+    def label(self) -> int:
+        """Its class."""
+        return self.data[0]
+
+    def labelled(self, label: int) -> Sample:
+        """The same features with another label."""
+        return Sample(bytes([label]) + self.data[1:], self.units)
+
+
+@dataclass(slots=True)
+class Deposit:
+    """A batch that was contributed, and what became of it.
+
+    Args:
+        id: its number, from 0.
+        contributor: whose it is.
+        added_at: when it was contributed.
+        per_unit_wei: the deposit of one unit.
+        samples: its samples, in order.
+        informative: the bitmap of samples that changed the model.
+        settled: the bitmap of samples of which nothing is left.
+        paid_wei: what was paid out of it.
+        reported_wei: what reports took, by sample; of those from which they took something.
+        reported_by: the bitmap of samples from which a reporter took something, by reporter.
+        seen: the bitmap of samples whose first look agreed, and when, where the rules ask for two looks.
+    """
+
+    id: int
+    contributor: str
+    added_at: int
+    per_unit_wei: int
+    samples: tuple[Sample, ...]
+    informative: int
+    settled: int = 0
+    paid_wei: int = 0
+    reported_wei: dict[int, int] = field(default_factory=dict)
+    reported_by: dict[str, int] = field(default_factory=dict)
+    seen: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def units(self) -> int:
+        """Units of the whole batch."""
+        return sum(sample.units for sample in self.samples)
+
+    @property
+    def deposit_wei(self) -> int:
+        """What was paid for it."""
+        return self.per_unit_wei * self.units
+
+    @property
+    def open(self) -> int:
+        """The bitmap of samples of which something is left."""
+        return ~self.settled & ((1 << len(self.samples)) - 1)
+
+    def left_wei(self, index: int) -> int:
+        """What is left of a sample's deposit, if it is not settled."""
+        return self.per_unit_wei * self.samples[index].units - self.reported_wei.get(index, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Rules that the contracts do not have, to show what they would change.
+
+    Args:
+        looks_apart_s: a refund needs two looks at which the model agrees, so far apart; 0 for one look, as
+            the contracts have it.
+    """
+
+    looks_apart_s: int = 0
+
+
+class StakeRules:
+    """One model, its deposits, and the balances of those who take part.
+
+    Args:
+        replica: the model as it is sealed.
+        terms: time-outs and price.
+        balances: what everybody has to begin with, in wei.
+        owner: who may sweep before others.
+        variant: other rules than the contracts'.
+    """
+
+    def __init__(
+        self,
+        replica: Replica,
+        terms: Terms,
+        balances: dict[str, int],
+        *,
+        owner: str,
+        variant: Variant | None = None,
+    ) -> None:
+        self.replica = replica
+        self.terms = terms
+        self.owner = owner
+        self.variant = variant or Variant()
+        self.balances_wei = dict(balances)
+        self.validated_wei = dict.fromkeys(balances, 0)
+        self.total_validated_wei = 0
+        self.deposits: list[Deposit] = []
+        self.last_contributed_at = 0
+        """When the last batch came; 0, the time of sealing, before the first."""
+
+    def quote_wei(self, units: int, now: int) -> int:
+        """What a batch of so many units would cost."""
+        return self._per_unit_wei(units, now) * units
+
+    def contribute(self, who: str, samples: Sequence[Sample], now: int) -> Deposit:
+        """Train the model with a batch and take its deposit.
+
+        Raises:
+            Refused: the balance does not cover it.
+        """
+        units = sum(sample.units for sample in samples)
+        per_unit_wei = self._per_unit_wei(units, now)
+        if self.balances_wei[who] < per_unit_wei * units:
+            raise Refused("InsufficientDeposit")
+        informative = self.replica.train(b"".join(sample.data for sample in samples))
+        self.balances_wei[who] -= per_unit_wei * units
+        self.last_contributed_at = now
+        deposit = Deposit(len(self.deposits), who, now, per_unit_wei, tuple(samples), informative)
+        self.deposits.append(deposit)
+        return deposit
+
+    def refund(self, who: str, claims: Sequence[tuple[int, int]], now: int) -> list[tuple[int, int]]:
+        """Pay back what is left of one's own samples that the model agrees with.
+
+        Args:
+            who: the contributor.
+            claims: number of a batch, and the bitmap of samples that are claimed.
+            now: the time.
+
+        Returns:
+            For each claim the wei, and the bitmap of the samples that were refunded.
+
+        Raises:
+            Refused: a batch of somebody else, too early, or a mask that the batch does not have.
+        """
+        self._not_in_the_second_of_a_contribution(now)
+        plans = []
+        for number, mask in claims:
+            deposit = self.deposits[number]
+            if deposit.contributor != who:
+                raise Refused("NotContributor")
+            self._reached(deposit, self.terms.refund_wait_s, now)
+            if mask == 0 or mask >> len(deposit.samples):
+                raise Refused("InvalidMask")
+            plans.append((deposit, mask & deposit.open))
+        agreed = self._agreed(plans)
+        paid = []
+        for (deposit, _), bitmap in zip(plans, agreed, strict=True):
+            refunded = self._seen_twice(deposit, bitmap, now) if self.variant.looks_apart_s else bitmap
+            paid.append((self._settle_refund(deposit, refunded), refunded))
+        self.balances_wei[who] += sum(wei for wei, _ in paid)
+        return paid
+
+    def report(self, who: str, number: int, indexes: Sequence[int], now: int) -> tuple[int, int]:
+        """Take one's share of samples that the model disagrees with.
+
+        Args:
+            who: the reporter.
+            number: of the batch.
+            indexes: of the samples.
+            now: the time.
+
+        Returns:
+            The wei, and the bitmap of samples from which something was taken.
+
+        Raises:
+            Refused: one's own batch, too early, no standing, or a sample that one has reported before.
+        """
+        self._not_in_the_second_of_a_contribution(now)
+        deposit = self.deposits[number]
+        if who == deposit.contributor:
+            raise Refused("ReporterIsContributor")
+        self._reached(deposit, self.terms.report_wait_s, now)
+        share_wei = self.validated_wei[who]
+        if share_wei == 0:
+            raise Refused("ReporterNotValidated")
+        before = deposit.reported_by.get(who, 0)
+        agreed = self.replica.agree(b"".join(deposit.samples[index].data for index in indexes))
+        amount_wei = reported = settled = 0
+        taken: dict[int, int] = {}
+        for place, index in enumerate(indexes):
+            bit = 1 << index
+            if (before | reported) & bit:
+                raise Refused("AlreadyReported")
+            if deposit.settled & bit or agreed >> place & 1:
+                continue
+            whole_wei = deposit.per_unit_wei * deposit.samples[index].units
+            wei = whole_wei * share_wei // self.total_validated_wei
+            if wei == 0:
+                continue
+            if wei >= (left_wei := deposit.left_wei(index)):
+                wei = left_wei
+                settled |= bit
+            taken[index] = deposit.reported_wei.get(index, 0) + wei
+            reported |= bit
+            amount_wei += wei
+        if reported:
+            deposit.reported_wei.update(taken)
+            deposit.reported_by[who] = before | reported
+            deposit.settled |= settled
+            deposit.paid_wei += amount_wei
+            self.balances_wei[who] += amount_wei
+        return amount_wei, reported
+
+    def sweep(self, who: str, number: int, now: int) -> int:
+        """Take all that is left of a batch.
+
+        Returns:
+            The wei.
+
+        Raises:
+            Refused: too early, or nothing is left.
+        """
+        deposit = self.deposits[number]
+        terms = self.terms
+        self._reached(deposit, terms.owner_wait_s if who == self.owner else terms.public_wait_s, now)
+        amount_wei = deposit.deposit_wei - deposit.paid_wei
+        if amount_wei == 0:
+            raise Refused("NothingLeft")
+        deposit.paid_wei += amount_wei
+        deposit.settled = (1 << len(deposit.samples)) - 1
+        self.balances_wei[who] += amount_wei
+        return amount_wei
+
+    @property
+    def open_wei(self) -> int:
+        """What the trainer holds: the deposits that are still open."""
+        return sum(deposit.deposit_wei - deposit.paid_wei for deposit in self.deposits)
+
+    def _per_unit_wei(self, units: int, now: int) -> int:
+        return deposit_per_unit_wei(self.terms, units, now - self.last_contributed_at)
+
+    def _agreed(self, plans: Sequence[tuple[Deposit, int]]) -> list[int]:
+        """Of each deposit the samples among these that the model agrees with now."""
+        places = [(at, index) for at, (_, mask) in enumerate(plans) for index in bits(mask)]
+        agreed = [0] * len(plans)
+        if places:
+            payload = b"".join(plans[at][0].samples[index].data for at, index in places)
+            for place in bits(self.replica.agree(payload)):
+                at, index = places[place]
+                agreed[at] |= 1 << index
+        return agreed
+
+    def _seen_twice(self, deposit: Deposit, agreed: int, now: int) -> int:
+        """Those of them whose first look was long enough ago; for the others, this is the first."""
+        twice = 0
+        for index in bits(agreed):
+            if now - deposit.seen.setdefault(index, now) >= self.variant.looks_apart_s:
+                twice |= 1 << index
+        return twice
+
+    def _settle_refund(self, deposit: Deposit, refunded: int) -> int:
+        amount_wei = earned_wei = 0
+        for index in bits(refunded):
+            left_wei = deposit.left_wei(index)
+            amount_wei += left_wei
+            if deposit.informative >> index & 1:
+                earned_wei += left_wei
+        deposit.settled |= refunded
+        deposit.paid_wei += amount_wei
+        self.validated_wei[deposit.contributor] += earned_wei
+        self.total_validated_wei += earned_wei
+        return amount_wei
+
+    def _not_in_the_second_of_a_contribution(self, now: int) -> None:
+        if self.deposits and now == self.last_contributed_at:
+            raise Refused("ContributionThisSecond")
+
+    @staticmethod
+    def _reached(deposit: Deposit, wait_s: int, now: int) -> None:
+        if now < deposit.added_at + wait_s:
+            raise Refused("TooEarly")
