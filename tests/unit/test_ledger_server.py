@@ -38,7 +38,7 @@ def own_postgres() -> Iterator[Postgres]:
     """A server that a test may stop."""
     folder = programs()
     if folder is None:
-        pytest.skip("PostgreSQL is not installed: tools/install_postgres")
+        pytest.skip("PostgreSQL is not installed: tools/install_packages")
     server = Postgres(folder)
     yield server
     server.remove()
