@@ -20,12 +20,13 @@ LEFT, RIGHT = 56, 744
 """Where time begins and ends, in the picture's own units."""
 
 _WIDTH, _HEIGHT = 760, 520
-_LEGEND_WIDTH = 200
 _PANELS = ((30, 290), (346, 476))
 """Top and bottom of the balances, and of the accuracy."""
 
 _COLOURS = 8
-_LEGEND_ROWS = 20
+_LEGEND_ROWS = 14
+_LETTER = 8
+"""Width of a letter, about; no font is known."""
 _DRAW_S, _HOLD_S = 10, 3
 """How long the animation draws, and shows what it has drawn before it begins again."""
 
@@ -61,6 +62,11 @@ def clock(at: int) -> str:
     return f"day {at // DAY_S}, {minutes // 60:02}:{minutes % 60:02}:{second:02}"
 
 
+def title(run: Run) -> str:
+    """A title as a page takes it: nothing in it is a tag, or a letter that XML forbids."""
+    return escape("".join(letter if letter.isprintable() else " " for letter in run.scenario.title))
+
+
 def line_class(number: int) -> str:
     """The class of an agent's line: a colour; with more agents than colours, dashes, too."""
     return f"c{number % _COLOURS} d{number // _COLOURS % 3}"
@@ -91,11 +97,11 @@ def picture(run: Run, *, animated: bool = False) -> str:
     Returns:
         An SVG element.
     """
-    title = escape(run.scenario.title)
-    width = _WIDTH + _LEGEND_WIDTH * animated
+    longest = max(len(agent.name) for agent in run.scenario.agents)
+    width = _WIDTH + (_LETTER * (longest + len(" +1000.0%")) + 40) * animated
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" id="curves" viewBox="0 0 {width} {_HEIGHT}" role="img">',
-        f"<title>{title}: balances and accuracy over time</title>",
+        f"<title>{title(run)}: balances and accuracy over time</title>",
     ]
     if animated:
         parts += [f"<style>{file('curves.css')}</style>", '<rect class="ground" width="100%" height="100%"/>']
@@ -117,14 +123,14 @@ def _x(run: Run, at: float) -> float:
 
 
 def _panel(
-    run: Run, number: int, title: str, marks: Sequence[float], curves: dict[str, list[float]]
+    run: Run, number: int, heading: str, marks: Sequence[float], curves: dict[str, list[float]]
 ) -> Iterator[str]:
     top, bottom = _PANELS[number]
 
     def y(value: float) -> float:
         return bottom - (bottom - top) * (value - marks[0]) / (marks[-1] - marks[0])
 
-    yield f'<text class="title" x="{LEFT}" y="{top - 12}">{title}</text>'
+    yield f'<text class="title" x="{LEFT}" y="{top - 12}">{heading}</text>'
     for mark in marks:
         yield f'<path class="grid" d="M{LEFT} {y(mark):.1f}H{RIGHT}"/>'
         yield f'<text class="mark" x="{LEFT - 8}" y="{y(mark) + 4:.1f}" text-anchor="end">{mark:g}</text>'

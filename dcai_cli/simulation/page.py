@@ -9,7 +9,6 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from html import escape
 from string import Template
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from dcai_cli.simulation.curves import (
     file,
     line_class,
     picture,
+    title,
 )
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def page(run: Run, ledger_file: str) -> str:
     return Template(file("page.html")).substitute(
         policy=f"default-src 'none'; base-uri 'none'; form-action 'none'; style-src '{_hash(style)}'; "
         f"script-src '{_hash(script)}'",
-        title=escape(run.scenario.title),
+        title=title(run),
         style=style,
         summary=_summary(run),
         legend="\n".join(_legend(curves)),

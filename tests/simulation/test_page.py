@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
 
 import pytest
 
+from dcai_cli.domain import format_ether
 from dcai_cli.simulation.engine import Run, run
+from dcai_cli.simulation.page import LEDGER_ROWS
 from dcai_cli.simulation.pool import Prepared
-from dcai_cli.simulation.results import write_results
+from dcai_cli.simulation.results import LEDGER_FILE, write_results
 from tests.simulation.test_rules import EVERYBODY
 
 if TYPE_CHECKING:
@@ -21,12 +25,13 @@ VALUES = "[...document.querySelectorAll('#legend output')].map((output) => outpu
 CLOCK = "document.querySelector('#clock').value"
 UNCOVERED = "document.querySelector('#curtain').width.baseVal.value"
 DAY_S = 86_400
+TITLE = """Say </title></script><script>alert('$x')</script> & "that"\a!"""
 
 
 @pytest.fixture(scope="module")
 def done(read: Read, tumours: Prepared) -> Run:
-    """A run with every strategy."""
-    return run(read(*EVERYBODY, duration="4d"), tumours)
+    """A run with every strategy, and a title of somebody else's."""
+    return run(read(*EVERYBODY, duration="4d", title=TITLE), tumours)
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +90,71 @@ def test_a_curve_for_each_agent_and_the_accuracy_has_a_point_for_each_moment(pag
     assert all(curve["colour"].startswith("rgb") for curve in curves)
     assert {curve["last"] for curve in curves} == {curves[0]["last"]}
     assert page.evaluate(VALUES) == values_at(done, -1)
+
+
+def cells(page: Tab, tables: str) -> list[list[str]]:
+    """The cells of the rows of tables, but of their heads."""
+    found: list[list[str]] = page.evaluate(
+        f"[...document.querySelectorAll('{tables} tr:has(td)')]"
+        ".map((row) => [...row.cells].map((cell) => cell.textContent))"
+    )
+    return found
+
+
+def test_a_title_is_a_text_whatever_is_in_it(page: Tab, folder: Path) -> None:
+    """Page and animation show its letters; nothing of it is run or taken for a tag."""
+    shown = page.evaluate("[document.title, document.querySelector('h1').textContent]")
+    assert shown == [TITLE.replace("\a", " ")] * 2
+    assert page.evaluate("document.scripts.length") == 2
+    animation = ET.parse(folder / "animation.svg").getroot()  # noqa: S314 - our own
+    assert str(animation[0].text).startswith(shown[0])
+
+
+def test_the_table_has_every_agents_figures(page: Tab, done: Run) -> None:
+    """Start, end and gain, samples, deposits, refunds, reports and sweeps; no gas, as nothing was sent."""
+    first, last = done.moments[0], done.moments[-1]
+    sums: Counter[tuple[str, str]] = Counter()
+    for entry in done.entries:
+        sums[entry.account, entry.action] += abs(entry.amount_wei)
+    expected = []
+    for agent in done.scenario.agents:
+        wei = {
+            action: sum(sums[account, action] for account in agent.accounts)
+            for action in ("contribute", "refund", "report", "sweep")
+        }
+        expected.append(
+            [
+                agent.name,
+                agent.strategy,
+                format_ether(first.balances_wei[agent.name]),
+                format_ether(last.balances_wei[agent.name]),
+                f"{done.gain(agent.name):+.1%}",
+                f"{done.totals[agent.name].contributed:,}",
+                *map(format_ether, wei.values()),
+            ]
+        )
+    assert cells(page, "h2 + p + .wide") == expected
+
+
+def test_the_ledgers_are_folded_and_long_ones_have_beginning_and_end(page: Tab, done: Run) -> None:
+    """At most two hundred rows, the last with the balance at the end; the file with all is linked."""
+    lengths = page.evaluate(
+        "[...document.querySelectorAll('details')]"
+        ".map((one) => [one.open, one.querySelectorAll('td:first-child').length])"
+    )
+    counts = [
+        sum(entry.account in agent.accounts for entry in done.entries) for agent in done.scenario.agents
+    ]
+    assert lengths == [[False, min(count, 2 * LEDGER_ROWS)] for count in counts]
+    assert min(counts) < 2 * LEDGER_ROWS < max(counts)
+    for number, agent in enumerate(done.scenario.agents, start=1):
+        rows = cells(page, f"details:nth-of-type({number})")
+        assert rows[-1][-1] == format_ether(done.moments[-1].balances_wei[agent.name])
+        assert {row[1] for row in rows} <= set(agent.accounts)
+    assert set(page.evaluate("[...document.links].map((link) => link.getAttribute('href'))")) == {LEDGER_FILE}
+    said = page.evaluate("[...document.querySelectorAll('details p')].map((one) => one.textContent)")
+    left_out = [count - 2 * LEDGER_ROWS for count in counts if count > 2 * LEDGER_ROWS]
+    assert said == [f"{count:,} more are in ledger.csv; the last 100:" for count in left_out]
 
 
 def test_the_slider_moves_the_clock(page: Tab, done: Run) -> None:
