@@ -1,4 +1,4 @@
-"""Files that survive a crash, and locks between processes."""
+"""Files that survive a crash, locks between processes, and the examples that come along."""
 
 from __future__ import annotations
 
@@ -18,6 +18,24 @@ from dcai_cli.errors import DcaiError, Locked, UsageError
 
 NOTE_S = 0.5
 """So long after a lock was taken the note of who has it may come."""
+
+
+def example(name: str) -> Path:
+    """A file or folder of the examples: inside the installed package, or beside it in a checkout.
+
+    Args:
+        name: its name.
+
+    Raises:
+        DcaiError: it is not there.
+    """
+    package = Path(__file__).resolve().parent
+    for folder in (package / "examples", package.parent / "examples"):
+        if (folder / name).exists():
+            return folder / name
+    raise DcaiError(
+        f"The example {name} is not installed.", hint="Install dcai again: pip install --force-reinstall dcai"
+    )
 
 
 def make_folder(path: Path) -> None:

@@ -22,6 +22,7 @@ from dcai_cli.chain.remote import RemoteNode
 from dcai_cli.config import load_settings
 from dcai_cli.keystore import Keystore
 from dcai_cli.services.workspace import Workspace
+from tests.browser import Browser, program
 from tests.postgres import Postgres, programs
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -219,6 +220,22 @@ def postgres() -> Iterator[Postgres]:
 def postgres_url(postgres: Postgres) -> str:
     """The URL of an empty database of this test's own."""
     return postgres.new_database()
+
+
+# --- a browser -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A Chromium for the whole session; skips where none is installed, but never in CI."""
+    path = program()
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail("Chromium is not installed: tools/install_packages")
+        pytest.skip("Chromium is not installed: tools/install_packages")
+    chromium = Browser(path, tmp_path_factory.mktemp("chromium"))
+    yield chromium
+    chromium.stop()
 
 
 # --- the program -----------------------------------------------------------------------------------------

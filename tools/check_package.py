@@ -24,6 +24,15 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent
 NAMES = ("python3.11", "python3.12", "python3.13")
 
+NEEDED = (
+    "py.typed",
+    "build.json",
+    "examples/reviews.csv",
+    "examples/scenarios/tumours.toml",
+    *(f"simulation/{name}" for name in ("curves.css", "page.css", "page.html", "page.js")),
+)
+"""What a wheel must have beside code."""
+
 UNWANTED = ("tests/", ".github/", "node_modules/", "benchmarks/")
 """What a wheel must not have."""
 
@@ -56,9 +65,9 @@ def build(folder: Path) -> Path:
     (sdist,), (wheel,) = folder.glob("*.tar.gz"), folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         inside = archive.namelist()
-    for needed in ("dcai_cli/py.typed", "dcai_cli/build.json", "dcai_cli/examples/reviews.csv"):
-        if needed not in inside:
-            raise SystemExit(f"{wheel.name} lacks {needed}.")
+    for needed in NEEDED:
+        if f"dcai_cli/{needed}" not in inside:
+            raise SystemExit(f"{wheel.name} lacks dcai_cli/{needed}.")
     stray = [path for path in inside if path.startswith(UNWANTED)]
     if stray:
         raise SystemExit(f"{wheel.name} has {stray[0]}.")
@@ -111,6 +120,9 @@ def use(dcai: Path, environment: Path) -> str:
     claimed = json.loads(call("refunds", "--claim", "--yes", "--json"))["data"]
     if not claimed["transactions"]:
         raise SystemExit("Nothing was claimed.")
+    call("simulate", "tumours", "--output", "run")
+    if "<polyline" not in (environment / "run" / "index.html").read_text(encoding="utf-8"):
+        raise SystemExit("The page of a simulation has no curves.")
     spec = environment / "spec.json"
     spec.write_text(json.loads(call("model", "show", "--json"))["data"]["spec"])
     features = call("featurize", str(rows), "--spec", str(spec), "--json")

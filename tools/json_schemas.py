@@ -524,6 +524,36 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
             }
         ]
     },
+    "simulate": {
+        "scenario": "text",
+        "title": "text",
+        "seed": "count",
+        "model_type": _MODEL["model_type"],
+        "terms": {name: kind for name, kind in _MODEL.items() if name.endswith(("_s", "_wei"))},
+        "duration_s": "count",
+        "settle_s": "count",
+        "test_rows": "count",
+        "weights_hash": "hash",
+        "times_s": ["count"],
+        "correct": ["count"],
+        "agents": [
+            {
+                "name": "text",
+                "strategy": "text",
+                "accounts": ["text"],
+                "contributed": "count",
+                "deposit_wei": "amount",
+                "refunded": "count",
+                "refunded_wei": "amount",
+                "reported_wei": "amount",
+                "swept_wei": "amount",
+                "gas_used": "count?",
+                "balances_wei": ["amount"],
+                "out_wei": ["amount"],
+            }
+        ],
+        "files": ["text"],
+    },
 }
 """The data of each document: field -> type; a tuple for one of some texts, a list for many (or null)."""
 

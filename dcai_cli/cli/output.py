@@ -141,6 +141,11 @@ class Output:
     quiet: bool = False
     yes: bool = False
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody sees on a terminal how far a command is."""
+        return not (self.quiet or Talk.quiet or self.json) and sys.stderr.isatty()
+
     def result(self, data: dict[str, Any], human: Callable[[Console], None]) -> None:
         """Print the result: as JSON, or for people by `human`."""
         if self.json:
@@ -194,7 +199,7 @@ class Output:
     @contextmanager
     def progress(self, what: str) -> Iterator[Progress]:
         """Show a bar with the time left, where stderr is a terminal; no sooner than there is progress."""
-        if self.quiet or Talk.quiet or self.json or not sys.stderr.isatty():
+        if not self.is_watched:
             yield lambda _done, _all: None
             return
         from rich.progress import (

@@ -20,27 +20,38 @@ if TYPE_CHECKING:
     from dcai_cli.simulation.engine import Run
 
 
+_TABLE_WIDTH = 110
+"""A table of amounts is wider than most screens."""
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
     app.command(
         "simulate",
-        epilog="Example: dcai simulate tumours.toml --output tumours. Exit codes: 0, 1 (--real: the chain "
+        epilog="Example: dcai simulate tumours --output tumours. Exit codes: 0, 1 (--real: the chain "
         "says otherwise), 2, 13, 15 (bad scenario or data).",
     )(simulate)
 
 
 def simulate(
-    scenario: Annotated[Path, typer.Argument(help="A scenario file (TOML).", readable=False)],
+    scenario: Annotated[
+        Path, typer.Argument(help="A scenario file (TOML), or the name of a bundled one.", readable=False)
+    ],
     *,
     output_folder: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="Write page, plots, ledger and figures into this folder.", readable=False
+            "--output",
+            "-o",
+            help="Write a page, plots, an animation, the ledger and all figures into this folder.",
+            readable=False,
         ),
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="Folder of the data; that of the scenario if left out.", readable=False),
+        typer.Option(
+            "--data", help="Folder of the data; that of the scenario file if left out.", readable=False
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Another seed than the scenario's.")] = None,
     set_: Annotated[
@@ -59,28 +70,29 @@ def simulate(
     quiet: options.Quiet = False,
 ) -> None:
     """Let agents with strategies contribute to a model, and see who gains, who loses, and what it learns."""
+    from dcai_cli.cli.simulation_view import watching
     from dcai_cli.simulation.engine import run
     from dcai_cli.simulation.onchain import on_chain
     from dcai_cli.simulation.pool import prepare
     from dcai_cli.simulation.results import describe, write_results
-    from dcai_cli.simulation.scenario import read_scenario
+    from dcai_cli.simulation.scenario import find_scenario, read_scenario
 
     if rpc_url is not None and not real:
         raise UsageError("--rpc-url is for --real: nothing is sent without it.", hint="Add --real.")
+    if output_folder is not None and output_folder.exists() and not output_folder.is_dir():
+        raise UsageError(f"--output {output_folder} is no folder.", hint="Name another one.")
     output = Output("simulate", json=json, quiet=quiet)
-    read = read_scenario(scenario, dict(map(_change, set_ or ())))
+    read = read_scenario(find_scenario(scenario), dict(map(_change, set_ or ())))
     prepared = prepare(read, folder=data or scenario.parent, note=output.note)
     with (
         on_chain(read, prepared, rpc_url) if real else nullcontext() as chain,
-        output.progress("simulating") as progress,
+        watching(output, read, prepared.test_rows) as watch,
     ):
-        done = run(
-            read, prepared, seed=seed, chain=chain, watch=lambda moment, _: progress(moment.at, read.end_s)
-        )
-    if output_folder is not None:
-        for path in write_results(output_folder, done):
-            output.note(f"written: {path}")
-    output.result(describe(done), lambda console: _show(console, done))
+        done = run(read, prepared, seed=seed, chain=chain, watch=watch)
+    files = write_results(output_folder, done, note=output.note) if output_folder is not None else []
+    for path in files:
+        output.note(f"written: {path}")
+    output.result({**describe(done), "files": list(map(str, files))}, lambda console: _show(console, done))
 
 
 def _change(text: str) -> tuple[str, object]:
@@ -97,14 +109,23 @@ def _change(text: str) -> tuple[str, object]:
 def _show(console: Console, run: Run) -> None:
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False)
-    for header in ("agent", "start", "end", "gain", "contributed", "refunded", "reports", "sweeps"):
-        table.add_column(header, justify="left" if header == "agent" else "right")
-    for agent in run.scenario.agents:
-        table.add_row(agent.name, *_figures(run, agent.name))
     console.print(run.scenario.title)
-    console.print(table)
-    console.print(f"accuracy  {run.accuracy(0):.1%} at first, {run.accuracy():.1%} at the end")
+    rows = {agent.name: _figures(run, agent.name) for agent in run.scenario.agents}
+    if console.width < _TABLE_WIDTH:
+        for name, (start, end, gain, contributed, refunded, reports, sweeps) in rows.items():
+            console.print(f"{name}  {gain}")
+            console.print(f"  {start}, then {end}")
+            console.print(f"  {contributed} contributed, {refunded} refunded")
+            console.print(f"  reports {reports}")
+            console.print(f"  sweeps {sweeps}")
+    else:
+        table = Table(box=None, pad_edge=False)
+        for header in ("agent", "start", "end", "gain", "contributed", "refunded", "reports", "sweeps"):
+            table.add_column(header, justify="left" if header == "agent" else "right")
+        for name, figures in rows.items():
+            table.add_row(name, *figures)
+        console.print(table)
+    console.print(f"accuracy  {run.accuracy(0):.1%} at first, then {run.accuracy():.1%}")
 
 
 def _figures(run: Run, name: str) -> Sequence[str]:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from dcai_cli.config import load_settings
 from dcai_cli.domain import Terms
-from dcai_cli.errors import DcaiError
 from dcai_cli.features.columns import Column
 from dcai_cli.features.spec import FeatureSpec
+from dcai_cli.files import example
 from dcai_cli.keystore import Keystore
 from dcai_cli.services.accounts import acting_account, create_account
 from dcai_cli.services.contribute import ContributeRequest, contribute
@@ -229,7 +229,7 @@ def _tumours() -> tuple[FeatureSpec, Table]:
 
 
 def _reviews() -> tuple[FeatureSpec, Table]:
-    with _example("reviews.csv").open(encoding="utf-8", newline="") as file:
+    with example("reviews.csv").open(encoding="utf-8", newline="") as file:
         table = list(csv.DictReader(file))
     return FeatureSpec.text(labels=["negative", "positive"], n_features=4096), table
 
@@ -238,14 +238,3 @@ def _shuffled(rows: Iterable[dict[str, str]]) -> Table:
     table = list(rows)
     random.Random(0).shuffle(table)  # noqa: S311 - an order, not a secret
     return table
-
-
-def _example(name: str) -> Path:
-    """An example file: inside the installed package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package / "examples", package.parent / "examples"):
-        if (folder / name).is_file():
-            return folder / name
-    raise DcaiError(
-        f"The example {name} is not installed.", hint="Install dcai again: pip install --force-reinstall dcai"
-    )

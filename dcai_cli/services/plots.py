@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 PLOT_FORMATS = ("png", "svg", "html")
 """Endings of a plot's file."""
 
+GET_MATPLOTLIB = "pip install 'dcai[plots]'"
+"""What to type where it is not installed."""
+
 MOST_BARS = 40
 """Bars of a chart at most; a note says how many more there are."""
 
@@ -65,6 +68,7 @@ class Timeline:
         series: name of the series to its points: seconds, rising, and a number.
         is_sum: whether a number stays until the next, as a sum does; else points are joined.
         is_share: whether the numbers are between 0 and 1.
+        is_elapsed: whether the seconds count from a start, and not from 1970; they are shown as days then.
     """
 
     title: str
@@ -72,6 +76,7 @@ class Timeline:
     series: Mapping[str, Sequence[tuple[int, float]]]
     is_sum: bool = False
     is_share: bool = False
+    is_elapsed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,11 @@ def added_up(counts: Sequence[tuple[int, int]]) -> list[tuple[int, float]]:
     return list(sums.items())
 
 
+def can_draw() -> bool:
+    """Whether there is something to draw with."""
+    return find_spec("matplotlib") is not None
+
+
 def check_plot(path: Path | None) -> None:
     """Say before any work whether a plot can be drawn.
 
@@ -118,8 +128,8 @@ def check_plot(path: Path | None) -> None:
     if path is None:
         return
     _format(path)
-    if find_spec("matplotlib") is None:
-        raise UsageError("--plot needs matplotlib, which is not installed.", hint="pip install 'dcai[plots]'")
+    if not can_draw():
+        raise UsageError("--plot needs matplotlib, which is not installed.", hint=GET_MATPLOTLIB)
 
 
 def write_plot(path: Path, charts: Sequence[Chart]) -> None:
@@ -135,7 +145,7 @@ def write_plot(path: Path, charts: Sequence[Chart]) -> None:
     """
     check_plot(path)
     form = _format(path)
-    content = _page(charts).encode() if form == "html" else _draw(charts, form)
+    content = _page(charts).encode() if form == "html" else draw(charts, form)
     write_atomically(path, content, mode=0o644)
 
 
@@ -149,7 +159,16 @@ def _format(path: Path) -> str:
     return ending
 
 
-def _draw(charts: Sequence[Chart], form: str) -> bytes:
+def draw(charts: Sequence[Chart], form: str) -> bytes:
+    """Draw charts below each other.
+
+    Args:
+        charts: what to draw, at least one.
+        form: "png" or "svg".
+
+    Returns:
+        The content of a file.
+    """
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -222,7 +241,8 @@ def _draw_bars(axes: Axes, chart: Bars) -> None:
 def _draw_timeline(axes: Axes, chart: Timeline) -> None:
     times = [at for points in chart.series.values() for at, _ in points]
     for number, (series, points) in enumerate(islice(chart.series.items(), MOST_SERIES)):
-        xs, ys = [at for at, _ in points], [value for _, value in points]
+        xs = [at / _DAY_S if chart.is_elapsed else at for at, _ in points]
+        ys = [value for _, value in points]
         axes.plot(
             xs,
             ys,
@@ -232,11 +252,11 @@ def _draw_timeline(axes: Axes, chart: Timeline) -> None:
             markersize=4,
             label=_name(series),
         )
-    if times:
+    if times and not chart.is_elapsed:
         first, last = min(times), max(times)
         ticks = sorted({first + (last - first) * at // _TICKS for at in range(_TICKS + 1)})
         axes.set_xticks(ticks, [_tick(at, last - first) for at in ticks])
-    else:
+    elif not times:
         axes.set_xticks([])
         axes.text(0.5, 0.5, "nothing yet", transform=axes.transAxes, ha="center", va="center")
     if chart.is_share:
@@ -248,8 +268,10 @@ def _draw_timeline(axes: Axes, chart: Timeline) -> None:
     axes.set_ylabel(_shown(chart.unit))
     if (chart.is_share and chart.series) or len(chart.series) > 1:
         axes.legend(loc="best", fontsize=8)
+    notes = ["days since the start"] if chart.is_elapsed else []
     if len(chart.series) > MOST_SERIES:
-        axes.set_xlabel(f"{len(chart.series) - MOST_SERIES:,} more are not shown")
+        notes.append(f"{len(chart.series) - MOST_SERIES:,} more are not shown")
+    axes.set_xlabel(", ".join(notes))
     _tidy(axes)
 
 
@@ -287,7 +309,7 @@ def _tidy(axes: Axes) -> None:
 
 def _page(charts: Sequence[Chart]) -> str:
     """One page: the picture, and below it the numbers, for who reads or copies them."""
-    drawn = _draw(charts, "svg").decode()
+    drawn = draw(charts, "svg").decode()
     picture = drawn[drawn.index("<svg") :]
     title = html.escape(_shown(charts[0].title))
     tables = "\n".join(_table(chart) for chart in charts)
@@ -324,7 +346,11 @@ def _table(chart: Chart) -> str:
     elif isinstance(chart, Timeline):
         head = ["time", "series", chart.unit]
         rows = [
-            [iso_time(at), series, f"{value:,.4f}" if chart.is_share else f"{value:,.0f}"]
+            [
+                f"day {at / _DAY_S:g}" if chart.is_elapsed else iso_time(at),
+                series,
+                f"{value:,.4f}" if chart.is_share else f"{value:,.0f}",
+            ]
             for series, points in chart.series.items()
             for at, value in points
         ]

@@ -27,9 +27,10 @@ class Fields:
             raise BadInput(f"{where} of the scenario is {table!r}, not a table.", hint=_HINT)
         self._where = where
         self._left = dict(table)
-        self._known: list[str] = []
+        self._known: set[str] = set()
 
     def __contains__(self, name: str) -> bool:
+        self._known.add(name)  # who asks would take it
         return name in self._left
 
     def text(self, name: str, default: str | None = None, *, of: Sequence[str] = ()) -> str:
@@ -79,13 +80,16 @@ class Fields:
             raise self._wrong(name, value, f"a duration of {least} s or more")
         return seconds
 
-    def amount(self, name: str, default: str | None = None) -> int:
+    def amount(self, name: str, default: str | None = None, *, least: int = 0) -> int:
         """An amount as 0.5ether, in wei."""
         value = self._take(name, default)
         try:
-            return parse_amount(str(value))
+            wei = parse_amount(str(value))
         except UsageError:
             raise self._wrong(name, value, "an amount such as 0.5ether or 20gwei") from None
+        if wei < least:
+            raise self._wrong(name, value, f"an amount of {least} wei or more")
+        return wei
 
     def table(self, name: str) -> Fields:
         """A table in this one; empty if it is left out."""
@@ -105,7 +109,7 @@ class Fields:
             BadInput: there is such a value.
         """
         for name in self._left:
-            near = difflib.get_close_matches(name, self._known, 1)
+            near = difflib.get_close_matches(name, sorted(self._known), 1)
             meant = f"Did you mean {near[0]}? " if near else ""
             raise BadInput(
                 f"{name} in {self._where} of the scenario is not known.",
@@ -113,7 +117,7 @@ class Fields:
             )
 
     def _take(self, name: str, default: Any) -> Any:  # noqa: ANN401 - TOML
-        self._known.append(name)
+        self._known.add(name)
         value = self._left.pop(name, default)
         if value is None:
             raise BadInput(f"{self._where} of the scenario has no {name}.", hint=_HINT)

@@ -5,24 +5,30 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dcai_cli.files import write_atomically
+from dcai_cli.files import told, write_atomically
+from dcai_cli.services.plots import GET_MATPLOTLIB, Chart, Timeline, can_draw, draw
+from dcai_cli.simulation.curves import accuracy, balances, picture
+from dcai_cli.simulation.page import page
 
 if TYPE_CHECKING:
     from dcai_cli.simulation.engine import Run
 
-RUN_FILE, LEDGER_FILE = "run.json", "ledger.csv"
+PAGE_FILE, ANIMATION_FILE, RUN_FILE, LEDGER_FILE = "index.html", "animation.svg", "run.json", "ledger.csv"
+PLOT_FILES = {"svg": "curves.svg", "png": "curves.png"}
 
 
-def write_results(folder: Path, run: Run) -> list[Path]:
+def write_results(folder: Path, run: Run, *, note: Callable[[str], None] = lambda _: None) -> list[Path]:
     """Write a run's files into a folder, which is made if it is not there.
 
     Args:
         folder: where to.
         run: what came of a scenario.
+        note: is told which files there are none of, as nothing is installed to draw them.
 
     Returns:
         The files.
@@ -30,14 +36,41 @@ def write_results(folder: Path, run: Run) -> list[Path]:
     Raises:
         DcaiError: they cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     contents = {
-        RUN_FILE: json.dumps({"version": 1, **describe(run)}, indent=1) + "\n",
-        LEDGER_FILE: _ledger(run),
+        PAGE_FILE: page(run, LEDGER_FILE).encode(),
+        ANIMATION_FILE: (picture(run, animated=True) + "\n").encode(),
+        RUN_FILE: (json.dumps({"version": 1, **describe(run)}, indent=1) + "\n").encode(),
+        LEDGER_FILE: _ledger(run).encode(),
     }
-    for name, text in contents.items():
-        write_atomically(folder / name, text.encode(), mode=0o644)
+    if can_draw():
+        contents |= {name: draw(_charts(run), form) for form, name in PLOT_FILES.items()}
+    else:
+        note(f"{' and '.join(PLOT_FILES.values())} need matplotlib: {GET_MATPLOTLIB}")
+    with told(folder, "made"):
+        folder.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        write_atomically(folder / name, content, mode=0o644)
     return [folder / name for name in contents]
+
+
+def _charts(run: Run) -> list[Chart]:
+    times = [moment.at for moment in run.moments]
+    shares = [per_cent / 100 for per_cent in accuracy(run)]
+    return [
+        Timeline(
+            run.scenario.title,
+            "balances, in % of the start",
+            {name: list(zip(times, values, strict=True)) for name, values in balances(run).items()},
+            is_elapsed=True,
+        ),
+        Timeline(
+            "accuracy",
+            "accuracy",
+            {"accuracy": list(zip(times, shares, strict=True))},
+            is_share=True,
+            is_elapsed=True,
+        ),
+    ]
 
 
 def describe(run: Run) -> dict[str, Any]:

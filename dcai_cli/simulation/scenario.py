@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any
 
 from dcai_cli.domain import MODEL_TYPES, PERCEPTRON, Terms
 from dcai_cli.errors import BadInput, UsageError
+from dcai_cli.files import example
 from dcai_cli.services.limits import check_name, check_terms
 from dcai_cli.simulation.agents import Agent, read_agent
 from dcai_cli.simulation.fields import Fields
@@ -126,6 +128,28 @@ class Scenario:
     def owner(self) -> str:
         """The account that owns the model: an agent's, or nobody's."""
         return next((agent.accounts[0] for agent in self.agents if agent.is_owner), "owner")
+
+
+def find_scenario(named: Path) -> Path:
+    """The file of a scenario.
+
+    Args:
+        named: a file; or the bare name of a scenario that comes along, if there is no file of that name.
+
+    Raises:
+        BadInput: there is neither.
+    """
+    if named.exists() and not named.is_dir():
+        return named
+    bundled = {path.stem: path for path in sorted(example("scenarios").glob("*.toml"))}
+    if str(named) in bundled:
+        return bundled[str(named)]
+    near = difflib.get_close_matches(named.stem, bundled, 1)
+    meant = f"Did you mean {near[0]}? " if near else ""
+    raise BadInput(
+        f"There is no scenario {named}.",
+        hint=f"{meant}Name a file, or one that comes along: {', '.join(bundled)}.",
+    )
 
 
 def read_scenario(path: Path, changes: Mapping[str, object] | None = None) -> Scenario:

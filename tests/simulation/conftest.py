@@ -17,7 +17,7 @@ TUMOURS = SCENARIOS / "tumours.toml"
 Read = Callable[..., Scenario]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def read() -> Read:
     """Reads the tumours' scenario with other agents, and other values by dotted name."""
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dcai_cli.errors import BadInput
+from dcai_cli.simulation.agents import STRATEGIES
 from dcai_cli.simulation.engine import run
 from dcai_cli.simulation.pool import Prepared
 from dcai_cli.simulation.results import write_results
 from dcai_cli.simulation.scenario import read_scenario
+from tests.conftest import PROJECT
 from tests.simulation.conftest import SCENARIOS, TUMOURS
 from tests.simulation.test_rules import EVERYBODY
 
@@ -35,6 +38,7 @@ def test_the_examples_can_be_read(path: Path) -> None:
         ({"terms.cost_weight": "cheap"}, "cost_weight in [terms] of the scenario is 'cheap'."),
         ({"agents.bad.mistakes": 2}, "mistakes in [[agents]] number 3 of the scenario is 2."),
         ({"agents.bad.strategy": "evil"}, "strategy in [[agents]] number 3 of the scenario is 'evil'."),
+        ({"agents.bad.balance": "0ether"}, "balance in [[agents]] number 3 of the scenario is '0ether'."),
         ({"agents.bad.mistake": 1.0}, "mistake in [[agents]] number 3 of the scenario is not known."),
         ({"agents.bad.name": "good"}, "Two agents of"),
         ({"agents": []}, "The scenario has no [[agents]]."),
@@ -76,3 +80,46 @@ def test_a_good_contributor_gains_and_a_bad_one_goes_broke(read: Read, tumours: 
     assert done.gain("good") > 0.5
     assert done.gain("bad") < -0.5
     assert done.accuracy() > 0.9
+
+
+PARTS = ("data", "features", "model", "terms", "variant")
+LIKE = {"boundary": "contributor", "flooder": "contributor", "owner": "manipulator"}
+"""Strategies that have the fields of another one, too."""
+
+
+def fields_of_the_page() -> dict[str, set[str]]:
+    """The fields of each section of docs/simulation.md that has some."""
+    text = (PROJECT / "docs" / "simulation.md").read_text(encoding="utf-8")
+    found = {}
+    for section in re.split(r"^#{2,4} ", text, flags=re.MULTILINE):
+        title, _, rest = section.partition("\n")
+        rows = re.findall(r"^\| (`.*?) \|", rest.partition("| field | default |")[2], re.MULTILINE)
+        found[title] = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    return found
+
+
+def known(changes: dict[str, Any]) -> set[str]:
+    """What the program says that a table may have in which `nosuch` stands."""
+    with pytest.raises(BadInput, match=r"^nosuch in ") as error:
+        read_scenario(TUMOURS, changes)
+    return set(error.value.hint.partition("What it may have: ")[2].removesuffix(".").split(", "))
+
+
+def test_the_page_has_every_field_of_a_scenario() -> None:
+    """Its tables name the fields that the program knows, no more and no less."""
+    page = fields_of_the_page()
+    assert known({"nosuch": 1}) == page["Scenario files"] | {*PARTS, "agents"}
+    for part in PARTS:
+        assert known({f"{part}.nosuch": 1}) == page[f"[{part}]"]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_page_has_every_field_of_a_strategy(strategy: str) -> None:
+    """Those that all agents have, and its own; where it is like another one, that one's."""
+    page = fields_of_the_page()
+    agent = {"nosuch": 1, "name": "a", "strategy": strategy, "balance": "1ether", "wait": "1h"}
+    fields = known({"agents": [agent]})
+    assert fields >= page["[[agents]]"] | page[strategy]
+    assert fields - page["[[agents]]"] - page[strategy] <= page.get(LIKE.get(strategy, ""), set())
+    if strategy in LIKE:
+        assert page[LIKE[strategy]] - fields == ({"mistakes"} if strategy == "boundary" else set())

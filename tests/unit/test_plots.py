@@ -14,6 +14,7 @@ import pytest
 from dcai_cli.errors import DcaiError, UsageError
 from dcai_cli.services.plots import (
     MOST_BARS,
+    MOST_SERIES,
     PLOT_FORMATS,
     Bars,
     Chart,
@@ -34,6 +35,10 @@ CHARTS: dict[str, Chart] = {
     "no moment": Timeline("samples", "samples", {}, is_sum=True),
     "the end of the calendar": Timeline("samples", "samples", {"s": [(0, 1), (2**60, 2)]}),
     "shares": Timeline("accuracy", "accuracy", {"a": [(0, 0.5), (60, 1.0)], "b": [(30, 0.0)]}, is_share=True),
+    "days since a start": Timeline("b", "%", {"a": [(0, 100), (86_400, 90.5)]}, is_elapsed=True),
+    "more series than are drawn": Timeline(
+        "b", "%", {f"s{at}": [(0, at)] for at in range(20)}, is_elapsed=True
+    ),
     "a matrix": Matrix("confusion", ["ham", "spam"], [[9, 1], [2, 30]]),
     "a large matrix with an empty row": Matrix("c", [*"abcdefghijklmnop"], [[0] * 16, *[[7] * 16] * 15]),
     "anybody's text": Bars(HOSTILE, HOSTILE, [HOSTILE, "日本語 العربية"], {HOSTILE: [1, 2]}),
@@ -108,6 +113,19 @@ def test_bars_that_are_left_out_are_counted(tmp_path: Path) -> None:
     write_plot(tmp_path / "plot.html", [chart])
     assert f"({99 - MOST_BARS} more are not shown)" in (tmp_path / "plot.svg").read_text()
     assert "<td>c98</td>" in (tmp_path / "plot.html").read_text()
+
+
+def test_times_since_a_start_are_days(tmp_path: Path) -> None:
+    """The axis counts days, and the table of a page does; what is not drawn is counted below it."""
+    for form in ("svg", "html"):
+        write_plot(
+            tmp_path / f"plot.{form}", [CHARTS["days since a start"], CHARTS["more series than are drawn"]]
+        )
+    drawn, page = (tmp_path / "plot.svg").read_text(), (tmp_path / "plot.html").read_text()
+    assert drawn.count(">days since the start<") == 1
+    assert f">days since the start, {20 - MOST_SERIES} more are not shown<" in drawn
+    assert "1970" not in page
+    assert "<tr><td>day 1</td><td>a</td><td>90</td></tr>" in page
 
 
 @pytest.mark.parametrize("name", ["plot.pdf", "plot", "plot.svgz", ".png"])

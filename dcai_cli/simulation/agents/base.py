@@ -37,7 +37,7 @@ class Agent(ABC):
     def __init__(self, fields: Fields) -> None:
         self.name = fields.text("name")
         check_name(self.name)
-        self.balance_wei = fields.amount("balance")
+        self.balance_wei = fields.amount("balance", least=1)
         """What it has to begin with, all its accounts together."""
         self._claim_every_s = fields.duration("claim_every", "6h", least=1)
         self._start_s = fields.duration("start", "0s")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from dcai_cli.simulation.agents.base import NEVER, Agent
@@ -12,18 +13,14 @@ if TYPE_CHECKING:
     from dcai_cli.simulation.rules import Sample
 
 
-class Contributor(Agent):
-    """Contributes at times around a mean; `mistakes` is the share of labels that are wrong.
-
-    0.0001 is the published good agent, 1 the bad one that always flips the label.
-    """
+class Batches(Agent):
+    """Contributes batches at times around a mean."""
 
     def __init__(self, fields: Fields) -> None:
         super().__init__(fields)
         self._wait_s = fields.duration("wait", least=1)
         self._spread_s = fields.duration("spread", "10s")
         self._batch = fields.count("batch", 1, least=1, most=256)
-        self._mistakes = fields.number("mistakes", 0.0001)
 
     def _plan(self) -> None:
         self.do(self._contribute, self._start_s + self.spread(self._wait_s, self._spread_s))
@@ -36,12 +33,29 @@ class Contributor(Agent):
         market.contribute(self.name, [self._sample(market) for _ in range(self._batch)])
         return began + self.spread(self._wait_s, self._spread_s)
 
+    @abstractmethod
+    def _sample(self, market: Market) -> Sample:
+        """The next sample of a batch."""
+
+
+class Contributor(Batches):
+    """Contributes true labels, and false ones by mistake: `mistakes` is their share.
+
+    0.0001 is the published good agent, 1 the bad one that always flips the label.
+    """
+
+    usual_mistakes = 0.0001
+
+    def __init__(self, fields: Fields) -> None:
+        super().__init__(fields)
+        self._mistakes = fields.number("mistakes", self.usual_mistakes)
+
     def _sample(self, market: Market) -> Sample:
         sample = market.pool.draw()
         return self.other_label(market, sample) if self.chance(self._mistakes) else sample
 
 
-class Boundary(Contributor):
+class Boundary(Batches):
     """Looks at some samples, and flips the one whose true label the model is least sure of.
 
     After such a sample has trained the model, it often agrees with the false label, and pays back.
@@ -59,6 +73,8 @@ class Boundary(Contributor):
 
 class Flooder(Contributor):
     """Sends large batches of flipped labels when they are cheap: after nobody contributed for a while."""
+
+    usual_mistakes = 1.0
 
     def __init__(self, fields: Fields) -> None:
         super().__init__(fields)
