@@ -227,7 +227,7 @@ def test_without_an_account_the_hint_says_how_to_make_one(empty: Dcai, command: 
     empty.write("films.csv", [("good", "positive")])
     error = empty.error(*command)
     assert (error["code"], error["exit_code"]) == ("no-account", 10)
-    assert "dcai account new --name" in error["hint"]
+    assert "dcai init" in error["hint"]
     assert not (empty.home / "devnet.sqlite").exists()
 
 

@@ -148,7 +148,7 @@ def test_a_deployment_says_what_it_costs_before_it_asks(dcai: Dcai) -> None:
     question = dcai(*(word for word in deploy if word != "--yes")).err
     words = question.replace("\n", " ").split()
     assert words[words.index("transactions") - 1] == "3"
-    assert "the balance is" in question
+    assert "The balance is" in question
     estimate = int(words[words.index("gas") - 1].replace(",", ""))
     done = dcai.data(*deploy)
     assert len(done["transactions"]) == 3
