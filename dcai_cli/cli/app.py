@@ -33,7 +33,7 @@ from dcai_cli.cli import (
 )
 from dcai_cli.cli.output import Talk, describe_error, print_document, print_error, stderr
 from dcai_cli.cli.standing import show_standing
-from dcai_cli.errors import DcaiError, Interrupted, UsageError
+from dcai_cli.errors import DcaiError, Interrupted, UsageError, and_goes_on
 
 COMPLETING = "_DCAI_COMPLETE"
 """The variable by which a shell asks for completions."""
@@ -176,6 +176,7 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         code = _program(_first(arguments)).main(list(arguments), prog_name="dcai", standalone_mode=False)
     except DcaiError as error:
+        error.hint = error.hint or f"See what it takes: {_help(name)}"
         print_error(error, command=name, as_json=as_json)
         return error.exit_code
     except TyperException as error:
@@ -190,10 +191,12 @@ def _run(arguments: Sequence[str]) -> int:
     except Exception as error:
         # A fault of ours keeps its traceback, but whoever asked for JSON gets the document, too.
         if as_json:
-            print_document(name, error=describe_error(DcaiError(f"{type(error).__name__}: {error}")))
+            hint = "This is a fault of dcai: report it, with the traceback on standard error."
+            fault = DcaiError(f"{type(error).__name__}: {error}", hint=hint)
+            print_document(name, error=describe_error(fault))
         raise
     if code == Interrupted.exit_code:
-        hint = "The same command again goes on where this one stopped." if name in GOES_ON else ""
+        hint = and_goes_on("") if name in GOES_ON else "Run the same command again."
         print_error(Interrupted("Interrupted.", hint=hint), command=name, as_json=as_json)
     return code if isinstance(code, int) else 0
 
@@ -210,7 +213,11 @@ def _meant(arguments: Sequence[str], error: TyperException) -> str:
         return " ".join(["dcai", *words, *more, options[0]])
     if rest and (commands := get_close_matches(rest[0], getattr(command, "commands", ()), n=1)):
         return " ".join(["dcai", *words, *commands, *more])
-    return " ".join(["dcai", *words, "--help"])
+    return _help(" ".join(words))
+
+
+def _help(name: str) -> str:
+    return f"dcai {name} --help" if name else "dcai --help"
 
 
 def _first(arguments: Sequence[str]) -> str | None:
