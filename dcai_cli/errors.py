@@ -136,6 +136,16 @@ class Interrupted(DcaiError):
     code = "interrupted"
 
 
+def and_goes_on(hint: str) -> str:
+    """A hint, and what holds for work of many steps that broke off.
+
+    >>> and_goes_on("Ask another node: --rpc-url URL")
+    'Ask another node: --rpc-url URL. The same command again goes on where this one stopped.'
+    """
+    before = f"{hint.removesuffix('.')}. " if hint else ""
+    return f"{before}The same command again goes on where this one stopped."
+
+
 SHOWN_CHARACTERS = 80
 """Of what stands in a file, so much is shown in a message."""
 

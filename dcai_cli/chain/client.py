@@ -280,7 +280,7 @@ class Chain:
             raise WrongChain(
                 f"What is at {address} on {self.url_label} is not a {contract_name}: "
                 f"{function} answers with {len(data)} bytes.",
-                hint="Check the address and the network.",
+                hint="Check the address and the network: dcai config show",
             ) from None
         return values[0] if len(outputs) == 1 else values
 
@@ -554,6 +554,7 @@ class Chain:
     def revert_reason(self, receipt: Receipt) -> Reverted:
         """Why a mined transaction failed, by executing it again on the state before its block."""
         form = to_form(self._node.request("eth_getTransactionByHash", receipt.hash), "value", "gas")
+        again = f"Run the same command again; what it cost: dcai tx show {receipt.hash}"
         try:
             self.call(
                 form.get("to"),
@@ -565,11 +566,12 @@ class Chain:
         except Reverted as error:
             return error
         except DcaiError as error:
-            return Reverted(f"Transaction {receipt.hash} failed: {error.message}")
+            return Reverted(f"Transaction {receipt.hash} failed: {error.message}", hint=again)
         # An inner call that runs out leaves its callers, a proxy and the trainer, a 64th each.
         if receipt.gas_used * 10 >= form["gas"] * 9:
-            return Reverted(f"Transaction {receipt.hash} failed: it ran out of its {form['gas']:,} gas.")
-        return Reverted(f"Transaction {receipt.hash} failed, but the same call now succeeds.")
+            message = f"Transaction {receipt.hash} failed: it ran out of its {form['gas']:,} gas."
+            return Reverted(message, hint=again)
+        return Reverted(f"Transaction {receipt.hash} failed, but the same call now succeeds.", hint=again)
 
     # Events
 
@@ -649,7 +651,7 @@ class Chain:
         except RpcError as error:
             raise UsageError(
                 f"The node at {self.url_label} does not let time be advanced: {error.message}.",
-                hint="This works on the embedded chain, anvil and hardhat.",
+                hint="Wait; time can be moved on the embedded chain, anvil and hardhat only.",
             ) from None
 
     def mine_next_at(self, timestamp: int) -> None:

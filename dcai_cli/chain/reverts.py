@@ -57,19 +57,21 @@ def decode_revert(data: bytes) -> Reverted:
         data: selector and values of a custom error, of `Error(string)` or `Panic(uint256)`; or nothing.
     """
     if not data:
-        return Reverted("The contract reverted without a reason.")
+        return Reverted("The contract reverted without a reason.", hint=_HINT)
     entry = all_errors().get(data[:4])
     try:
         if entry is not None:
             return _custom(entry, data[4:])
         if data[:4] == _ERROR_STRING:
-            return Reverted(f"The contract reverted: {abi.decode([{'type': 'string'}], data[4:])[0]}")
+            reason = abi.decode([{"type": "string"}], data[4:])[0]
+            return Reverted(f"The contract reverted: {reason}", hint=_HINT)
         if data[:4] == _PANIC:
             number = abi.decode([{"type": "uint256"}], data[4:])[0]
-            return Reverted(f"The contract panicked: {_PANICS.get(number, 'unknown')} (0x{number:02x}).")
+            panic = f"The contract panicked: {_PANICS.get(number, 'unknown')} (0x{number:02x})."
+            return Reverted(panic, hint=_HINT)
     except ValueError:
         pass
-    return Reverted(f"The contract reverted with an unknown error, 0x{data[:68].hex()}.")
+    return Reverted(f"The contract reverted with an unknown error, 0x{data[:68].hex()}.", hint=_HINT)
 
 
 def _custom(entry: abi.Entry, data: bytes) -> Reverted:
@@ -85,19 +87,26 @@ def _show(value: object) -> str:
     return f"0x{value.hex()}" if isinstance(value, bytes) else str(value)
 
 
+_HINT = "See whether the code is what dcai ships: dcai model verify"
+"""Contracts of ours name what they refuse."""
+
 _HINTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "AlreadySealed": lambda values: (
-        f"It has been open for contributions since {iso_time(values['sealedAt'])}."
+        f"It has been open since {iso_time(values['sealedAt'])}. Contribute to it: dcai contribute FILE"
     ),
-    "AlreadyReported": lambda _: "You have taken your share of this sample.",
-    "AlreadyValidated": lambda _: "You have given this contributor your validation point.",
+    "AlreadyReported": lambda _: (
+        "You have taken your share of this sample. See what else there is: dcai reports"
+    ),
+    "AlreadyValidated": lambda _: (
+        "You have given this contributor your validation point. See whom else there is: dcai leaderboard"
+    ),
     "ContributionThisSecond": lambda _: (
         "Somebody contributed in this very second; type the same command again."
     ),
     "FullyValidated": lambda values: (
-        "It has as many validation points as model points; it must earn more of these first."
+        "It has as many validation points as model points. See whom else there is: dcai leaderboard"
         if values["modelPoints"]
-        else "It has earned no model points yet, so there is nothing to validate."
+        else "It has earned no model points yet. See who has: dcai leaderboard"
     ),
     "InsufficientDeposit": lambda values: (
         f"The price rose to {format_ether(values['requiredWei'])}; type the same command again to see it."
@@ -105,20 +114,25 @@ _HINTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "NameTaken": lambda values: (
         f"You have a model of this name at {values['trainer']}; choose another --name."
     ),
-    "NotContributor": lambda values: f"Only {values['contributor']} can take this deposit back.",
-    "NotOwner": lambda values: f"Only {values['owner']} may do this.",
-    "NotSealed": lambda _: "The model's owner has to seal it first.",
-    "NothingAtStake": lambda _: "Contributions to this model earn points; there are no deposits to take.",
-    "NothingLeft": lambda _: "Everything of this batch is paid out.",
-    "NothingToSpend": lambda _: "Each validation spends a model point: earn more by contributing.",
-    "OwnValidation": lambda _: "Only others can validate you.",
+    "NotContributor": lambda values: (
+        f"Only {values['contributor']} can take this deposit back. See your own: dcai refunds"
+    ),
+    "NotOwner": lambda values: f"Act as its owner: --account {values['owner']}",
+    "NotSealed": lambda _: "The model's owner has to seal it first: dcai model seal NAME",
+    "NothingAtStake": lambda _: "This model has points and no deposits. See who has them: dcai leaderboard",
+    "NothingLeft": lambda _: "Everything of this batch is paid out. See what is not: dcai refunds",
+    "NothingToSpend": lambda _: "Each validation spends a model point. Earn more: dcai contribute FILE",
+    "OwnValidation": lambda _: "Only others can validate you. See who there is: dcai leaderboard",
     "ReporterIsContributor": lambda _: "Take your own deposits back with: dcai refunds --claim",
     "ReporterNotValidated": lambda _: (
-        "Contribute, and get a refund for informative samples, before you report."
+        "Contribute, and get a refund for informative samples, before you report: dcai contribute FILE"
     ),
-    "TooEarly": lambda values: f"It is due at {iso_time(values['availableAt'])}, by the chain's time.",
+    "TooEarly": lambda values: (
+        f"It is due at {iso_time(values['availableAt'])}, by the chain's time. See how long: dcai refunds"
+    ),
     "TooFewPoints": lambda values: (
-        f"You have {values['modelPoints']} model points and need {values['requiredPoints']}."
+        f"You have {values['modelPoints']} model points and need {values['requiredPoints']}. "
+        "Earn more: dcai contribute FILE"
     ),
     "UnknownModel": lambda _: "Name another model of the same registry; dcai model list shows all.",
 }

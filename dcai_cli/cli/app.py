@@ -225,6 +225,7 @@ def _run(arguments: Sequence[str]) -> int:
         name = " ".join(_typed(arguments)[0])
         code = _meant(arguments).main(list(arguments), prog_name="dcai", standalone_mode=False)
     except DcaiError as error:
+        error.hint = error.hint or f"See what it takes: {_help(name)}"
         print_error(error, command=name, as_json=as_json)
         return error.exit_code
     except TyperException as error:
@@ -239,7 +240,9 @@ def _run(arguments: Sequence[str]) -> int:
     except Exception as error:
         # A fault of ours keeps its traceback, but whoever asked for JSON gets the document, too.
         if as_json and not Talk.answered:
-            print_document(name, error=describe_error(DcaiError(f"{type(error).__name__}: {error}")))
+            hint = "This is a fault of dcai: report it, with the traceback on standard error."
+            fault = DcaiError(f"{type(error).__name__}: {error}", hint=hint)
+            print_document(name, error=describe_error(fault))
         raise
     if code == Interrupted.exit_code:
         print_error(Interrupted("Interrupted.", hint=_what_next(name)), command=name, as_json=as_json)
@@ -283,7 +286,11 @@ def _correction(arguments: Sequence[str], error: TyperException) -> str:
         return " ".join(["dcai", *words, *more, options[0]])
     if rest and (commands := get_close_matches(rest[0], getattr(command, "commands", ()), n=1)):
         return " ".join(["dcai", *words, *commands, *more])
-    return " ".join(["dcai", *words, "--help"])
+    return _help(" ".join(words))
+
+
+def _help(name: str) -> str:
+    return f"dcai {name} --help" if name else "dcai --help"
 
 
 def _meant(arguments: Sequence[str]) -> Any:  # noqa: ANN401 - typer's own class

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dcai_cli.cli.output import Output, printable
 from dcai_cli.domain import format_duration, format_ether, iso_time
-from dcai_cli.errors import Interrupted, PartlyDone, UsageError
+from dcai_cli.errors import Interrupted, PartlyDone, UsageError, and_goes_on
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,13 +71,13 @@ def print_report(output: Output, report: CycleReport) -> None:
         if report.claims:
             raise PartlyDone(
                 f"{len(report.claims)} claims are on-chain; then: {report.error.message}",
-                hint=f"{report.error.hint} The same command again goes on where this one stopped.".strip(),
+                hint=and_goes_on(report.error.hint),
             ) from report.error
         raise report.error
     if report.outcome == "stopped":
         raise Interrupted(
             f"Stopped after {len(report.claims)} claims.",
-            hint="The same command again goes on where this one stopped.",
+            hint=and_goes_on(""),
         )
 
     def human(console: Console) -> None:

@@ -255,7 +255,7 @@ def read_password(
         prompt, hint="Name a file that holds it: --password-file FILE, or ETH_PASSWORD=FILE."
     )
     if twice and read_secret("The same again: ", hint="") != answer:
-        raise UsageError("The two passwords differ.", hint="Try again.")
+        raise UsageError("The two passwords differ.", hint="Run the same command again.")
     return answer
 
 
@@ -269,7 +269,10 @@ def read_answer(question: str) -> str:
     try:
         return input().strip()
     except EOFError:
-        raise UsageError("The input ended before all was answered; nothing was written.", hint="") from None
+        raise UsageError(
+            "The input ended before all was answered; nothing was written.",
+            hint="Run the same command again, and answer each question.",
+        ) from None
 
 
 def read_secret(prompt: str, *, hint: str) -> str:

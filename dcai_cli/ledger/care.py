@@ -197,7 +197,7 @@ def write_backup(database: Database, path: Path, *, replace: bool) -> dict[str, 
             if broken:
                 raise BadInput(
                     f"{database.where} is damaged:\n" + "\n".join(broken),
-                    hint="Keep a copy of it as it is. dcai ledger restore FILE restores an earlier backup.",
+                    hint="Keep a copy of it as it is, and bring back a backup: dcai ledger restore FILE",
                 )
             size = size_of(written)
         _put(copy, path, replace=replace)
@@ -322,7 +322,7 @@ def opened_backup(path: Path, folder: Path) -> Iterator[Database]:
     """
     where = f"The backup {path}"
     if not path.is_file():
-        raise BadInput(f"{path} is no file.", hint="Name a file that dcai ledger backup wrote.")
+        raise BadInput(f"{path} is no file.", hint="Name a backup, as made by: dcai ledger backup FILE")
     files.make_folder(folder)
     with _temporary(folder, "ledger.restored") as copy:
         try:

@@ -11,8 +11,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from dcai_cli.errors import BadInput, DcaiError, Locked
 
 LOST = (
-    "dcai ledger restore FILE brings back a backup. Without one, dcai ledger rebuild reads your batches from "
-    "the chain."
+    "bring back a backup: dcai ledger restore FILE. Without one, read your batches from the chain: "
+    "dcai ledger rebuild"
 )
 """What to do without the file."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dcai_cli.chain import GasTooHigh
 from dcai_cli.chain.commitment import samples_root
 from dcai_cli.domain import MAX_PAYLOAD_BYTES, MAX_TRANSACTION_GAS
-from dcai_cli.errors import DcaiError, InsufficientFunds, PartlyDone
+from dcai_cli.errors import DcaiError, InsufficientFunds, PartlyDone, and_goes_on
 from dcai_cli.features.featurize import FeaturizedRow, Skipped
 from dcai_cli.ledger.records import PlannedSample
 from dcai_cli.services.models import HostedModel
@@ -132,7 +132,7 @@ class BatchSender:
             also = f", {flying} on their way" if flying else ""
             raise PartlyDone(
                 f"{self._samples} of {total} samples are on-chain{also}; then: {error.message}",
-                hint=f"{error.hint} The same command again goes on where this one stopped.".strip(),
+                hint=and_goes_on(error.hint),
             ) from error
         progress(self._samples, total)
 

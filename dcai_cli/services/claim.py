@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dcai_cli.chain import RpcError
-from dcai_cli.errors import DcaiError, PartlyDone
+from dcai_cli.errors import DcaiError, PartlyDone, and_goes_on
 from dcai_cli.services.accounts import Password, acting_account, unlock
 from dcai_cli.services.claim_items import (
     ClaimItem,
@@ -117,7 +117,7 @@ def claim_due(
             also = f", {sender.flying} on their way" if sender.flying else ""
             raise PartlyDone(
                 f"{len(sender.sent)} claims are on-chain{also}; then: {error.message}",
-                hint=f"{error.hint} The same command again goes on where this one stopped.".strip(),
+                hint=and_goes_on(error.hint),
             ) from error
     return _claimed(sender, items, workspace.chain.timestamp())
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dcai_cli.errors import DcaiError, Interrupted, Locked, RpcUnreachable, WrongChain
+from dcai_cli.errors import DcaiError, Interrupted, Locked, RpcUnreachable, WrongChain, and_goes_on
 from dcai_cli.services.accounts import Password, acting_account
 from dcai_cli.services.claim_items import DEADLINE_MARGIN_S, STATES, ClaimPolicy
 from dcai_cli.services.exposure import Endangered, Exposure, expose, is_endangered
@@ -274,7 +274,7 @@ class _Cycle:
     def _go_on(self) -> None:
         """Between two transactions: stop here if that is wanted."""
         if self._is_stopped():
-            raise Interrupted("Stopped between two transactions.")
+            raise Interrupted("Stopped between two transactions.", hint=and_goes_on(""))
 
     def _note_left(self, done: Claimed) -> None:
         for left in done.left:

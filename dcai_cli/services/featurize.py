@@ -198,4 +198,7 @@ def _sample(
 
 
 def _other(row: int) -> DcaiError:
-    return DcaiError(f"Row {row} does not come back from its payload as it went: a fault of dcai.")
+    return DcaiError(
+        f"Row {row} does not come back from its payload as it went: a fault of dcai.",
+        hint="Report it, with this row.",
+    )

@@ -59,7 +59,7 @@ def check_ledger(workspace: Workspace) -> LedgerSize:
     if found:
         raise BadInput(
             f"The ledger {_where(workspace)} is damaged:\n" + "\n".join(found),
-            hint="Keep a copy of it as it is. dcai ledger restore FILE brings back a backup.",
+            hint="Keep a copy of it as it is, and bring back a backup: dcai ledger restore FILE",
         )
     return _size(workspace)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dcai_cli.errors import DcaiError, PartlyDone, Reverted, UsageError
+from dcai_cli.errors import DcaiError, PartlyDone, Reverted, UsageError, and_goes_on
 from dcai_cli.services.accounts import Password, acting_account, list_accounts, unlock
 from dcai_cli.services.models import HostedModel, find_model
 from dcai_cli.services.transactions import Outbox, Sent, finish
@@ -333,7 +333,7 @@ def _send(
                 raise
             raise PartlyDone(
                 f"{len(done)} validations are on-chain; then: {error.message}",
-                hint=f"{error.hint} The same command again goes on where this one stopped.".strip(),
+                hint=and_goes_on(error.hint),
             ) from error
         done.append(Validation(contributor, sent.hash, sent.gas_used, sent.fee_wei))
     progress(total, total)

@@ -156,7 +156,7 @@ def _check_columns(name: str, columns: Sequence[str], text_column: str, label_co
             raise BadInput(
                 f"{name} has no column {column!r}; the columns are: {', '.join(columns)}.",
                 hint=f"Name it with {option}. Suggestions are for texts; for a table of other columns: "
-                "dcai model deploy --kind tabular --schema SCHEMA.toml",
+                "dcai model deploy --kind tabular --schema FILE --name NAME",
             )
 
 

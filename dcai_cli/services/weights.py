@@ -177,5 +177,7 @@ def load_weights(path: Path | str) -> tuple[FeatureSpec, Replica]:
     except (TypeError, ValueError) as error:
         raise BadInput(f"{path} describes no model: {error}.", hint=hint) from error
     if read.wire != shape.wire:
-        raise BadInput(f"{path}: its feature spec asks for {read.wire}, its model for {shape.wire}.")
+        raise BadInput(
+            f"{path}: its feature spec asks for {read.wire}, its model for {shape.wire}.", hint=hint
+        )
     return read, make_replica(shape, words.tobytes())

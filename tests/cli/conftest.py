@@ -25,6 +25,7 @@ from dcai_cli.config import Settings, load_settings
 from dcai_cli.keystore import Keystore
 from dcai_cli.services.accounts import import_account
 from dcai_cli.services.workspace import Workspace
+from tests.cli.hints import commands_in, fault_of
 
 PASSWORD = "open sesame"
 KEYS = {"alice": "0x" + "a1" * 32, "bob": "0x" + "b0" * 32}
@@ -104,11 +105,13 @@ class Dcai:
         return data
 
     def error(self, *arguments: str | Path, **environment: str) -> dict[str, Any]:
-        """Run a command with --json that must fail, and return its error object."""
+        """Run a command with --json that must fail, saying what to do, and return its error object."""
         result = self(*arguments, "--json", **environment)
         error = result.document["error"]
         assert isinstance(error, dict)
         assert result.code == error["exit_code"] != 0
+        assert error["hint"]
+        assert [fault for command in commands_in(error["hint"]) if (fault := fault_of(command))] == []
         return error
 
     def write(
