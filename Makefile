@@ -13,7 +13,7 @@ FORGE = $(firstword $(wildcard node_modules/@foundry-rs/forge-*-*/bin/forge) for
 # Analysers call `forge`.
 ANALYSIS = PATH="$(abspath $(dir $(FORGE))):$$PATH"
 
-.PHONY: help demo test test-python test-contracts deep check slither prove coverage mutants mutants-ci fuzz-files fuzz-keys fuzz-rpc chaos format artifacts bench gas gas-check package clean
+.PHONY: help demo test test-python test-contracts deep check slither prove coverage mutants mutants-ci fuzz-files fuzz-keys fuzz-rpc chaos format artifacts bench gas gas-check paper package clean
 
 help:  ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
@@ -112,6 +112,9 @@ gas: node_modules/.installed  ## Measure gas per sample on anvil, by receipts; w
 
 gas-check: node_modules/.installed  ## Whether gas is within 2 % of the committed figures.
 	$(BIN)/python -m benchmarks.gas --check
+
+paper: node_modules/.installed  ## The published experiment and ten attackers; writes docs/experiments.md. At most 90 minutes.
+	$(BIN)/python -m benchmarks.paper
 
 package: $(VENV)/.dev  ## Build wheel and sdist; install and use them on every supported Python that is here.
 	$(BIN)/python -m tools.check_package $(if $(PYTHONS),--pythons $(PYTHONS))

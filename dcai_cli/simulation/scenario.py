@@ -156,25 +156,56 @@ def read_scenario(path: Path, changes: Mapping[str, object] | None = None) -> Sc
     """Read a scenario file.
 
     Args:
-        path: the file.
+        path: the file; with `base`, it only says what it has beside another file, or in place of it.
         changes: values that take the place of the file's, by dotted name, as "terms.refund_wait" or
             "agents.bad.wait".
 
     Raises:
         BadInput: it cannot be read, or says what cannot be.
     """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}.", hint="Check the name.") from error
-    except ValueError as error:
-        raise BadInput(f"{path} is not TOML: {error}.", hint="See examples/scenarios.") from error
+    table = _read_toml(path)
     for name, value in (changes or {}).items():
         _change(table, name, value)
     try:
         return _scenario(path, table)
     except UsageError as error:  # all of it stands in the file
         raise BadInput(f"{path}: {error.message}", hint=error.hint) from None
+
+
+_DEEPEST = 8
+
+
+def _read_toml(path: Path, depth: int = 0) -> dict[str, Any]:
+    """A file over those that it names as its base."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}.", hint="Check the name.") from error
+    except ValueError as error:
+        raise BadInput(f"{path} is not TOML: {error}.", hint="See examples/scenarios.") from error
+    if "base" not in table:
+        return table
+    base = Fields("the top", table).text("base")
+    if depth == _DEEPEST:
+        raise BadInput(
+            f"{path} has a base, {base}, at the end of {_DEEPEST} others.", hint="Look for a circle."
+        )
+    del table["base"]
+    return _merged(_read_toml(path.parent / base, depth + 1), table)
+
+
+def _merged(base: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:
+    """A table over its base: lists, such as the agents, are those of both."""
+    merged = dict(base)
+    for name, value in table.items():
+        below = base.get(name)
+        if isinstance(below, dict) and isinstance(value, dict):
+            merged[name] = _merged(below, value)
+        elif isinstance(below, list) and isinstance(value, list):
+            merged[name] = [*below, *value]
+        else:
+            merged[name] = value
+    return merged
 
 
 def _change(table: dict[str, Any], name: str, value: object) -> None:

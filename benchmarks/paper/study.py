@@ -1,0 +1,112 @@
+"""Running many simulations: data is read once for each process, and results are figures."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from dcai_cli.simulation.engine import Run, run
+from dcai_cli.simulation.pool import Prepared, prepare
+from dcai_cli.simulation.scenario import read_scenario
+
+PROJECT = Path(__file__).resolve().parents[2]
+SCENARIOS = PROJECT / "examples" / "scenarios"
+DATA = Path(os.environ.get("DCAI_TEST_DATA", PROJECT.parent / "shared" / "data"))
+TOKEN = 10**18
+"""What balances of scenarios are counted in, in wei."""
+
+Changes = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What came of one run.
+
+    Args:
+        gains: of each agent, as a share of its balance at the start.
+        deposits: what each agent deposited, in tokens.
+        accuracy: at the end.
+        contributions: how many there were.
+    """
+
+    gains: dict[str, float]
+    deposits: dict[str, float]
+    accuracy: float
+    contributions: int
+
+
+@cache
+def _prepared(name: str, of_data: str) -> Prepared:
+    """The data of a scenario, once for each process."""
+    return prepare(read_scenario(SCENARIOS / name, json.loads(of_data)), folder=DATA)
+
+
+def simulate(name: str, changes: Changes, seed: int) -> Run:
+    """Run a scenario of the examples with other values.
+
+    Args:
+        name: the file's name.
+        changes: values by dotted name.
+        seed: the seed.
+    """
+    about_data = {
+        key: value for key, value in changes.items() if key.split(".")[0] in {"data", "features", "model"}
+    }
+    scenario = read_scenario(SCENARIOS / name, changes)
+    return run(scenario, _prepared(name, json.dumps(about_data, sort_keys=True)), seed=seed)
+
+
+def measure(task: tuple[str, Changes, int]) -> Figures:
+    """The figures of one run."""
+    done = simulate(*task)
+    return Figures(
+        gains={agent.name: done.gain(agent.name) for agent in done.scenario.agents},
+        deposits={name: total.deposit_wei / TOKEN for name, total in done.totals.items()},
+        accuracy=done.accuracy(),
+        contributions=sum(total.contributed for total in done.totals.values()),
+    )
+
+
+class Workers:
+    """As many processes as there are cores; results come in the order of the tasks.
+
+    Args:
+        say: told how far it is.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._pool = ProcessPoolExecutor(max_workers=os.cpu_count())
+        self._say = say
+
+    def measure(self, what: str, tasks: Sequence[tuple[str, Changes, int]]) -> list[Figures]:
+        """The figures of many runs."""
+        self._say(f"{what}: {len(tasks)} runs")
+        return list(self._pool.map(measure, tasks, chunksize=max(1, min(8, len(tasks) // 8))))
+
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+        """Another function over some items."""
+        return list(self._pool.map(function, items))
+
+    def close(self) -> None:
+        """End the processes."""
+        self._pool.shutdown()
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """The mean, and half the width of its 95 % confidence interval by Student's t.
+
+    >>> interval([1.0, 2.0, 3.0])
+    (2.0, 2.484138)
+    """
+    from scipy.stats import t
+
+    half = float(t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
+    return round(statistics.fmean(values), 6), round(half, 6)
