@@ -29,6 +29,7 @@ NEEDED = (
     "build.json",
     "examples/reviews.csv",
     "examples/scenarios/tumours.toml",
+    "examples/scenarios/base/imdb.toml",
     *(f"simulation/{name}" for name in ("curves.css", "page.css", "page.html", "page.js")),
 )
 """What a wheel must have beside code."""

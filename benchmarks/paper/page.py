@@ -187,17 +187,20 @@ def _sent(sent: dict[str, Any]) -> Iterable[str]:
 
 def _draw(path: Path, title: str, curve: dict[str, list[float]]) -> None:
     balances = {
-        name: [(day * DAY_S, value / 100) for day, value in enumerate(curve[name])]
-        for name in ("good", "bad")
+        name: [(day * DAY_S, value) for day, value in enumerate(curve[name])] for name in ("good", "bad")
     }
     accuracy = [(day * DAY_S, value / 100) for day, value in enumerate(curve["accuracy"])]
     published = [(day * DAY_S, value / 100) for day, value in PUBLISHED["accuracy"].items()]
     write_plot(
         path,
         [
-            Timeline(f"balances: {title}", "of the start", balances),
+            Timeline(title, "balances, in % of the start", balances, is_elapsed=True),
             Timeline(
-                "accuracy", "of the test set", {"ours": accuracy, "published": published}, is_share=True
+                "accuracy",
+                "of the test set",
+                {"ours": accuracy, "published": published},
+                is_share=True,
+                is_elapsed=True,
             ),
         ],
     )

@@ -140,7 +140,8 @@ def _places(name: str, folder: Path) -> list[str]:
     places = sorted(str(path) for path in folder.glob(name)) if not Path(name).is_absolute() else [name]
     if not places:
         raise BadInput(
-            f"There is no {name} in {folder}.", hint="Name the folder that the data is in: --data FOLDER"
+            f"There is no {name} in the folder {folder.absolute()}.",
+            hint="Name the folder that the data is in: --data FOLDER",
         )
     return places
 

@@ -57,6 +57,48 @@ def test_what_cannot_be_meant_is_named(changes: dict[str, Any], told: str) -> No
     assert error.value.hint
 
 
+def write(folder: Path, **texts: str) -> None:
+    """Write scenario files."""
+    for name, text in texts.items():
+        (folder / f"{name}.toml").write_text(text, encoding="utf-8")
+
+
+def test_a_scenario_builds_on_its_base(tmp_path: Path) -> None:
+    """Its values go first, in tables one by one; its agents come after the base's; its name is its own."""
+    changed = 'title = "Another"\n[terms]\nrefund_wait = "2d"\nreport_wait = "3d"\n'
+    agent = '[[agents]]\nname = "last"\nstrategy = "contributor"\nbalance = "1ether"\nwait = "1h"\n'
+    write(tmp_path, base=TUMOURS.read_text(encoding="utf-8"), middle=f'base = "base.toml"\n{changed}')
+    write(tmp_path, top=f'base = "middle.toml"\nseed = 7\n{agent}')
+    top, tumours = read_scenario(tmp_path / "top.toml", {"agents.last.wait": "2h"}), read_scenario(TUMOURS)
+    assert (top.name, top.title, top.seed, top.duration_s) == ("top", "Another", 7, tumours.duration_s)
+    assert (top.terms.refund_wait_s, top.terms.report_wait_s) == (2 * DAY_S, 3 * DAY_S)
+    assert top.terms.cost_weight_wei == tumours.terms.cost_weight_wei
+    assert [agent.name for agent in top.agents] == [*(agent.name for agent in tumours.agents), "last"]
+
+
+@pytest.mark.parametrize(
+    ("base", "told"),
+    [
+        ("top.toml", "top.toml has a base, top.toml, at the end of 8 others."),
+        ("nosuch.toml", "nosuch.toml cannot be read: No such file or directory."),
+        (3, "base in the top of the scenario is 3."),
+    ],
+)
+def test_a_base_that_cannot_be_is_named(tmp_path: Path, base: object, told: str) -> None:
+    """A circle, a file that is not there, and what is no file."""
+    write(tmp_path, top=f"base = {base!r}\n")
+    with pytest.raises(BadInput, match=re.escape(told)) as error:
+        read_scenario(tmp_path / "top.toml")
+    assert error.value.hint
+
+
+def test_the_page_has_every_scenario_that_comes_along() -> None:
+    """By the names that they are found by."""
+    assert fields_of_the_page("name | who contributes to what")["Scenarios that come along"] == {
+        path.stem for path in SCENARIOS.glob("*.toml")
+    }
+
+
 def test_the_same_seed_gives_the_same_files_and_another_seed_others(
     read: Read, tumours: Prepared, tmp_path: Path
 ) -> None:
@@ -82,19 +124,20 @@ def test_a_good_contributor_gains_and_a_bad_one_goes_broke(read: Read, tumours: 
     assert done.accuracy() > 0.9
 
 
+DAY_S = 86_400
 PARTS = ("data", "features", "model", "terms", "variant")
 LIKE = {"boundary": "contributor", "flooder": "contributor", "owner": "manipulator"}
 """Strategies that have the fields of another one, too."""
 
 
-def fields_of_the_page() -> dict[str, set[str]]:
-    """The fields of each section of docs/simulation.md that has some."""
+def fields_of_the_page(head: str = "field | default") -> dict[str, set[str]]:
+    """The names in the first column of the table with this head, in each section of docs/simulation.md."""
     text = (PROJECT / "docs" / "simulation.md").read_text(encoding="utf-8")
     found = {}
     for section in re.split(r"^#{2,4} ", text, flags=re.MULTILINE):
         title, _, rest = section.partition("\n")
-        rows = re.findall(r"^\| (`.*?) \|", rest.partition("| field | default |")[2], re.MULTILINE)
-        found[title] = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+        rows = re.findall(r"^\| (`.*?) \|", rest.partition(f"| {head} |")[2], re.MULTILINE)
+        found[title] = {name for row in rows for name in re.findall(r"`([\w-]+)`", row)}
     return found
 
 
@@ -106,9 +149,9 @@ def known(changes: dict[str, Any]) -> set[str]:
 
 
 def test_the_page_has_every_field_of_a_scenario() -> None:
-    """Its tables name the fields that the program knows, no more and no less."""
+    """Its tables name the fields that the program knows, no more and no less; a base is read before."""
     page = fields_of_the_page()
-    assert known({"nosuch": 1}) == page["Scenario files"] | {*PARTS, "agents"}
+    assert known({"nosuch": 1}) == (page["Scenario files"] - {"base"}) | {*PARTS, "agents"}
     for part in PARTS:
         assert known({f"{part}.nosuch": 1}) == page[f"[{part}]"]
 
