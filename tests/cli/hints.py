@@ -6,7 +6,6 @@ import re
 import shlex
 from typing import Any
 
-import typer
 from typer.exceptions import TyperException
 
 from dcai_cli.cli.app import program
