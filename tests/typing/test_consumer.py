@@ -13,7 +13,7 @@ CONSUMER = Path(__file__).with_name("consumer.py")
 
 
 def mypy(program: Path) -> subprocess.CompletedProcess[str]:
-    """Check a program strictly, by what is installed: nothing of this checkout is found."""
+    """Check a program strictly by what is installed, py.typed and all; nothing of this checkout is found."""
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir=cache", program.name]
     return subprocess.run(command, cwd=program.parent, capture_output=True, text=True, check=False)
 
