@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from typing import TYPE_CHECKING, Any
 
 from dcai_cli import files
@@ -15,7 +16,7 @@ from dcai_cli.config import (
     read_file,
     unknown_setting,
 )
-from dcai_cli.errors import NoAccount
+from dcai_cli.errors import BadInput, NoAccount
 from dcai_cli.keystore import Keystore
 from dcai_cli.networks import TABLE, find_profile, read_profiles
 
@@ -90,8 +91,10 @@ def change_profile(
             document[TABLE] = tomlkit.table(is_super_table=True)
         if values is None:
             document[TABLE].pop(name, None)
-        else:
-            document[TABLE].setdefault(name, tomlkit.table()).update(values)
+        elif name in document[TABLE]:
+            document[TABLE][name].update(values)
+        else:  # in the form that its owner gave to the others
+            document[TABLE][name] = dict(values)
         if not document[TABLE]:
             del document[TABLE]
 
@@ -112,10 +115,23 @@ def _rewrite(
         document = tomlkit.parse(text)
         change(document)
         changed = tomlkit.dumps(document)
+        if not _says(changed, document.unwrap()):
+            # Where tables are opened by dots, tomlkit may write a key below another table.
+            raise BadInput(
+                f"{path} opens tables by dots, as in {TABLE}.NAME.rpc_url, and cannot be changed safely.",
+                hint=f"Write [{TABLE}.NAME] above what a network sets. The file is as it was.",
+            )
         if changed != text:
             mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
             files.write_atomically(path, changed.encode(), mode=mode)
     return before
+
+
+def _says(text: str, values: Mapping[str, object]) -> bool:
+    try:
+        return tomllib.loads(text) == values
+    except tomllib.TOMLDecodeError:
+        return False
 
 
 def _check_account(name_or_address: str, environ: Mapping[str, str]) -> None:

@@ -271,6 +271,30 @@ chain_id = {OTHER_ID}
     assert "anvil" not in path.read_text()
 
 
+def test_networks_in_one_line_stay_there(empty: Dcai, chains: Chains) -> None:
+    """Another one is written beside them, in their form."""
+    empty.home.mkdir()
+    path = empty.home / "config.toml"
+    path.write_text('networks = {mine = {rpc_url = "http://x", chain_id = 5}} # mine\n')
+    empty.data("network", "add", "other", "--rpc-url", chains.other.url)
+    assert list(settings_of(empty)["networks"]) == ["mine", "other"]  # type: ignore[call-overload]
+    assert path.read_text().startswith("networks = {mine = {")
+    assert path.read_text().endswith("} # mine\n")
+
+
+def test_a_file_that_would_come_out_wrong_is_left_alone(empty: Dcai, chains: Chains) -> None:
+    """A key would get into another table: nothing is written, and the way out is said."""
+    empty.home.mkdir()
+    path = empty.home / "config.toml"
+    written = 'networks.mine.rpc_url = "http://x"\nnetworks.mine.chain_id = 5\n'
+    path.write_text(written)
+    error = empty.error("network", "add", "other", "--rpc-url", chains.other.url)
+    assert error["exit_code"] == 15
+    assert "[networks.NAME]" in error["hint"]
+    assert path.read_text() == written
+    assert empty.data("network", "use", "mine")["in_use"] is True  # what can be written, is
+
+
 def test_what_goes_over_the_choice_is_said(both: Dcai, chains: Chains) -> None:
     """A variable of the environment hides the network of the file."""
     result = both("network", "use", "other", ETH_RPC_URL=chains.sepolia.url)
