@@ -116,7 +116,8 @@ def _show(console: Console, run: Run) -> None:
             console.print(f"{name}  {gain}")
             console.print(f"  {start}, then {end}")
             console.print(f"  {contributed} contributed, {refunded} refunded")
-            console.print(f"  reports {reports}, sweeps {sweeps}")
+            console.print(f"  reports {reports}")
+            console.print(f"  sweeps {sweeps}")
     else:
         table = Table(box=None, pad_edge=False)
         for header in ("agent", "start", "end", "gain", "contributed", "refunded", "reports", "sweeps"):
@@ -124,7 +125,7 @@ def _show(console: Console, run: Run) -> None:
         for name, figures in rows.items():
             table.add_row(name, *figures)
         console.print(table)
-    console.print(f"accuracy  {run.accuracy(0):.1%} at first, {run.accuracy():.1%} at the end")
+    console.print(f"accuracy  {run.accuracy(0):.1%} at first, then {run.accuracy():.1%}")
 
 
 def _figures(run: Run, name: str) -> Sequence[str]:

@@ -161,7 +161,14 @@ def test_verbose_names_settings_and_requests_and_ends_with_the_command(dcai: Dca
 
 
 @pytest.mark.parametrize(
-    "typed", ["leaderboard", "model suggest many.csv", "refunds", "account list --quiet"]
+    "typed",
+    [
+        "leaderboard",
+        "model suggest many.csv",
+        "refunds",
+        "account list --quiet",
+        "simulate tumours --set duration=1d",
+    ],
 )
 def test_rows_are_short_lines_on_a_narrow_screen(stocked: Path, tmp_path: Path, typed: str) -> None:
     """On a terminal of 40 columns the lines of each row fit, and nothing is cut; a wide one has a table."""
@@ -173,6 +180,11 @@ def test_rows_are_short_lines_on_a_narrow_screen(stocked: Path, tmp_path: Path, 
     if typed == "leaderboard":
         assert max(map(len, narrow.splitlines())) <= NARROW
         assert "model points" in wide
+    if typed.startswith("simulate"):
+        title, *rows, accuracy = narrow.splitlines()
+        assert (title, len(rows)) == (wide.splitlines()[0], 3 * 5)
+        assert max(map(len, [*rows, accuracy])) <= NARROW
+        assert "contributed  refunded" in wide
     if typed.startswith("model suggest"):
         rows = [line for line in narrow.splitlines() if re.match(r"[* ] (word|char)|    \d", line)]
         assert len(rows) >= 4
