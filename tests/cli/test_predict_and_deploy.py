@@ -148,7 +148,7 @@ def test_a_deployment_says_what_it_costs_before_it_asks(dcai: Dcai) -> None:
     question = dcai(*(word for word in deploy if word != "--yes")).err
     words = question.replace("\n", " ").split()
     assert words[words.index("transactions") - 1] == "3"
-    assert "the balance is" in question
+    assert "The balance is" in question
     estimate = int(words[words.index("gas") - 1].replace(",", ""))
     done = dcai.data(*deploy)
     assert len(done["transactions"]) == 3
@@ -355,7 +355,7 @@ def test_a_model_is_sealed_when_its_owner_says_so(dcai: Dcai, films: Path) -> No
         error = dcai.error("model", "seal", "later", "--yes")
     assert error["exit_code"] == 14
     assert "AlreadySealed" in error["message"]
-    assert "open for contributions since" in error["hint"]
+    assert "It has been open since" in error["hint"]
 
 
 def test_only_the_owner_can_seal(dcai: Dcai) -> None:

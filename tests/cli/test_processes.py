@@ -192,7 +192,7 @@ def test_an_interruption_of_what_has_no_steps_promises_nothing(dcai: Dcai, termi
     command.until("[y/N]")
     command.interrupt()
     code, out = command.end()
-    assert (code, json.loads(out)["error"]["hint"]) == (130, "")
+    assert (code, json.loads(out)["error"]["hint"]) == (130, "Run the same command again.")
 
 
 def test_a_second_process_is_told_who_works_here(dcai: Dcai, films: Path, terminal: StartTerminal) -> None:
