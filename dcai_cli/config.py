@@ -271,7 +271,9 @@ def unknown_setting(name: str) -> UsageError:
     """The error for a name that no setting has."""
     close = difflib.get_close_matches(name, KEYS, n=1)
     meant = f" Did you mean {close[0]!r}?" if close else ""
-    return UsageError(f"There is no setting {name!r}.{meant}", hint=f"There are: {', '.join(KEYS)}.")
+    return UsageError(
+        f"There is no setting {name!r}.{meant}", hint=f"Choose one of these: {', '.join(KEYS)}."
+    )
 
 
 def _rpc_url(value: object) -> str | None:
@@ -480,6 +482,6 @@ def read_file(path: Path) -> dict[str, object]:
     if unknown:
         raise BadInput(
             f"{path} sets {', '.join(map(repr, unknown))}, which dcai does not know.",
-            hint=f"It may set: {', '.join(KEYS)}; and networks, each below [{TABLE}.NAME].",
+            hint=f"Remove that; what it may set: {', '.join(KEYS)}; and networks, each below [{TABLE}.NAME].",
         )
     return values

@@ -277,15 +277,17 @@ def _end_without_streams(error: OSError, command: str) -> int:
 def _correction(arguments: Sequence[str], error: TyperException) -> str:
     """What to type instead of what was typed wrong: the command or option that is nearly it, or for help.
 
-    What stood behind it is not said again: it may be secret.
+    Dots stand for what else was typed, which may be secret, and for what is missing.
     """
     words, command = _typed(arguments)
     rest = arguments[len(words) :]
-    more = ["..."] if len(rest) > 1 else []
+    dots = {True: ["..."], False: []}
     if options := getattr(error, "possibilities", None):
-        return " ".join(["dcai", *words, *more, options[0]])
+        takes_value = any(options[0] in param.opts and not param.is_flag for param in command.params)
+        return " ".join(["dcai", *words, *dots[len(rest) > 1], options[0], *dots[takes_value]])
     if rest and (commands := get_close_matches(rest[0], getattr(command, "commands", ()), n=1)):
-        return " ".join(["dcai", *words, *commands, *more])
+        is_more = len(rest) > 1 or any(param.required for param in command.commands[commands[0]].params)
+        return " ".join(["dcai", *words, *commands, *dots[is_more]])
     return _help(" ".join(words))
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dcai_cli.features.spec import FeatureSpec
 
 _HINT_LABELS = """Write for instance --labels ham,spam, or --labels '"yes, please",no'."""
-_HINT_TYPED = "See what each option takes: dcai model deploy --help"
+_HINT_TYPED = "--analyzer is word, char or char_wb. See what each option takes: dcai model deploy --help"
 _N_FEATURES = 16_384
 
 

@@ -125,7 +125,7 @@ class Keystore:
         known = ", ".join(stored.name for stored in accounts)
         raise NoAccount(
             f"There is no account {name_or_address!r} in {self._folder}.",
-            hint=f"There are: {known}." if known else "Type `dcai account new --name NAME` to make one.",
+            hint=f"Choose one of these: {known}." if known else "Set it up: dcai init",
         )
 
     def unlock(self, stored: StoredAccount, password: str) -> LocalAccount:

@@ -24,22 +24,17 @@ def commands_in(text: str) -> list[str]:
     return _COMMAND.findall(text)
 
 
-def fault_of(command: str) -> str:
+def fault_of(typed: str) -> str:
     """Why dcai would not take a command, placeholders filled in; empty if it would. Nothing is run.
 
-    >>> fault_of("dcai refunds --claim"), fault_of("dcai contribute FILE --limit N"), fault_of("dcai ...")
+    >>> fault_of("dcai"), fault_of("dcai contribute FILE --limit N"), fault_of("dcai config set ...")
     ('', '', '')
     >>> fault_of("dcai contribute"), fault_of("dcai model lst"), fault_of("dcai refunds --clam")
     ("Missing argument 'file'.", "There is no 'lst'.", 'No such option: --clam (Possible options: --claim)')
     """
-    words = [re.sub(r"^[A-Z]+$", "1", word) for word in shlex.split(command)[1:]]
-    if "..." not in words:
-        return _fault(words)
-    at = words.index("...")  # stands for arguments, or for none
-    return _fault([*words[:at], *words[at + 1 :]]) and _fault([*words[:at], "1", *words[at + 1 :]])
-
-
-def _fault(words: list[str]) -> str:
+    words = [re.sub(r"^[A-Z]+$", "1", word) for word in shlex.split(typed)[1:]]
+    is_whole = "..." not in words
+    words = [word for word in words if word != "..."]
     command: Any = _PROGRAM
     while words and words[0] in getattr(command, "commands", {}):
         command, words = command.commands[words[0]], words[1:]
@@ -50,5 +45,6 @@ def _fault(words: list[str]) -> str:
     try:
         command.make_context(command.name, words)
     except TyperException as error:
-        return error.format_message()
+        # Where dots stand for the rest, only an option that is none is a fault.
+        return error.format_message() if is_whole or hasattr(error, "possibilities") else ""
     return ""

@@ -227,7 +227,7 @@ def test_without_an_account_the_hint_says_how_to_make_one(empty: Dcai, command: 
     empty.write("films.csv", [("good", "positive")])
     error = empty.error(*command)
     assert (error["code"], error["exit_code"]) == ("no-account", 10)
-    assert "dcai init" in error["hint"]
+    assert error["hint"] == "Set it up: dcai init"
     assert not (empty.home / "devnet.sqlite").exists()
 
 
@@ -238,7 +238,7 @@ def test_an_account_that_is_not_there_is_named(dcai: Dcai, films: Path, who: str
         error = dcai.error("contribute", films, "--account", who, "--yes")
     assert error["exit_code"] == 10
     assert who in error["message"]
-    assert error["hint"] == "There are: alice, bob."
+    assert error["hint"] == "Choose one of these: alice, bob."
 
 
 def leave(dcai: Dcai, amount_wei: int) -> None:

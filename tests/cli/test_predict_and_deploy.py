@@ -355,7 +355,7 @@ def test_a_model_is_sealed_when_its_owner_says_so(dcai: Dcai, films: Path) -> No
         error = dcai.error("model", "seal", "later", "--yes")
     assert error["exit_code"] == 14
     assert "AlreadySealed" in error["message"]
-    assert "open for contributions since" in error["hint"]
+    assert "It has been open since" in error["hint"]
 
 
 def test_only_the_owner_can_seal(dcai: Dcai) -> None:

@@ -152,7 +152,7 @@ def test_an_empty_keystore_says_how_to_begin(keystore: Keystore) -> None:
     assert keystore.list() == []
     with pytest.raises(NoAccount) as missing:
         keystore.find("mine")
-    assert "account new" in missing.value.hint
+    assert "dcai init" in missing.value.hint
 
 
 def test_files_of_other_programs_are_accounts(keystore: Keystore, tmp_path: Path) -> None:
