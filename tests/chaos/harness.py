@@ -85,8 +85,8 @@ class Scenario:
     Args:
         name: what `--only` calls it.
         about: what holds, in a sentence.
-        kinds: the kinds of faults that it injects, and how many at least in a full run; each is injected at
-            least once in a smaller one.
+        kinds: the kinds of faults that it injects, and how many at least in a full run; in a smaller one in
+            proportion, so that what is rare may be missing.
         work: injects them and looks at what became of it.
     """
 

@@ -222,9 +222,13 @@ class Lane:
             if what == CONTRIBUTING:
                 self._deck = self._rng.sample(DECK, len(DECK))
             else:
-                # One that was delivered ends what there is to claim, so it comes last.
-                last = (FLIGHT, UNANSWERED)[self.rounds % 2]
-                self._deck = [last, *self._rng.sample([UNSENT, ELSEWHERE], 2)]
+                # One that was delivered ends what there is to claim, so it comes last. One at any time may
+                # find nothing left to kill: so that the rarest kind comes for sure, it is left out before it.
+                self._deck = (
+                    [UNANSWERED, UNSENT]
+                    if self.rounds % 2
+                    else [FLIGHT, *self._rng.sample([UNSENT, ELSEWHERE], 2)]
+                )
         return self._deck.pop()
 
     def _where(self, how: str, before: set[str]) -> str:
