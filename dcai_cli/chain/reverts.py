@@ -134,5 +134,5 @@ _HINTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
         f"You have {values['modelPoints']} model points and need {values['requiredPoints']}. "
         "Earn more: dcai contribute FILE"
     ),
-    "UnknownModel": lambda _: "Name another model of the same registry; dcai model list shows all.",
+    "UnknownModel": lambda _: "Name another model of the same registry: dcai model list",
 }

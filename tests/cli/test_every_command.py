@@ -65,10 +65,11 @@ def test_the_document_is_what_the_schema_says(
 
 
 FAULTS = {
-    "the settings file": r"config path|featurize|model suggest",
-    "the ledger": r"config .*|daemon status|devnet .*|featurize|ledger restore|model suggest",
-    "the chain": r"account (list|use)|config .*|daemon .*|devnet reset|featurize|init|"
-    r"ledger (backup|check|restore)|model suggest",
+    "the settings file": r"config path|featurize|model suggest|simulate",
+    "the ledger": r"config .*|daemon status|devnet .*|featurize|ledger restore|model suggest|"
+    r"network (list|remove|show|use)|simulate",
+    "the chain": r"account (list|use)|config .*|daemon .*|devnet reset|featurize|"
+    r"ledger (backup|check|restore)|model suggest|network (list|remove|show|use)|simulate",
 }
 """What may be broken, and commands that do not need it."""
 
