@@ -207,6 +207,11 @@ def _with_network(
                 hint="Leave out the chain id, or name another network: dcai network list",
             )
     own = {key: value for key, value in profile.values.items() if key not in {**environment, **flags}}
+    for key, value in own.items():
+        try:
+            _settings({key: value}, Path(), Path(), None)
+        except UsageError as error:
+            raise BadInput(f"[{TABLE}.{name}] {error.message}", hint=error.hint) from None
     found = {"rpc_url": url or profile.values["rpc_url"], "chain_id": profile.chain_id}
     return values | own | found | {"network": None if url else name}
 

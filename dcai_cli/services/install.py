@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcai_cli import files
+from dcai_cli.config import LEDGER_FILE, load_settings
 from dcai_cli.domain import format_duration
 from dcai_cli.errors import DcaiError, UsageError
 from dcai_cli.keystore import password_from_file
@@ -40,10 +41,17 @@ KEPT = (
     "XDG_DATA_HOME",
     "ETH_KEYSTORE",
     "ETH_RPC_HEADERS",
-    "ETH_GAS_PRICE",
-    "ETH_PRIORITY_GAS_PRICE",
 )
 """What is taken over from the environment as it is; paths are made absolute."""
+
+_OWN = {
+    "ETH_GAS_PRICE": "gas_price_wei",
+    "ETH_PRIORITY_GAS_PRICE": "priority_fee_wei",
+    "DCAI_CONFIRMATIONS": "confirmations",
+    "DCAI_REPLACE_AFTER": "replace_after_s",
+    "DCAI_LEDGER": "ledger_url",
+}
+"""Variables, and the settings that they keep where the daemon would not find the same by itself."""
 
 _PATHS = ("DCAI_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "ETH_KEYSTORE")
 
@@ -115,6 +123,11 @@ def plan_installation(
         kept["ETH_RPC_URL"] = str(settings.rpc_url)
         if settings.chain_id is not None:
             kept["DCAI_CHAIN_ID"] = str(settings.chain_id)
+    alone = load_settings(kept, network=settings.network)
+    for variable, name in _OWN.items():
+        value = getattr(settings, name)
+        if value != getattr(alone, name):
+            kept[variable] = LEDGER_FILE if value is None else str(value)
     if settings.webhook_url is not None:
         kept["DCAI_WEBHOOK_URL"] = settings.webhook_url
     who = f"{acting.name}-{acting.address[2:8]}-{settings.network_label}".lower()

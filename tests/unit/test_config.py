@@ -291,6 +291,10 @@ def test_the_embedded_chain_has_a_name_without_a_profile(profiles: dict[str, str
         ('[networks.mine]\nrpc_url = "http://x/s3cr3t"\nchain_id = true', "must set rpc_url, and chain_id"),
         ('[networks.mine]\nrpc_url = "http://x/s3cr3t"\nchain_id = 1\naccount = "me"', "sets 'account'"),
         ('[networks.sepolia]\nrpc_url = "http://x/s3cr3t"\nchain_id = 1', "sepolia is chain 11155111"),
+        (
+            'network = "a"\n[networks.a]\nrpc_url = "http://x/s3cr3t"\nchain_id = 7\nconfirmations = -1',
+            r"\[networks.a\] confirmations is -1",
+        ),
     ],
 )
 def test_a_broken_profile_is_named_without_its_url(tmp_path: Path, table: str, said: str) -> None:

@@ -222,6 +222,29 @@ def test_without_a_password_file_nothing_is_installed(home: Path) -> None:
         plan_in(home, ETH_PASSWORD=str(home / "nowhere"))
 
 
+def test_what_the_daemon_would_not_find_by_itself_is_written_down(home: Path) -> None:
+    """Ledger, confirmations and fees that the environment or a named network set hold for the daemon, too."""
+    (home / "config.toml").write_text(
+        'confirmations = 3\nledger_url = "postgresql://db.example/all"\n'
+        '[networks.mine]\nrpc_url = "http://one.example"\nchain_id = 7\nconfirmations = 5\n'
+    )
+    plan = plan_in(home, DCAI_NETWORK="mine", DCAI_LEDGER="file", DCAI_REPLACE_AFTER="2m")
+    assert "--network" in plan.arguments
+    environ = {"DCAI_HOME": str(home), "ETH_PASSWORD": str(home / "password"), "DCAI_LEDGER": "file"}
+    with Workspace(
+        load_settings(environ, network="mine", rpc_url="http://two.example", gas_price_wei="2gwei")
+    ) as beside:
+        other = install.plan_installation(beside, None, [], environ)
+    for one, flags in ((plan, {"network": "mine"}), (other, {})):
+        found = load_settings(one.environment, **flags)
+        assert (found.chain_id, found.confirmations, found.ledger_url) == (7, 5, None)
+    assert load_settings(plan.environment).replace_after_s == 120
+    assert load_settings(other.environment).gas_price_wei == 2 * 10**9
+    assert {"DCAI_CONFIRMATIONS", "DCAI_REPLACE_AFTER"}.isdisjoint(
+        plan_in(home, DCAI_LEDGER="file").environment
+    )
+
+
 def test_a_line_break_is_refused(home: Path) -> None:
     """No format can hold it, so it is not tried."""
     plan = plan_in(home)
