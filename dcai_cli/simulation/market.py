@@ -162,7 +162,9 @@ class Market:
             return None
         gas = self._chain.contribute(deposit) if self._chain else None
         self._open[deposit.id] = deposit
-        self._enter(who, "contribute", deposit.id, len(samples), -deposit.deposit_wei, gas)
+        self._enter(
+            who, "contribute", deposit.id, len(samples), -deposit.deposit_wei - deposit.burned_wei, gas
+        )
         return deposit
 
     def refund(self, who: str, claims: Claims) -> None:

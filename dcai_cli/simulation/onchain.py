@@ -19,6 +19,7 @@ from dcai_cli.services.accounts import acting_account, create_account, unlock
 from dcai_cli.services.deploy import deploy_model
 from dcai_cli.services.models import HostedModel, snapshot
 from dcai_cli.services.workspace import Workspace
+from dcai_cli.simulation.rules import Variant
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -57,10 +58,10 @@ def on_chain(scenario: Scenario, prepared: Prepared, rpc_url: str | None) -> Ite
     Raises:
         UsageError: the contracts do not have the scenario's rules, or the node is none for development.
     """
-    if scenario.variant.looks_apart_s:
+    if scenario.variant != Variant():
         raise UsageError(
-            "The contracts refund at one look, and the scenario has looks_apart.",
-            hint="Leave out --real, or looks_apart.",
+            "The scenario has rules that the contracts do not have: its [variant].",
+            hint="Leave out --real, or what is in [variant].",
         )
     with tempfile.TemporaryDirectory(prefix="dcai-simulation-") as home:
         environment = {"DCAI_HOME": home} | ({"ETH_RPC_URL": rpc_url} if rpc_url else {})

@@ -67,6 +67,7 @@ class Deposit:
         paid_wei: what was paid out of it.
         reported_wei: what reports took, by sample; of those from which they took something.
         reported_by: the bitmap of samples from which a reporter took something, by reporter.
+        burned_wei: what was burned when it was made, where the rules burn a share; not part of the deposit.
         seen: the bitmap of samples whose first look agreed, and when, where the rules ask for two looks.
     """
 
@@ -80,6 +81,7 @@ class Deposit:
     paid_wei: int = 0
     reported_wei: dict[int, int] = field(default_factory=dict)
     reported_by: dict[str, int] = field(default_factory=dict)
+    burned_wei: int = 0
     seen: dict[int, int] = field(default_factory=dict)
 
     @property
@@ -89,7 +91,7 @@ class Deposit:
 
     @property
     def deposit_wei(self) -> int:
-        """What was paid for it."""
+        """What can be paid out of it."""
         return self.per_unit_wei * self.units
 
     @property
@@ -109,9 +111,11 @@ class Variant:
     Args:
         looks_apart_s: a refund needs two looks at which the model agrees, so far apart; 0 for one look, as
             the contracts have it.
+        burned_bp: of what a contribution costs, so many hundredths of a percent are burned at once.
     """
 
     looks_apart_s: int = 0
+    burned_bp: int = 0
 
 
 class StakeRules:
@@ -162,7 +166,16 @@ class StakeRules:
         informative = self.replica.train(b"".join(sample.data for sample in samples))
         self.balances_wei[who] -= per_unit_wei * units
         self.last_contributed_at = now
-        deposit = Deposit(len(self.deposits), who, now, per_unit_wei, tuple(samples), informative)
+        burned_wei = -(-per_unit_wei * self.variant.burned_bp // 10_000)
+        deposit = Deposit(
+            len(self.deposits),
+            who,
+            now,
+            per_unit_wei - burned_wei,
+            tuple(samples),
+            informative,
+            burned_wei=burned_wei * units,
+        )
         self.deposits.append(deposit)
         return deposit
 

@@ -309,6 +309,9 @@ def _terms(fields: Fields) -> Terms:
 
 
 def _variant(fields: Fields) -> Variant:
-    variant = Variant(looks_apart_s=fields.duration("looks_apart", "0s"))
+    variant = Variant(
+        looks_apart_s=fields.duration("looks_apart", "0s"),
+        burned_bp=round(fields.number("burned", 0.0) * 10_000),
+    )
     fields.end()
     return variant

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dcai_cli.errors import UsageError
 from dcai_cli.models import make_replica
 from dcai_cli.simulation.engine import run
 from dcai_cli.simulation.market import Market
@@ -142,9 +143,10 @@ def test_what_the_contracts_refuse_is_refused_by_name(tumours: Prepared, read: R
         rules.sweep("bob", number, late)
 
 
-def test_no_wei_is_made_or_lost(tumours: Prepared, read: Read) -> None:
-    """Whatever random actions do, balances and open deposits come to what there was."""
-    rules = books(tumours, read)
+@pytest.mark.parametrize("burned_bp", [0, 333])
+def test_no_wei_is_made_or_lost(tumours: Prepared, read: Read, burned_bp: int) -> None:
+    """Whatever random actions do, balances, open deposits and what was burned come to what there was."""
+    rules = books(tumours, read, burned_bp=burned_bp)
     dice = random.Random(5)  # noqa: S311 - a seeded history
     now = 1
     for _ in range(600):
@@ -164,9 +166,31 @@ def test_no_wei_is_made_or_lost(tumours: Prepared, read: Read) -> None:
                 rules.sweep(who, number, now)
         except (Refused, IndexError):
             continue
-        assert sum(rules.balances_wei.values()) + rules.open_wei == 3 * 10**20
+        burned_wei = sum(deposit.burned_wei for deposit in rules.deposits)
+        assert sum(rules.balances_wei.values()) + rules.open_wei + burned_wei == 3 * 10**20
     kinds = {bool(deposit.reported_wei) for deposit in rules.deposits}
     assert kinds == {True, False}
+
+
+def test_a_share_is_burned_and_the_rest_is_the_deposit(tumours: Prepared, read: Read) -> None:
+    """3 % of the price, rounded up for each unit; the ledger has the whole price."""
+    market = Market(books(tumours, read, burned_bp=300), Pool(tumours.samples, 2, "a"))
+    quoted_wei = market.quote_wei(tumours.samples[:1])
+    deposit = market.contribute("ann", tumours.samples[:1])
+    assert deposit is not None
+    assert deposit.burned_wei == -(-quoted_wei // deposit.units * 3 // 100) * deposit.units
+    assert deposit.deposit_wei == quoted_wei - deposit.burned_wei
+    assert market.entries[-1].amount_wei == market.balance_wei("ann") - 10**20 == -quoted_wei
+
+
+def test_a_chain_does_not_have_other_rules(read: Read, tumours: Prepared) -> None:
+    """What the contracts do not do cannot be sent."""
+    scenario = read(*EVERYBODY[:1], duration="2h", settle="0s", variant__burned=0.03)
+    with (
+        pytest.raises(UsageError, match="rules that the contracts do not have"),
+        on_chain(scenario, tumours, None),
+    ):
+        pass
 
 
 def test_with_two_looks_the_first_pays_nothing(tumours: Prepared, read: Read) -> None:
