@@ -198,12 +198,15 @@ def add_account(dcai: Dcai, name: str, key: str | None = None) -> None:
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a home: two accounts (alice is in use) and a sealed text model, `films`, of alice's."""
+    """A folder with a home: two accounts (alice is in use) and a sealed text model, `films`, of alice's.
+
+    Idle time counts up to a minute in its price: a deposit is worth its claim, however late a test makes it.
+    """
     dcai = Dcai(tmp_path_factory.mktemp("prepared"))
     for name in KEYS:
         add_account(dcai, name)
     deploy = ("model", "deploy", "--name", "films", "--labels", "negative,positive", "--n-features", "256")
-    dcai.data(*deploy, "--yes")
+    dcai.data(*deploy, "--max-idle", "1m", "--yes")
     return dcai.folder
 
 

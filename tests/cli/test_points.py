@@ -168,14 +168,17 @@ def test_what_the_model_rejects_stays_open_until_it_agrees(club: Dcai) -> None:
 
 def test_deposits_and_points_are_claimed_together(club: Dcai) -> None:
     """One command takes back what one model owes and earns what another gives, and says both."""
-    club.data("contribute", club.write("films.csv", distinct("film", 2)), "--model", "films", "--yes")
+    shape = ("--labels", "negative,positive", "--n-features", "256")
+    club.data("model", "deploy", "--name", "quiet", *shape, "--yes")
+    club.data("devnet", "advance", "1h")
+    club.data("contribute", club.write("films.csv", distinct("film", 2)), "--model", "quiet", "--yes")
     club.data("contribute", club.write("new.csv", distinct("new", 3)), "--yes")
     club.data("devnet", "advance", "25h")
     lines = club("refunds").out.splitlines()
     assert lines[-2].endswith(" gwei")
     assert lines[-1] == "in all 3 points now"
     # Two deposits after an idle hour are worth less than the gas: they are claimed only if that may be.
-    with_points_only = club("refunds", "--claim", "--model", "films", "--yes")
+    with_points_only = club("refunds", "--claim", "--model", "quiet", "--yes")
     assert "unprofitable" in with_points_only.out
     data = club.data("refunds", "--claim", "--min-profit=-1ether", "--yes")
     assert (data["points"], data["claimed_samples"], data["left"]) == (3, 5, [])
