@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+/// @dev The bits of a score: 2^16 features of 2^15 each, the bias, and the sign.
+uint256 constant SCORE_PLANES = 33;
+
 /// @notice The test samples of a market, as a step keeps them in memory.
 /// @param table Where the table of features stands. An entry is a feature's number + 1 in its low 32 bits, and above them a
 /// bit for each test sample that has the feature; 0 is no entry.
@@ -27,8 +30,6 @@ struct Board {
 library Scoreboard {
     /// @dev The bits of an entry above the number of its feature.
     uint256 internal constant MAX_TESTS = 224;
-    /// @dev The bits of a score: 2^16 features of 2^15 each, the bias, and the sign.
-    uint256 internal constant PLANES = 33;
     uint256 private constant SIGN = 32;
     /// @dev The bits of a count of features, which are at most 2^16 and the bias.
     uint256 private constant COUNT_PLANES = 17;
@@ -54,7 +55,7 @@ library Scoreboard {
             assembly ("memory-safe") {
                 table := mload(0x40)
                 planes := add(table, shl(5, entries))
-                mstore(0x40, add(planes, shl(5, PLANES)))
+                mstore(0x40, add(planes, shl(5, SCORE_PLANES)))
                 // Memory is not always fresh.
                 calldatacopy(table, calldatasize(), shl(5, entries))
             }
@@ -64,7 +65,7 @@ library Scoreboard {
             board.planes = planes;
             _index(board, tests);
             uint256 live = board.live;
-            for (uint256 k = 0; k < PLANES; k++) {
+            for (uint256 k = 0; k < SCORE_PLANES; k++) {
                 assembly ("memory-safe") {
                     mstore(add(planes, shl(5, k)), live)
                 }
@@ -109,14 +110,68 @@ library Scoreboard {
             // Label 1 adds; label 0 subtracts: adds what is left when all bits are turned, and 1.
             let turn := mul(live, iszero(byte(0, header)))
             let carry := turn
-            for { let k := 0 } lt(k, shl(5, PLANES)) { k := add(k, 32) } {
+            for { let k := 0 } lt(k, shl(5, SCORE_PLANES)) { k := add(k, 32) } {
                 let addend := turn
                 if lt(k, top) { addend := xor(mload(add(counts, k)), turn) }
                 let plane := add(planes, k)
-                let score := mload(plane)
-                let half := xor(score, addend)
+                let old := mload(plane)
+                let half := xor(old, addend)
                 mstore(plane, xor(half, carry))
-                carry := or(and(score, addend), and(half, carry))
+                carry := or(and(old, addend), and(half, carry))
+            }
+        }
+    }
+
+    /// @notice Takes the scores of a model that is not one of zeros.
+    /// @param tests The samples that the board was opened with.
+    /// @param words The words of a perceptron with 16-bit weights; the bias in the last one.
+    function score(Board memory board, bytes memory tests, uint256[] memory words) internal pure {
+        assembly ("memory-safe") {
+            let planes := mload(add(board, 0x60))
+            let first := add(words, 32)
+            let bias := signextend(1, shr(240, mload(add(words, shl(5, mload(words))))))
+            for { let k := 0 } lt(k, shl(5, SCORE_PLANES)) { k := add(k, 32) } { mstore(add(planes, k), 0) }
+            let bit := 1
+            let position := add(tests, 32)
+            let last := add(position, mload(tests))
+            for {} lt(position, last) { bit := shl(1, bit) } {
+                let end := add(add(position, HEADER_BYTES), shl(1, and(shr(232, mload(position)), 0xffff)))
+                let sum := sub(bias, 1)
+                for { position := add(position, HEADER_BYTES) } lt(position, end) {
+                    position := add(position, 2)
+                } {
+                    // Weight i is at byte 2 i.
+                    let weight := shr(240, mload(add(first, shl(1, shr(240, mload(position))))))
+                    sum := add(sum, signextend(1, weight))
+                }
+                let plane := planes
+                for { let k := 0 } lt(k, SCORE_PLANES) { k := add(k, 1) } {
+                    mstore(plane, or(mload(plane), mul(bit, and(shr(k, sum), 1))))
+                    plane := add(plane, 32)
+                }
+            }
+        }
+    }
+
+    /// @notice Keeps the scores for the next step.
+    function save(Board memory board, uint256[SCORE_PLANES] storage kept) internal {
+        uint256 planes = board.planes;
+        for (uint256 k = 0; k < SCORE_PLANES; k++) {
+            uint256 plane;
+            assembly ("memory-safe") {
+                plane := mload(add(planes, shl(5, k)))
+            }
+            if (kept[k] != plane) kept[k] = plane;
+        }
+    }
+
+    /// @notice Takes the scores that the last step kept.
+    function load(Board memory board, uint256[SCORE_PLANES] storage kept) internal view {
+        uint256 planes = board.planes;
+        for (uint256 k = 0; k < SCORE_PLANES; k++) {
+            uint256 plane = kept[k];
+            assembly ("memory-safe") {
+                mstore(add(planes, shl(5, k)), plane)
             }
         }
     }

@@ -1,0 +1,655 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {ICollaborativeTrainer} from "../interfaces/ICollaborativeTrainer.sol";
+import {IModel, ModelParams} from "../interfaces/IModel.sol";
+import {CreateParams, IModelRegistry} from "../interfaces/IModelRegistry.sol";
+import {IPredictionMarket, MarketParams, Participant, Phase} from "../interfaces/IPredictionMarket.sol";
+import {BlockHeader} from "../libraries/BlockHeader.sol";
+import {CodeStorage} from "../libraries/CodeStorage.sol";
+import {Format, PayloadDecoder} from "../libraries/PayloadDecoder.sol";
+import {Board, SCORE_PLANES, Scoreboard} from "./Scoreboard.sol";
+
+/// @title A prediction market for data, from its bounty to the model that it becomes
+/// @dev A clone, made by `PredictionMarkets`.
+contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
+    using PayloadDecoder for Format;
+    using Scoreboard for Board;
+
+    uint256 private constant MAX_PARTICIPANTS = 64;
+    uint256 private constant MAX_PIECES = 112;
+    /// @dev A unit is at most 131 bytes, and a step holds all of them in memory.
+    uint256 private constant MAX_UNITS = 1024;
+    uint256 private constant MAX_ROUNDS = 1e6;
+    uint256 private constant MAX_TIME_S = 3650 days;
+    /// @dev A draw is by the block that comes so many blocks after what is drawn for.
+    uint256 private constant DRAW_DELAY = 4;
+    /// @dev So many blocks back the EVM knows hashes.
+    uint256 private constant KNOWN_HASHES = 256;
+    uint256 private constant WORDS_PER_FEE = 4;
+    uint256 private constant LANES = 16;
+    address private constant BURN = 0x000000000000000000000000000000000000dEaD;
+
+    address public provider;
+    Phase public phase;
+    /// @notice The block whose draw is waited for.
+    uint64 public drawBlock;
+    uint16 public drawnPiece;
+    uint16 public piecesRevealed;
+    /// @notice When the phase of the clock began: creation, or opening.
+    uint64 public since;
+
+    ICollaborativeTrainer public trainer;
+    /// @notice The copy of the model that contributions are tried on.
+    IModel public working;
+    /// @notice What of bounty and reserve is left, and when the provider may collect it.
+    uint128 public leftWei;
+    uint64 public leftFrom;
+    /// @notice How far the steps of a phase have come.
+    uint32 public cursor;
+    uint16 public correctBefore;
+
+    bytes32 public orderSeed;
+    uint256 public unitsTaken;
+
+    MarketParams private _params;
+    address[] private _participants;
+    mapping(address account => Participant) private _participant;
+    mapping(uint256 piece => address store) private _pieces;
+    /// @dev The provider's words: where they stand, as (first word, words) behind one another.
+    address[] private _initialWords;
+    uint256[SCORE_PLANES] private _planes;
+
+    constructor() {
+        provider = address(this);
+    }
+
+    modifier onlyProvider() {
+        if (msg.sender != provider) revert NotProvider(msg.sender, provider);
+        _;
+    }
+
+    modifier inPhase(Phase wanted) {
+        if (phase != wanted) revert WrongPhase(phase);
+        _;
+    }
+
+    /// @notice Sets up a fresh clone, once.
+    function initialize(address provider_, IModelRegistry registry, MarketParams calldata params_)
+        external
+        payable
+    {
+        if (provider != address(0)) revert WrongPhase(phase);
+        if (!_isValid(params_)) revert InvalidMarket();
+        uint256 neededWei = params_.bountyWei + _reserveWei(params_);
+        if (msg.value < neededWei || msg.value > type(uint128).max) {
+            revert InsufficientPayment(msg.value, neededWei);
+        }
+        provider = provider_;
+        _params = params_;
+        leftWei = uint128(msg.value);
+        drawBlock = uint64(block.number + DRAW_DELAY);
+        since = uint64(block.timestamp);
+        trainer = ICollaborativeTrainer(
+            registry.create(
+                CreateParams({
+                    name: params_.name,
+                    featureSpec: params_.featureSpec,
+                    modelCode: params_.modelCode,
+                    incentiveCode: params_.incentiveCode,
+                    model: params_.model,
+                    terms: params_.terms
+                })
+            )
+        );
+        working = IModel(Clones.clone(registry.implementationOf(params_.modelCode)));
+        working.initialize(address(this), params_.model);
+        // Another type of model is trained by another rule, and its scores cannot be kept.
+        if (keccak256(bytes(working.modelType())) != keccak256("perceptron")) revert InvalidMarket();
+    }
+
+    // What the provider does
+
+    /// @notice Writes weights that training begins with, before the market opens.
+    function writeInitialWeights(uint256 firstWord, uint256[] calldata words) external onlyProvider {
+        if (phase > Phase.Opening) revert WrongPhase(phase);
+        int256 limit = int256(uint256(type(uint16).max >> 1)) - int256(MAX_UNITS);
+        for (uint256 i = 0; i < words.length; i++) {
+            for (uint256 lane = 0; lane < 256; lane += 16) {
+                int256 weight = int16(uint16(words[i] >> lane));
+                if (weight > limit || weight < -limit) revert WeightTooLarge(firstWord + i, words[i]);
+            }
+        }
+        // What the model refuses is refused here.
+        working.writeWeights(firstWord, words);
+        _initialWords.push(CodeStorage.write(abi.encode(firstWord, words)));
+        emit InitialWeights(firstWord, words);
+    }
+
+    /// @notice Draws the piece that must be shown first; anybody may.
+    /// @param header The header of block `drawBlock`, in RLP.
+    function drawPiece(bytes calldata header) external inPhase(Phase.Drawing) {
+        drawnPiece = uint16(uint256(_drawn(header)) % _params.pieces.length);
+        phase = Phase.Opening;
+        emit PieceDrawn(drawnPiece);
+    }
+
+    /// @notice Shows a piece of the test set: the drawn one, which opens the market, or later another one.
+    function revealPiece(uint256 index, bytes32 salt, bytes calldata payload) external {
+        if (phase == Phase.Opening) {
+            if (index != drawnPiece) revert WrongPiece(index);
+            _requireTime(since, since + _params.openS);
+            phase = Phase.Open;
+            since = uint64(block.timestamp);
+        } else if (phase == Phase.Open) {
+            (uint256 from, uint256 until) = _testsTime();
+            _requireTime(from, until);
+        } else {
+            revert WrongPhase(phase);
+        }
+        if (index >= _params.pieces.length || _pieces[index] != address(0)) revert WrongPiece(index);
+        if (pieceHash(index, salt, payload) != _params.pieces[index]) revert WrongPiece(index);
+        (uint256 samples,) = _examine(payload);
+        if (samples != _params.pieceSamples) revert WrongSize(samples, _params.pieceSamples);
+        _pieces[index] = CodeStorage.write(payload);
+        emit PieceRevealed(index, payload);
+        if (++piecesRevealed == _params.pieces.length) {
+            phase = Phase.Tested;
+            drawBlock = uint64(block.number + DRAW_DELAY);
+            _burnUnrevealed();
+        }
+    }
+
+    // What participants do
+
+    /// @notice Takes part: stakes for so many units, and commits to their samples.
+    /// @param commitment `commitmentOf` what will be revealed.
+    /// @param units Their units, `ceil(features / 64)` each.
+    function commit(bytes32 commitment, uint256 units) external payable nonReentrant inPhase(Phase.Open) {
+        _requireTime(since, since + _params.participateS - 1);
+        Participant storage participant = _participant[msg.sender];
+        if (participant.units != 0) revert AlreadyCommitted(msg.sender);
+        if (_participants.length == MAX_PARTICIPANTS) revert TooManyParticipants(MAX_PARTICIPANTS);
+        uint256 left = _params.maxUnits - unitsTaken;
+        uint256 limit = left < _params.maxUnitsEach ? left : _params.maxUnitsEach;
+        if (units == 0 || units > limit) revert TooManyUnits(units, limit);
+        uint256 stakeWei = quote(units);
+        if (msg.value < stakeWei) revert InsufficientPayment(msg.value, stakeWei);
+        unitsTaken += units;
+        participant.commitment = commitment;
+        participant.units = uint16(units);
+        participant.stakeWei = uint128(stakeWei);
+        _participants.push(msg.sender);
+        emit Committed(msg.sender, _participants.length - 1, units, stakeWei);
+        _pay(msg.sender, msg.value - stakeWei);
+    }
+
+    /// @notice Shows the samples that one committed to.
+    function reveal(bytes32 salt, bytes calldata payload) external inPhase(Phase.Open) {
+        (uint256 from, uint256 until) = _revealTime();
+        _requireTime(from, until);
+        Participant storage participant = _participant[msg.sender];
+        if (
+            participant.samples != 0
+                || commitmentOf(msg.sender, participant.units, salt, payload) != participant.commitment
+        ) revert WrongReveal(msg.sender);
+        (uint256 samples, uint256 units) = _examine(payload);
+        if (units != participant.units) revert WrongSize(units, participant.units);
+        participant.samples = uint16(samples);
+        participant.store = CodeStorage.write(payload);
+        emit Revealed(msg.sender, _numberOf(msg.sender), samples, payload);
+    }
+
+    // What anybody does
+
+    /// @notice Draws the order of all samples.
+    /// @param header The header of block `drawBlock`, in RLP.
+    function drawOrder(bytes calldata header) external inPhase(Phase.Tested) {
+        orderSeed = _drawn(header);
+        phase = Phase.Evaluating;
+        uint256 samples;
+        for (uint256 i = 0; i < _participants.length; i++) {
+            samples += _participant[_participants[i]].samples;
+        }
+        emit OrderDrawn(orderSeed, samples);
+        if (samples == 0) _settle();
+    }
+
+    /// @notice Goes on with a draw for the order that nobody took in time.
+    function drawAgain() external inPhase(Phase.Tested) {
+        if (block.number <= drawBlock + KNOWN_HASHES) revert NotFailed();
+        drawBlock = uint64(block.number + DRAW_DELAY);
+    }
+
+    /// @notice Does a part of what is to be done, and pays for it from the reserve. How it is cut does not matter.
+    /// @param limit How many contributions to take, or how many times four words.
+    /// @return done How many it were.
+    function step(uint256 limit) external nonReentrant returns (uint256 done) {
+        if (limit == 0) return 0;
+        Phase now_ = phase;
+        if (now_ == Phase.Evaluating) done = _evaluate(limit);
+        else if (now_ == Phase.Resetting) done = _reset(limit);
+        else if (now_ == Phase.Replaying) done = _replay(limit);
+        else if (now_ == Phase.Publishing) done = _publish(limit);
+        else revert WrongPhase(now_);
+        uint256 feeWei = done * _params.stepFeeWei;
+        leftWei -= uint128(feeWei);
+        _pay(msg.sender, feeWei);
+    }
+
+    /// @notice Ends a market whose provider missed a deadline: stakes go back, half of the bounty is burned, and those who showed
+    /// their samples share the rest.
+    function fail() external nonReentrant {
+        Phase missed = phase;
+        if (!_isMissed(missed)) revert NotFailed();
+        phase = Phase.Failed;
+        leftFrom = uint64(block.timestamp);
+        uint256 shares;
+        if (missed == Phase.Open) {
+            _burnUnrevealed();
+            for (uint256 i = 0; i < _participants.length; i++) {
+                Participant storage participant = _participant[_participants[i]];
+                if (participant.samples > 0) shares += participant.units;
+            }
+            // Nobody took part, so nobody was harmed.
+            if (shares == 0) return;
+        }
+        uint256 burnedWei = _params.bountyWei - _params.bountyWei / 2;
+        uint256 restWei = _params.bountyWei / 2;
+        leftWei -= uint128(burnedWei);
+        for (uint256 i = 0; shares > 0 && i < _participants.length; i++) {
+            Participant storage participant = _participant[_participants[i]];
+            if (participant.samples == 0) continue;
+            uint256 shareWei = restWei * participant.units / shares;
+            leftWei -= uint128(shareWei);
+            participant.owedWei = participant.stakeWei + uint128(shareWei);
+        }
+        emit DeadlineMissed(missed, burnedWei);
+        _pay(BURN, burnedWei);
+    }
+
+    /// @notice Pays what a participant is owed.
+    function collect(address account) external nonReentrant {
+        uint256 amountWei = _participant[account].owedWei;
+        if (amountWei == 0) revert NothingToCollect(account);
+        _participant[account].owedWei = 0;
+        emit Collected(account, amountWei);
+        _pay(account, amountWei);
+    }
+
+    /// @notice Pays the provider what is left of bounty and reserve.
+    function collectLeft() external nonReentrant {
+        if (phase < Phase.Published) revert WrongPhase(phase);
+        if (block.timestamp < leftFrom) revert WrongTime(block.timestamp, leftFrom, type(uint64).max);
+        uint256 amountWei = leftWei;
+        if (amountWei == 0) revert NothingToCollect(provider);
+        leftWei = 0;
+        emit Collected(provider, amountWei);
+        _pay(provider, amountWei);
+    }
+
+    // What everybody can ask
+
+    /// @notice The hash that a provider commits to.
+    function pieceHash(uint256 index, bytes32 salt, bytes calldata payload) public view returns (bytes32) {
+        return
+            keccak256(abi.encode(block.chainid, address(this), index, _params.pieces.length, salt, payload));
+    }
+
+    /// @notice The hash that a participant commits to.
+    function commitmentOf(address account, uint256 units, bytes32 salt, bytes calldata payload)
+        public
+        view
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(block.chainid, address(this), account, units, salt, payload));
+    }
+
+    /// @notice What so many units cost now: each one more than the one before, the last of the quota twice the first.
+    function quote(uint256 units) public view returns (uint256 stakeWei) {
+        uint256 span = 2 * uint256(_params.maxUnits);
+        uint256 rise = uint256(_params.stakeWei) * units * (2 * unitsTaken + units);
+        return uint256(_params.stakeWei) * units + (rise + span - 1) / span;
+    }
+
+    function params() external view returns (MarketParams memory) {
+        return _params;
+    }
+
+    function participants() external view returns (address[] memory) {
+        return _participants;
+    }
+
+    function participantOf(address account) external view returns (Participant memory) {
+        return _participant[account];
+    }
+
+    /// @notice What must be paid beyond the bounty, for steps.
+    function reserveWei(MarketParams calldata params_) external pure returns (uint256) {
+        return _reserveWei(params_);
+    }
+
+    // Steps
+
+    /// @dev Trains the working copy with the next contributions, and scores each.
+    function _evaluate(uint256 limit) private returns (uint256 done) {
+        unchecked {
+            uint256[] memory order = _order(false);
+            Board memory board = Scoreboard.open(_tests(), uint256(orderSeed));
+            uint256 before;
+            if (cursor == 0) {
+                if (_initialWords.length > 0) {
+                    board.score(_tests(), working.weights(0, working.totalWords()));
+                }
+                before = board.correct();
+                correctBefore = uint16(before);
+            } else {
+                board.load(_planes);
+                before = board.correct();
+            }
+            done = order.length - cursor;
+            if (limit < done) done = limit;
+            if (done > PayloadDecoder.MAX_SAMPLES) done = PayloadDecoder.MAX_SAMPLES;
+            // The root is the data handler's affair.
+            // slither-disable-next-line unused-return
+            (uint256 informative,) = working.train(_join(order, cursor, done));
+            bytes memory correct = new bytes(done);
+            int256[MAX_PARTICIPANTS] memory scores;
+            for (uint256 i = 0; i < done; i++) {
+                uint256 it = order[cursor + i];
+                if (informative >> i & 1 == 1) board.learn(it >> 16);
+                uint256 after_ = board.correct();
+                scores[it & 0xff] += int256(after_) - int256(before);
+                correct[i] = bytes1(uint8(after_));
+                before = after_;
+            }
+            for (uint256 i = 0; i < _participants.length; i++) {
+                if (scores[i] != 0) _participant[_participants[i]].score += int32(scores[i]);
+            }
+            emit Evaluated(cursor, correct);
+            cursor += uint32(done);
+            if (cursor == order.length) _settle();
+            else board.save(_planes);
+        }
+    }
+
+    /// @dev Shares out: every round pays each participant its score, until the bounty or the rounds are over. Whose stake does
+    /// not last is removed.
+    function _settle() private {
+        uint256 tests = _params.pieces.length * _params.pieceSamples;
+        uint256 roundWei = _params.bountyWei / (uint256(_params.rounds) * tests);
+        uint256 gains;
+        for (uint256 i = 0; i < _participants.length; i++) {
+            int256 score = _participant[_participants[i]].score;
+            if (score > 0) gains += uint256(score);
+        }
+        uint256 rounds = _params.rounds;
+        if (gains > 0 && _params.bountyWei / (gains * roundWei) < rounds) {
+            rounds = _params.bountyWei / (gains * roundWei);
+        }
+        uint256 burnedWei;
+        uint256 paidWei;
+        bool anyRemoved;
+        bool anyLeft;
+        for (uint256 i = 0; i < _participants.length; i++) {
+            Participant storage participant = _participant[_participants[i]];
+            if (participant.samples == 0) continue;
+            int256 score = participant.score;
+            if (score >= 0) {
+                uint256 rewardWei = rounds * uint256(score) * roundWei;
+                paidWei += rewardWei;
+                participant.owedWei = participant.stakeWei + uint128(rewardWei);
+                anyLeft = true;
+                continue;
+            }
+            uint256 debitWei = uint256(-score) * roundWei;
+            uint256 lasted = participant.stakeWei / debitWei;
+            if (lasted >= rounds) {
+                lasted = rounds;
+                anyLeft = true;
+            } else {
+                participant.removed = true;
+                anyRemoved = true;
+            }
+            burnedWei += lasted * debitWei;
+            participant.owedWei = participant.stakeWei - uint128(lasted * debitWei);
+        }
+        leftWei -= uint128(paidWei);
+        leftFrom = uint64(block.timestamp + _params.collectS);
+        cursor = 0;
+        phase = anyRemoved ? Phase.Resetting : Phase.Publishing;
+        emit Settled(correctBefore, rounds, burnedWei);
+        _pay(BURN, burnedWei);
+    }
+
+    /// @dev Makes the working copy what it was before all contributions: zeros first, then the provider's words.
+    function _reset(uint256 limit) private returns (uint256 done) {
+        uint256 total = working.totalWords();
+        if (cursor < total) {
+            uint256 count = total - cursor;
+            if (count > limit * WORDS_PER_FEE) count = limit * WORDS_PER_FEE;
+            working.writeWeights(cursor, new uint256[](count));
+            cursor += uint32(count);
+            done = (count + WORDS_PER_FEE - 1) / WORDS_PER_FEE;
+        } else {
+            (uint256 first, uint256[] memory words) =
+                abi.decode(CodeStorage.read(_initialWords[cursor - total]), (uint256, uint256[]));
+            working.writeWeights(first, words);
+            cursor++;
+        }
+        if (cursor == total + _initialWords.length) {
+            cursor = 0;
+            phase = Phase.Replaying;
+        }
+    }
+
+    /// @dev Trains with the contributions of those who are left, in the same order.
+    function _replay(uint256 limit) private returns (uint256 done) {
+        uint256[] memory order = _order(true);
+        done = order.length - cursor;
+        if (limit < done) done = limit;
+        if (done > PayloadDecoder.MAX_SAMPLES) done = PayloadDecoder.MAX_SAMPLES;
+        // slither-disable-next-line unused-return
+        if (done > 0) working.train(_join(order, cursor, done));
+        cursor += uint32(done);
+        if (cursor == order.length) {
+            cursor = 0;
+            phase = Phase.Publishing;
+        }
+    }
+
+    /// @dev Writes the model's words where everybody can use them, and seals it.
+    function _publish(uint256 limit) private returns (uint256 done) {
+        uint256 total = working.totalWords();
+        uint256 count = total - cursor;
+        if (count > limit * WORDS_PER_FEE) count = limit * WORDS_PER_FEE;
+        uint256[] memory words = working.weights(cursor, count);
+        uint256 end = count;
+        while (end > 0 && words[end - 1] == 0) end--;
+        if (end > 0) {
+            assembly ("memory-safe") {
+                mstore(words, end)
+            }
+            trainer.writeWeights(cursor, words);
+        }
+        cursor += uint32(count);
+        done = (count + WORDS_PER_FEE - 1) / WORDS_PER_FEE;
+        if (cursor == total) {
+            phase = Phase.Published;
+            trainer.seal();
+            emit Published(trainer);
+        }
+    }
+
+    /// @dev All samples in the order that was drawn.
+    /// @param onlyLeft Whether those of removed participants are left out.
+    /// @return order Of each where it stands in memory, times 2^16, and the number of its participant.
+    function _order(bool onlyLeft) private view returns (uint256[] memory order) {
+        unchecked {
+            uint256 samples;
+            for (uint256 i = 0; i < _participants.length; i++) {
+                samples += _participant[_participants[i]].samples;
+            }
+            order = new uint256[](samples);
+            uint256 removed;
+            uint256 filled;
+            for (uint256 i = 0; i < _participants.length; i++) {
+                Participant storage participant = _participant[_participants[i]];
+                if (participant.samples == 0) continue;
+                if (participant.removed) removed |= 1 << i;
+                bytes memory payload = CodeStorage.read(participant.store);
+                assembly ("memory-safe") {
+                    let start := add(payload, 32)
+                    let end := add(start, mload(payload))
+                    let place := add(add(order, 32), shl(5, filled))
+                    for {} lt(start, end) { place := add(place, 32) } {
+                        mstore(place, or(shl(16, start), i))
+                        start := add(add(start, 3), shl(1, and(shr(232, mload(start)), 0xffff)))
+                    }
+                }
+                filled += participant.samples;
+            }
+            bytes32 seed = orderSeed;
+            for (uint256 i = samples; i > 1; i--) {
+                uint256 other;
+                assembly ("memory-safe") {
+                    mstore(0, seed)
+                    mstore(32, i)
+                    other := mod(keccak256(0, 64), i)
+                }
+                (order[i - 1], order[other]) = (order[other], order[i - 1]);
+            }
+            if (!onlyLeft || removed == 0) return order;
+            uint256 kept;
+            for (uint256 i = 0; i < samples; i++) {
+                if (removed >> (order[i] & 0xff) & 1 == 0) order[kept++] = order[i];
+            }
+            assembly ("memory-safe") {
+                mstore(order, kept)
+            }
+        }
+    }
+
+    /// @dev Samples of the order, one behind the other.
+    function _join(uint256[] memory order, uint256 first, uint256 count)
+        private
+        pure
+        returns (bytes memory payload)
+    {
+        assembly ("memory-safe") {
+            payload := mload(0x40)
+            let position := add(payload, 32)
+            let places := add(add(order, 32), shl(5, first))
+            for { let i := 0 } lt(i, count) { i := add(i, 1) } {
+                let sample := shr(16, mload(add(places, shl(5, i))))
+                let size := add(3, shl(1, and(shr(232, mload(sample)), 0xffff)))
+                mcopy(position, sample, size)
+                position := add(position, size)
+            }
+            mstore(payload, sub(position, add(payload, 32)))
+            mstore(0x40, and(add(position, 31), not(31)))
+        }
+    }
+
+    /// @dev The test set, piece by piece.
+    function _tests() private view returns (bytes memory tests) {
+        for (uint256 i = 0; i < _params.pieces.length; i++) {
+            tests = bytes.concat(tests, CodeStorage.read(_pieces[i]));
+        }
+    }
+
+    // Rules
+
+    /// @dev What block `drawBlock` drew.
+    function _drawn(bytes calldata header) private view returns (bytes32) {
+        bytes32 hash = blockhash(drawBlock);
+        if (hash == 0 || keccak256(header) != hash) revert WrongHeader(drawBlock);
+        (bytes32 mixHash, bool found) = BlockHeader.mixHashOf(header);
+        if (!found) revert WrongHeader(drawBlock);
+        return keccak256(abi.encode(mixHash, address(this)));
+    }
+
+    /// @dev Whether the provider is late.
+    function _isMissed(Phase now_) private view returns (bool) {
+        if (now_ == Phase.Drawing) return block.number > drawBlock + KNOWN_HASHES;
+        if (now_ == Phase.Opening) return block.timestamp > since + _params.openS;
+        if (now_ != Phase.Open) return false;
+        (, uint256 until) = _testsTime();
+        return block.timestamp > until;
+    }
+
+    function _revealTime() private view returns (uint256 from, uint256 until) {
+        from = since + _params.participateS;
+        until = from + _params.revealS - 1;
+    }
+
+    function _testsTime() private view returns (uint256 from, uint256 until) {
+        from = since + _params.participateS + _params.revealS;
+        until = from + _params.testsS;
+    }
+
+    function _requireTime(uint256 from, uint256 until) private view {
+        if (block.timestamp < from || block.timestamp > until) {
+            revert WrongTime(block.timestamp, from, until);
+        }
+    }
+
+    /// @dev Samples and units of a payload that is right in every respect.
+    function _examine(bytes calldata payload) private view returns (uint256 samples, uint256 units) {
+        unchecked {
+            ModelParams storage shape = _params.model;
+            Format memory format = PayloadDecoder.formatOf(shape.nFeatures, shape.maxFeatures, false);
+            (uint256 start, uint256 payloadEnd) = PayloadDecoder.bounds(payload);
+            while (start < payloadEnd) {
+                (uint256 label, uint256 n, uint256 end) = format.readHeader(samples, start, payloadEnd);
+                uint256 first = start + PayloadDecoder.HEADER_BYTES;
+                if (label > 1) revert IModel.InvalidLabel(samples, label, 2);
+                format.requireValidFeatures(samples, first, end);
+                units += format.unitsOf(n, first, end);
+                samples++;
+                start = end;
+            }
+        }
+    }
+
+    /// @dev Whoever did not show its samples loses its stake.
+    function _burnUnrevealed() private {
+        uint256 burnedWei;
+        for (uint256 i = 0; i < _participants.length; i++) {
+            Participant storage participant = _participant[_participants[i]];
+            if (participant.samples == 0) burnedWei += participant.stakeWei;
+        }
+        _pay(BURN, burnedWei);
+    }
+
+    function _numberOf(address account) private view returns (uint256 number) {
+        while (_participants[number] != account) number++;
+    }
+
+    function _isValid(MarketParams calldata params_) private pure returns (bool) {
+        uint256 pieces = params_.pieces.length;
+        uint256 tests = pieces * params_.pieceSamples;
+        ModelParams calldata shape = params_.model;
+        return pieces >= 2 && pieces <= MAX_PIECES && tests > 0 && tests <= Scoreboard.MAX_TESTS
+            && params_.rounds > 0 && params_.rounds <= MAX_ROUNDS
+            && params_.bountyWei / params_.rounds / tests > 0 && params_.stakeWei > 0
+            && params_.stakeWei < 2 ** 96 && params_.maxUnits > 0 && params_.maxUnits <= MAX_UNITS
+            && params_.maxUnitsEach > 0 && params_.openS > 0 && params_.participateS > 0
+            && params_.revealS > 0 && params_.testsS > 0 && shape.nFeatures <= 65_536 && !shape.valued
+            && shape.weightBits == 16 && shape.classes == 2;
+    }
+
+    function _reserveWei(MarketParams calldata params_) private pure returns (uint256) {
+        uint256 words = (uint256(params_.model.nFeatures) + LANES - 1) / LANES + 1;
+        uint256 steps = 2 * uint256(params_.maxUnits) + 4 * ((words + WORDS_PER_FEE - 1) / WORDS_PER_FEE);
+        return steps * params_.stepFeeWei;
+    }
+
+    function _pay(address to, uint256 amountWei) private {
+        if (amountWei == 0) return;
+        (bool accepted,) = to.call{value: amountWei}("");
+        if (!accepted) revert PaymentFailed(to, amountWei);
+    }
+}
