@@ -68,7 +68,6 @@ enum Phase {
 /// @param samples How many it revealed; 0 before.
 /// @param score What they changed, in test samples that the model gets right.
 /// @param removed Whether its stake did not last for all rounds.
-/// @param store Where its samples stand.
 /// @param owedWei What it can collect.
 struct Participant {
     bytes32 commitment;
@@ -77,7 +76,6 @@ struct Participant {
     uint16 samples;
     int32 score;
     bool removed;
-    address store;
     uint128 owedWei;
 }
 
@@ -152,11 +150,6 @@ interface IPredictionMarket {
 
     /// @notice The order of all samples follows from this.
     event OrderDrawn(bytes32 seed, uint256 samples);
-
-    /// @notice Contributions were scored.
-    /// @param first The place of the first in the order.
-    /// @param correct For each the number of test samples that the model gets right after it.
-    event Evaluated(uint256 first, bytes correct);
 
     /// @notice The bounty is shared out.
     /// @param atFirst Test samples that the model got right before all contributions.

@@ -1,29 +1,23 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {ICollaborativeTrainer} from "../interfaces/ICollaborativeTrainer.sol";
+import {IMarketReplay} from "../interfaces/IMarketReplay.sol";
 import {IModel, ModelParams} from "../interfaces/IModel.sol";
 import {CreateParams, IModelRegistry} from "../interfaces/IModelRegistry.sol";
 import {IPredictionMarket, MarketParams, Participant, Phase} from "../interfaces/IPredictionMarket.sol";
 import {BlockHeader} from "../libraries/BlockHeader.sol";
-import {CodeStorage} from "../libraries/CodeStorage.sol";
-import {Format, PayloadDecoder} from "../libraries/PayloadDecoder.sol";
-import {Board, SCORE_PLANES, Scoreboard} from "./Scoreboard.sol";
+import {Scoreboard} from "./Scoreboard.sol";
 
 /// @title A prediction market for data, from its bounty to the model that it becomes
 /// @dev A clone, made by `PredictionMarkets`.
 contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
-    using PayloadDecoder for Format;
-    using Scoreboard for Board;
-
     uint256 private constant MAX_PARTICIPANTS = 64;
     uint256 private constant MAX_PIECES = 112;
     /// @dev A unit is at most 131 bytes, and a step holds all of them in memory.
     uint256 private constant MAX_UNITS = 1024;
     uint256 private constant MAX_ROUNDS = 1e6;
-    uint256 private constant MAX_TIME_S = 3650 days;
     /// @dev A draw is by the block that comes so many blocks after what is drawn for.
     uint256 private constant DRAW_DELAY = 4;
     /// @dev So many blocks back the EVM knows hashes.
@@ -42,25 +36,19 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
     uint64 public since;
 
     ICollaborativeTrainer public trainer;
-    /// @notice The copy of the model that contributions are tried on.
-    IModel public working;
+    IMarketReplay public replay;
     /// @notice What of bounty and reserve is left, and when the provider may collect it.
     uint128 public leftWei;
     uint64 public leftFrom;
-    /// @notice How far the steps of a phase have come.
-    uint32 public cursor;
-    uint16 public correctBefore;
-
-    bytes32 public orderSeed;
-    uint256 public unitsTaken;
+    /// @notice How many words are published.
+    uint32 public wordsPublished;
+    uint16 public unitsTaken;
 
     MarketParams private _params;
     address[] private _participants;
     mapping(address account => Participant) private _participant;
-    mapping(uint256 piece => address store) private _pieces;
-    /// @dev The provider's words: where they stand, as (first word, words) behind one another.
-    address[] private _initialWords;
-    uint256[SCORE_PLANES] private _planes;
+    /// @dev Bit i is set if piece i was shown.
+    uint256 private _shown;
 
     constructor() {
         provider = address(this);
@@ -77,10 +65,12 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
     }
 
     /// @notice Sets up a fresh clone, once.
-    function initialize(address provider_, IModelRegistry registry, MarketParams calldata params_)
-        external
-        payable
-    {
+    function initialize(
+        address provider_,
+        IModelRegistry registry,
+        IMarketReplay replay_,
+        MarketParams calldata params_
+    ) external payable {
         if (provider != address(0)) revert WrongPhase(phase);
         if (!_isValid(params_)) revert InvalidMarket();
         uint256 neededWei = params_.bountyWei + _reserveWei(params_);
@@ -104,10 +94,10 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
                 })
             )
         );
-        working = IModel(Clones.clone(registry.implementationOf(params_.modelCode)));
-        working.initialize(address(this), params_.model);
-        // Another type of model is trained by another rule, and its scores cannot be kept.
-        if (keccak256(bytes(working.modelType())) != keccak256("perceptron")) revert InvalidMarket();
+        replay = replay_;
+        replay_.initialize(
+            address(this), registry.implementationOf(params_.modelCode), params_.model, params_.pieces.length
+        );
     }
 
     // What the provider does
@@ -122,9 +112,7 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
                 if (weight > limit || weight < -limit) revert WeightTooLarge(firstWord + i, words[i]);
             }
         }
-        // What the model refuses is refused here.
-        working.writeWeights(firstWord, words);
-        _initialWords.push(CodeStorage.write(abi.encode(firstWord, words)));
+        replay.writeInitialWeights(firstWord, words);
         emit InitialWeights(firstWord, words);
     }
 
@@ -149,11 +137,13 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
         } else {
             revert WrongPhase(phase);
         }
-        if (index >= _params.pieces.length || _pieces[index] != address(0)) revert WrongPiece(index);
-        if (pieceHash(index, salt, payload) != _params.pieces[index]) revert WrongPiece(index);
-        (uint256 samples,) = _examine(payload);
+        if (
+            index >= _params.pieces.length || _shown >> index & 1 == 1
+                || pieceHash(index, salt, payload) != _params.pieces[index]
+        ) revert WrongPiece(index);
+        _shown |= 1 << index;
+        uint256 samples = replay.addTests(index, payload);
         if (samples != _params.pieceSamples) revert WrongSize(samples, _params.pieceSamples);
-        _pieces[index] = CodeStorage.write(payload);
         emit PieceRevealed(index, payload);
         if (++piecesRevealed == _params.pieces.length) {
             phase = Phase.Tested;
@@ -177,7 +167,7 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
         if (units == 0 || units > limit) revert TooManyUnits(units, limit);
         uint256 stakeWei = quote(units);
         if (msg.value < stakeWei) revert InsufficientPayment(msg.value, stakeWei);
-        unitsTaken += units;
+        unitsTaken += uint16(units);
         participant.commitment = commitment;
         participant.units = uint16(units);
         participant.stakeWei = uint128(stakeWei);
@@ -195,11 +185,11 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
             participant.samples != 0
                 || commitmentOf(msg.sender, participant.units, salt, payload) != participant.commitment
         ) revert WrongReveal(msg.sender);
-        (uint256 samples, uint256 units) = _examine(payload);
+        uint256 number = _numberOf(msg.sender);
+        (uint256 samples, uint256 units) = replay.addSamples(number, payload);
         if (units != participant.units) revert WrongSize(units, participant.units);
         participant.samples = uint16(samples);
-        participant.store = CodeStorage.write(payload);
-        emit Revealed(msg.sender, _numberOf(msg.sender), samples, payload);
+        emit Revealed(msg.sender, number, samples, payload);
     }
 
     // What anybody does
@@ -207,13 +197,10 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
     /// @notice Draws the order of all samples.
     /// @param header The header of block `drawBlock`, in RLP.
     function drawOrder(bytes calldata header) external inPhase(Phase.Tested) {
-        orderSeed = _drawn(header);
+        bytes32 seed = _drawn(header);
         phase = Phase.Evaluating;
-        uint256 samples;
-        for (uint256 i = 0; i < _participants.length; i++) {
-            samples += _participant[_participants[i]].samples;
-        }
-        emit OrderDrawn(orderSeed, samples);
+        uint256 samples = replay.draw(seed);
+        emit OrderDrawn(seed, samples);
         if (samples == 0) _settle();
     }
 
@@ -229,11 +216,21 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
     function step(uint256 limit) external nonReentrant returns (uint256 done) {
         if (limit == 0) return 0;
         Phase now_ = phase;
-        if (now_ == Phase.Evaluating) done = _evaluate(limit);
-        else if (now_ == Phase.Resetting) done = _reset(limit);
-        else if (now_ == Phase.Replaying) done = _replay(limit);
-        else if (now_ == Phase.Publishing) done = _publish(limit);
-        else revert WrongPhase(now_);
+        bool finished;
+        if (now_ == Phase.Evaluating) {
+            done = _evaluate(limit);
+        } else if (now_ == Phase.Resetting) {
+            (done, finished) = replay.reset(limit * WORDS_PER_FEE);
+            done = (done + WORDS_PER_FEE - 1) / WORDS_PER_FEE;
+            if (finished) phase = Phase.Replaying;
+        } else if (now_ == Phase.Replaying) {
+            (done, finished) = replay.replay(limit);
+            if (finished) phase = Phase.Publishing;
+        } else if (now_ == Phase.Publishing) {
+            done = _publish(limit);
+        } else {
+            revert WrongPhase(now_);
+        }
         uint256 feeWei = done * _params.stepFeeWei;
         leftWei -= uint128(feeWei);
         _pay(msg.sender, feeWei);
@@ -333,46 +330,15 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
 
     // Steps
 
-    /// @dev Trains the working copy with the next contributions, and scores each.
+    /// @dev Scores the next contributions; after the last one, shares out.
     function _evaluate(uint256 limit) private returns (uint256 done) {
-        unchecked {
-            uint256[] memory order = _order(false);
-            Board memory board = Scoreboard.open(_tests(), uint256(orderSeed));
-            uint256 before;
-            if (cursor == 0) {
-                if (_initialWords.length > 0) {
-                    board.score(_tests(), working.weights(0, working.totalWords()));
-                }
-                before = board.correct();
-                correctBefore = uint16(before);
-            } else {
-                board.load(_planes);
-                before = board.correct();
-            }
-            done = order.length - cursor;
-            if (limit < done) done = limit;
-            if (done > PayloadDecoder.MAX_SAMPLES) done = PayloadDecoder.MAX_SAMPLES;
-            // The root is the data handler's affair.
-            // slither-disable-next-line unused-return
-            (uint256 informative,) = working.train(_join(order, cursor, done));
-            bytes memory correct = new bytes(done);
-            int256[MAX_PARTICIPANTS] memory scores;
-            for (uint256 i = 0; i < done; i++) {
-                uint256 it = order[cursor + i];
-                if (informative >> i & 1 == 1) board.learn(it >> 16);
-                uint256 after_ = board.correct();
-                scores[it & 0xff] += int256(after_) - int256(before);
-                correct[i] = bytes1(uint8(after_));
-                before = after_;
-            }
-            for (uint256 i = 0; i < _participants.length; i++) {
-                if (scores[i] != 0) _participant[_participants[i]].score += int32(scores[i]);
-            }
-            emit Evaluated(cursor, correct);
-            cursor += uint32(done);
-            if (cursor == order.length) _settle();
-            else board.save(_planes);
+        bool finished;
+        int256[] memory scores;
+        (done, finished, scores) = replay.evaluate(limit);
+        for (uint256 i = 0; i < _participants.length; i++) {
+            if (scores[i] != 0) _participant[_participants[i]].score += int32(scores[i]);
         }
+        if (finished) _settle();
     }
 
     /// @dev Shares out: every round pays each participant its score, until the bounty or the rounds are over. Whose stake does
@@ -391,8 +357,7 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
         }
         uint256 burnedWei;
         uint256 paidWei;
-        bool anyRemoved;
-        bool anyLeft;
+        uint256 removed;
         for (uint256 i = 0; i < _participants.length; i++) {
             Participant storage participant = _participant[_participants[i]];
             if (participant.samples == 0) continue;
@@ -401,162 +366,50 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
                 uint256 rewardWei = rounds * uint256(score) * roundWei;
                 paidWei += rewardWei;
                 participant.owedWei = participant.stakeWei + uint128(rewardWei);
-                anyLeft = true;
                 continue;
             }
             uint256 debitWei = uint256(-score) * roundWei;
             uint256 lasted = participant.stakeWei / debitWei;
             if (lasted >= rounds) {
                 lasted = rounds;
-                anyLeft = true;
             } else {
                 participant.removed = true;
-                anyRemoved = true;
+                removed |= 1 << i;
             }
             burnedWei += lasted * debitWei;
             participant.owedWei = participant.stakeWei - uint128(lasted * debitWei);
         }
         leftWei -= uint128(paidWei);
         leftFrom = uint64(block.timestamp + _params.collectS);
-        cursor = 0;
-        phase = anyRemoved ? Phase.Resetting : Phase.Publishing;
-        emit Settled(correctBefore, rounds, burnedWei);
+        if (removed > 0) replay.remove(removed);
+        phase = removed > 0 ? Phase.Resetting : Phase.Publishing;
+        emit Settled(replay.correctBefore(), rounds, burnedWei);
         _pay(BURN, burnedWei);
-    }
-
-    /// @dev Makes the working copy what it was before all contributions: zeros first, then the provider's words.
-    function _reset(uint256 limit) private returns (uint256 done) {
-        uint256 total = working.totalWords();
-        if (cursor < total) {
-            uint256 count = total - cursor;
-            if (count > limit * WORDS_PER_FEE) count = limit * WORDS_PER_FEE;
-            working.writeWeights(cursor, new uint256[](count));
-            cursor += uint32(count);
-            done = (count + WORDS_PER_FEE - 1) / WORDS_PER_FEE;
-        } else {
-            (uint256 first, uint256[] memory words) =
-                abi.decode(CodeStorage.read(_initialWords[cursor - total]), (uint256, uint256[]));
-            working.writeWeights(first, words);
-            cursor++;
-        }
-        if (cursor == total + _initialWords.length) {
-            cursor = 0;
-            phase = Phase.Replaying;
-        }
-    }
-
-    /// @dev Trains with the contributions of those who are left, in the same order.
-    function _replay(uint256 limit) private returns (uint256 done) {
-        uint256[] memory order = _order(true);
-        done = order.length - cursor;
-        if (limit < done) done = limit;
-        if (done > PayloadDecoder.MAX_SAMPLES) done = PayloadDecoder.MAX_SAMPLES;
-        // slither-disable-next-line unused-return
-        if (done > 0) working.train(_join(order, cursor, done));
-        cursor += uint32(done);
-        if (cursor == order.length) {
-            cursor = 0;
-            phase = Phase.Publishing;
-        }
     }
 
     /// @dev Writes the model's words where everybody can use them, and seals it.
     function _publish(uint256 limit) private returns (uint256 done) {
+        IModel working = replay.working();
         uint256 total = working.totalWords();
-        uint256 count = total - cursor;
+        uint256 first = wordsPublished;
+        uint256 count = total - first;
         if (count > limit * WORDS_PER_FEE) count = limit * WORDS_PER_FEE;
-        uint256[] memory words = working.weights(cursor, count);
+        uint256[] memory words = working.weights(first, count);
+        wordsPublished = uint32(first + count);
+        done = (count + WORDS_PER_FEE - 1) / WORDS_PER_FEE;
+        // Fresh storage is zeros.
         uint256 end = count;
         while (end > 0 && words[end - 1] == 0) end--;
         if (end > 0) {
             assembly ("memory-safe") {
                 mstore(words, end)
             }
-            trainer.writeWeights(cursor, words);
+            trainer.writeWeights(first, words);
         }
-        cursor += uint32(count);
-        done = (count + WORDS_PER_FEE - 1) / WORDS_PER_FEE;
-        if (cursor == total) {
+        if (first + count == total) {
             phase = Phase.Published;
             trainer.seal();
             emit Published(trainer);
-        }
-    }
-
-    /// @dev All samples in the order that was drawn.
-    /// @param onlyLeft Whether those of removed participants are left out.
-    /// @return order Of each where it stands in memory, times 2^16, and the number of its participant.
-    function _order(bool onlyLeft) private view returns (uint256[] memory order) {
-        unchecked {
-            uint256 samples;
-            for (uint256 i = 0; i < _participants.length; i++) {
-                samples += _participant[_participants[i]].samples;
-            }
-            order = new uint256[](samples);
-            uint256 removed;
-            uint256 filled;
-            for (uint256 i = 0; i < _participants.length; i++) {
-                Participant storage participant = _participant[_participants[i]];
-                if (participant.samples == 0) continue;
-                if (participant.removed) removed |= 1 << i;
-                bytes memory payload = CodeStorage.read(participant.store);
-                assembly ("memory-safe") {
-                    let start := add(payload, 32)
-                    let end := add(start, mload(payload))
-                    let place := add(add(order, 32), shl(5, filled))
-                    for {} lt(start, end) { place := add(place, 32) } {
-                        mstore(place, or(shl(16, start), i))
-                        start := add(add(start, 3), shl(1, and(shr(232, mload(start)), 0xffff)))
-                    }
-                }
-                filled += participant.samples;
-            }
-            bytes32 seed = orderSeed;
-            for (uint256 i = samples; i > 1; i--) {
-                uint256 other;
-                assembly ("memory-safe") {
-                    mstore(0, seed)
-                    mstore(32, i)
-                    other := mod(keccak256(0, 64), i)
-                }
-                (order[i - 1], order[other]) = (order[other], order[i - 1]);
-            }
-            if (!onlyLeft || removed == 0) return order;
-            uint256 kept;
-            for (uint256 i = 0; i < samples; i++) {
-                if (removed >> (order[i] & 0xff) & 1 == 0) order[kept++] = order[i];
-            }
-            assembly ("memory-safe") {
-                mstore(order, kept)
-            }
-        }
-    }
-
-    /// @dev Samples of the order, one behind the other.
-    function _join(uint256[] memory order, uint256 first, uint256 count)
-        private
-        pure
-        returns (bytes memory payload)
-    {
-        assembly ("memory-safe") {
-            payload := mload(0x40)
-            let position := add(payload, 32)
-            let places := add(add(order, 32), shl(5, first))
-            for { let i := 0 } lt(i, count) { i := add(i, 1) } {
-                let sample := shr(16, mload(add(places, shl(5, i))))
-                let size := add(3, shl(1, and(shr(232, mload(sample)), 0xffff)))
-                mcopy(position, sample, size)
-                position := add(position, size)
-            }
-            mstore(payload, sub(position, add(payload, 32)))
-            mstore(0x40, and(add(position, 31), not(31)))
-        }
-    }
-
-    /// @dev The test set, piece by piece.
-    function _tests() private view returns (bytes memory tests) {
-        for (uint256 i = 0; i < _params.pieces.length; i++) {
-            tests = bytes.concat(tests, CodeStorage.read(_pieces[i]));
         }
     }
 
@@ -593,24 +446,6 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
     function _requireTime(uint256 from, uint256 until) private view {
         if (block.timestamp < from || block.timestamp > until) {
             revert WrongTime(block.timestamp, from, until);
-        }
-    }
-
-    /// @dev Samples and units of a payload that is right in every respect.
-    function _examine(bytes calldata payload) private view returns (uint256 samples, uint256 units) {
-        unchecked {
-            ModelParams storage shape = _params.model;
-            Format memory format = PayloadDecoder.formatOf(shape.nFeatures, shape.maxFeatures, false);
-            (uint256 start, uint256 payloadEnd) = PayloadDecoder.bounds(payload);
-            while (start < payloadEnd) {
-                (uint256 label, uint256 n, uint256 end) = format.readHeader(samples, start, payloadEnd);
-                uint256 first = start + PayloadDecoder.HEADER_BYTES;
-                if (label > 1) revert IModel.InvalidLabel(samples, label, 2);
-                format.requireValidFeatures(samples, first, end);
-                units += format.unitsOf(n, first, end);
-                samples++;
-                start = end;
-            }
         }
     }
 

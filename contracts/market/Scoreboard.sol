@@ -43,13 +43,19 @@ library Scoreboard {
 
     /// @notice Reads the test samples. All scores are those of a model of zeros.
     /// @param tests The samples in memory, found right before, with 2-byte indices and without values.
+    /// @param nFeatures How many features there are.
     /// @param seed What nobody knew when tests and samples were chosen: the places in the table follow from it, so that nobody
     /// can choose them to lie together.
-    function open(bytes memory tests, uint256 seed) internal pure returns (Board memory board) {
+    function open(bytes memory tests, uint256 nFeatures, uint256 seed)
+        internal
+        pure
+        returns (Board memory board)
+    {
         unchecked {
             // At most half of the table is filled: a feature takes two bytes.
+            uint256 features = tests.length / 2 < nFeatures ? tests.length / 2 : nFeatures;
             uint256 entries = 16;
-            while (entries < tests.length) entries <<= 1;
+            while (entries < 2 * features) entries <<= 1;
             uint256 table;
             uint256 planes;
             assembly ("memory-safe") {

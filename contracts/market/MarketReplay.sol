@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
+import {TrainerPart} from "../TrainerPart.sol";
+import {IModel, ModelParams} from "../interfaces/IModel.sol";
+import {IMarketReplay} from "../interfaces/IMarketReplay.sol";
+import {CodeStorage} from "../libraries/CodeStorage.sol";
+import {Format, PayloadDecoder} from "../libraries/PayloadDecoder.sol";
+import {Board, SCORE_PLANES, Scoreboard} from "./Scoreboard.sol";
+
+/// @title What a market knows of data: test set and contributions, their order, and the model that they are tried on
+/// @notice It knows nothing of money and deadlines; its market does.
+contract MarketReplay is IMarketReplay, TrainerPart {
+    using PayloadDecoder for Format;
+    using Scoreboard for Board;
+
+    /// @dev The bits of a participant's number in an entry of the order; above it stands the place in memory.
+    uint256 private constant NUMBER_BITS = 16;
+    uint256 private constant NUMBERS = 0xffff;
+    uint256 private constant MAX_PARTICIPANTS = 64;
+
+    /// @inheritdoc IMarketReplay
+    IModel public working;
+    /// @inheritdoc IMarketReplay
+    uint32 public cursor;
+    /// @inheritdoc IMarketReplay
+    uint16 public correctBefore;
+    /// @inheritdoc IMarketReplay
+    bytes32 public seed;
+
+    uint256 private _removed;
+    ModelParams private _shape;
+    address[] private _tests;
+    /// @dev Where the samples of each participant stand, and how many there are; by number.
+    address[] private _stores;
+    uint256 private _samples;
+    /// @dev The provider's words: where they stand, each with the number of the first.
+    address[] private _initialWords;
+    uint256[SCORE_PLANES] private _planes;
+
+    /// @inheritdoc IMarketReplay
+    function initialize(address market, address implementation, ModelParams calldata shape, uint256 pieces)
+        external
+    {
+        _bind(market);
+        _shape = shape;
+        _tests = new address[](pieces);
+        working = IModel(Clones.clone(implementation));
+        working.initialize(address(this), shape);
+        // Another type of model is trained by another rule, by which scores cannot be kept.
+        if (
+            keccak256(bytes(working.modelType())) != keccak256("perceptron") || shape.valued
+                || shape.weightBits != 16 || shape.nFeatures > 65_536
+        ) revert IModel.InvalidModelParams(shape);
+    }
+
+    /// @inheritdoc IMarketReplay
+    function writeInitialWeights(uint256 firstWord, uint256[] calldata words) external onlyTrainer {
+        // What the model refuses is refused here.
+        working.writeWeights(firstWord, words);
+        _initialWords.push(CodeStorage.write(abi.encode(firstWord, words)));
+    }
+
+    /// @inheritdoc IMarketReplay
+    function addTests(uint256 piece, bytes calldata payload) external onlyTrainer returns (uint256 samples) {
+        // How large test samples are is the provider's affair.
+        // slither-disable-next-line unused-return
+        (samples,) = _examine(payload);
+        _tests[piece] = CodeStorage.write(payload);
+    }
+
+    /// @inheritdoc IMarketReplay
+    function addSamples(uint256 number, bytes calldata payload)
+        external
+        onlyTrainer
+        returns (uint256 samples, uint256 units)
+    {
+        (samples, units) = _examine(payload);
+        while (_stores.length <= number) _stores.push();
+        _stores[number] = CodeStorage.write(payload);
+        _samples += samples;
+    }
+
+    /// @inheritdoc IMarketReplay
+    function draw(bytes32 seed_) external onlyTrainer returns (uint256 samples) {
+        seed = seed_;
+        return _samples;
+    }
+
+    /// @inheritdoc IMarketReplay
+    function evaluate(uint256 limit)
+        external
+        onlyTrainer
+        returns (uint256 done, bool finished, int256[] memory scores)
+    {
+        unchecked {
+            uint256[] memory order = _order(0);
+            bytes memory tests = _testSet();
+            Board memory board = Scoreboard.open(tests, _shape.nFeatures, uint256(seed));
+            if (cursor > 0) board.load(_planes);
+            else if (_initialWords.length > 0) board.score(tests, working.weights(0, working.totalWords()));
+            uint256 before = board.correct();
+            if (cursor == 0) correctBefore = uint16(before);
+            done = _next(order.length, limit);
+            // The root is a data handler's affair.
+            // slither-disable-next-line unused-return
+            (uint256 informative,) = working.train(_join(order, cursor, done));
+            bytes memory correct = new bytes(done);
+            scores = new int256[](MAX_PARTICIPANTS);
+            for (uint256 i = 0; i < done; i++) {
+                uint256 entry = order[cursor + i];
+                if (informative >> i & 1 == 1) board.learn(entry >> NUMBER_BITS);
+                uint256 then = board.correct();
+                scores[entry & NUMBERS] += int256(then) - int256(before);
+                correct[i] = bytes1(uint8(then));
+                before = then;
+            }
+            emit Evaluated(cursor, correct);
+            cursor += uint32(done);
+            finished = cursor == order.length;
+            if (!finished) board.save(_planes);
+        }
+    }
+
+    /// @inheritdoc IMarketReplay
+    function remove(uint256 removed) external onlyTrainer {
+        _removed = removed;
+        cursor = 0;
+    }
+
+    /// @inheritdoc IMarketReplay
+    function reset(uint256 limit) external onlyTrainer returns (uint256 words, bool finished) {
+        uint256 total = working.totalWords();
+        if (cursor < total) {
+            words = total - cursor;
+            if (limit < words) words = limit;
+            working.writeWeights(cursor, new uint256[](words));
+            cursor += uint32(words);
+        } else {
+            (uint256 first, uint256[] memory initial) =
+                abi.decode(CodeStorage.read(_initialWords[cursor - total]), (uint256, uint256[]));
+            working.writeWeights(first, initial);
+            words = initial.length;
+            cursor++;
+        }
+        finished = cursor == total + _initialWords.length;
+        if (finished) cursor = 0;
+    }
+
+    /// @inheritdoc IMarketReplay
+    function replay(uint256 limit) external onlyTrainer returns (uint256 done, bool finished) {
+        uint256[] memory order = _order(_removed);
+        done = _next(order.length, limit);
+        // slither-disable-next-line unused-return
+        if (done > 0) working.train(_join(order, cursor, done));
+        cursor += uint32(done);
+        finished = cursor == order.length;
+    }
+
+    /// @dev How many contributions come next.
+    function _next(uint256 samples, uint256 limit) private view returns (uint256 done) {
+        done = samples - cursor;
+        if (limit < done) done = limit;
+        if (done > PayloadDecoder.MAX_SAMPLES) done = PayloadDecoder.MAX_SAMPLES;
+    }
+
+    /// @dev All samples in the order that was drawn, but those of removed participants.
+    /// @param removed Bit i is set if participant i is removed.
+    /// @return order Of each sample where it stands in memory, and in the low bits the number of its participant.
+    function _order(uint256 removed) private view returns (uint256[] memory order) {
+        unchecked {
+            uint256 samples = _samples;
+            order = new uint256[](samples);
+            uint256 next;
+            assembly ("memory-safe") {
+                next := add(order, 32)
+            }
+            for (uint256 who = 0; who < _stores.length; who++) {
+                if (_stores[who] == address(0)) continue;
+                bytes memory payload = CodeStorage.read(_stores[who]);
+                assembly ("memory-safe") {
+                    let start := add(payload, 32)
+                    let end := add(start, mload(payload))
+                    for {} lt(start, end) { next := add(next, 32) } {
+                        mstore(next, or(shl(NUMBER_BITS, start), who))
+                        start := add(add(start, 3), shl(1, and(shr(232, mload(start)), 0xffff)))
+                    }
+                }
+            }
+            // Fisher and Yates.
+            bytes32 seed_ = seed;
+            for (uint256 i = samples; i > 1; i--) {
+                uint256 other;
+                assembly ("memory-safe") {
+                    mstore(0, seed_)
+                    mstore(32, i)
+                    other := mod(keccak256(0, 64), i)
+                }
+                (order[i - 1], order[other]) = (order[other], order[i - 1]);
+            }
+            if (removed == 0) return order;
+            uint256 kept;
+            for (uint256 i = 0; i < samples; i++) {
+                if (removed >> (order[i] & NUMBERS) & 1 == 0) order[kept++] = order[i];
+            }
+            assembly ("memory-safe") {
+                mstore(order, kept)
+            }
+        }
+    }
+
+    /// @dev Samples of the order, one behind the other.
+    function _join(uint256[] memory order, uint256 first, uint256 count)
+        private
+        pure
+        returns (bytes memory payload)
+    {
+        assembly ("memory-safe") {
+            payload := mload(0x40)
+            let position := add(payload, 32)
+            let entry := add(add(order, 32), shl(5, first))
+            for { let last := add(entry, shl(5, count)) } lt(entry, last) { entry := add(entry, 32) } {
+                let sample := shr(NUMBER_BITS, mload(entry))
+                let size := add(3, shl(1, and(shr(232, mload(sample)), 0xffff)))
+                mcopy(position, sample, size)
+                position := add(position, size)
+            }
+            mstore(payload, sub(position, add(payload, 32)))
+            mstore(0x40, and(add(position, 31), not(31)))
+        }
+    }
+
+    /// @dev The test set, piece by piece.
+    function _testSet() private view returns (bytes memory tests) {
+        for (uint256 i = 0; i < _tests.length; i++) {
+            tests = bytes.concat(tests, CodeStorage.read(_tests[i]));
+        }
+    }
+
+    /// @dev Samples and units of a payload that is right in every respect.
+    function _examine(bytes calldata payload) private view returns (uint256 samples, uint256 units) {
+        unchecked {
+            Format memory format = PayloadDecoder.formatOf(_shape.nFeatures, _shape.maxFeatures, false);
+            (uint256 start, uint256 payloadEnd) = PayloadDecoder.bounds(payload);
+            while (start < payloadEnd) {
+                (uint256 label, uint256 n, uint256 end) = format.readHeader(samples, start, payloadEnd);
+                uint256 first = start + PayloadDecoder.HEADER_BYTES;
+                if (label > 1) revert IModel.InvalidLabel(samples, label, 2);
+                format.requireValidFeatures(samples, first, end);
+                units += format.unitsOf(n, first, end);
+                samples++;
+                start = end;
+            }
+        }
+    }
+}
