@@ -5,13 +5,7 @@ import {ICollaborativeTrainer} from "./ICollaborativeTrainer.sol";
 import {Terms} from "./IIncentiveMechanism.sol";
 import {IModel, ModelParams} from "./IModel.sol";
 
-/// @notice Everything that makes a market.
-/// @param name The name of the market, and of the model that it becomes: 1 to 32 of `a-z`, `0-9` and `-`.
-/// @param featureSpec How rows become features: canonical JSON.
-/// @param modelCode The type of the model, by the hash of its creation code: that of perceptrons.
-/// @param incentiveCode The type of the incentive mechanism of the model that it becomes, likewise.
-/// @param model The shape of the model: two classes, 16-bit weights, at most 65,536 features, no values.
-/// @param terms Prices and waits of the model that it becomes.
+/// @notice What holds in a market.
 /// @param pieces The hashes of the pieces of the test set, at least two.
 /// @param pieceSamples How many samples every piece has; at most 224 in all.
 /// @param bountyWei What is shared out. What is paid beyond it is the reserve for steps.
@@ -25,6 +19,30 @@ import {IModel, ModelParams} from "./IModel.sol";
 /// @param revealS So long they are revealed.
 /// @param testsS So long the provider has to reveal the other pieces.
 /// @param collectS So long after the outcome the provider waits for what is left.
+struct MarketRules {
+    bytes32[] pieces;
+    uint16 pieceSamples;
+    uint16 maxUnits;
+    uint16 maxUnitsEach;
+    uint32 rounds;
+    uint32 openS;
+    uint32 participateS;
+    uint32 revealS;
+    uint32 testsS;
+    uint32 collectS;
+    uint128 bountyWei;
+    uint128 stakeWei;
+    uint128 stepFeeWei;
+}
+
+/// @notice Everything that makes a market.
+/// @param name The name of the market, and of the model that it becomes: 1 to 32 of `a-z`, `0-9` and `-`.
+/// @param featureSpec How rows become features: canonical JSON.
+/// @param modelCode The type of the model, by the hash of its creation code: that of perceptrons.
+/// @param incentiveCode The type of the incentive mechanism of the model that it becomes, likewise.
+/// @param model The shape of the model: two classes, 16-bit weights, at most 65,536 features, no values.
+/// @param terms Prices and waits of the model that it becomes.
+/// @param rules What holds in the market.
 struct MarketParams {
     string name;
     string featureSpec;
@@ -32,19 +50,7 @@ struct MarketParams {
     bytes32 incentiveCode;
     ModelParams model;
     Terms terms;
-    bytes32[] pieces;
-    uint16 pieceSamples;
-    uint128 bountyWei;
-    uint32 rounds;
-    uint128 stakeWei;
-    uint16 maxUnits;
-    uint16 maxUnitsEach;
-    uint128 stepFeeWei;
-    uint32 openS;
-    uint32 participateS;
-    uint32 revealS;
-    uint32 testsS;
-    uint32 collectS;
+    MarketRules rules;
 }
 
 /// @notice What a market waits for.

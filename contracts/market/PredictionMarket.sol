@@ -6,7 +6,13 @@ import {ICollaborativeTrainer} from "../interfaces/ICollaborativeTrainer.sol";
 import {IMarketReplay} from "../interfaces/IMarketReplay.sol";
 import {IModel, ModelParams} from "../interfaces/IModel.sol";
 import {CreateParams, IModelRegistry} from "../interfaces/IModelRegistry.sol";
-import {IPredictionMarket, MarketParams, Participant, Phase} from "../interfaces/IPredictionMarket.sol";
+import {
+    IPredictionMarket,
+    MarketParams,
+    MarketRules,
+    Participant,
+    Phase
+} from "../interfaces/IPredictionMarket.sol";
 import {BlockHeader} from "../libraries/BlockHeader.sol";
 import {Scoreboard} from "./Scoreboard.sol";
 
@@ -44,7 +50,7 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
     uint32 public wordsPublished;
     uint16 public unitsTaken;
 
-    MarketParams private _params;
+    MarketRules private _rules;
     address[] private _participants;
     mapping(address account => Participant) private _participant;
     /// @dev Bit i is set if piece i was shown.
@@ -73,12 +79,12 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
     ) external payable {
         if (provider != address(0)) revert WrongPhase(phase);
         if (!_isValid(params_)) revert InvalidMarket();
-        uint256 neededWei = params_.bountyWei + _reserveWei(params_);
+        uint256 neededWei = params_.rules.bountyWei + _reserveWei(params_);
         if (msg.value < neededWei || msg.value > type(uint128).max) {
             revert InsufficientPayment(msg.value, neededWei);
         }
         provider = provider_;
-        _params = params_;
+        _rules = params_.rules;
         leftWei = uint128(msg.value);
         drawBlock = uint64(block.number + DRAW_DELAY);
         since = uint64(block.timestamp);
@@ -96,7 +102,10 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
         );
         replay = replay_;
         replay_.initialize(
-            address(this), registry.implementationOf(params_.modelCode), params_.model, params_.pieces.length
+            address(this),
+            registry.implementationOf(params_.modelCode),
+            params_.model,
+            params_.rules.pieces.length
         );
     }
 
@@ -119,7 +128,7 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
     /// @notice Draws the piece that must be shown first; anybody may.
     /// @param header The header of block `drawBlock`, in RLP.
     function drawPiece(bytes calldata header) external inPhase(Phase.Drawing) {
-        drawnPiece = uint16(uint256(_drawn(header)) % _params.pieces.length);
+        drawnPiece = uint16(uint256(_drawn(header)) % _rules.pieces.length);
         phase = Phase.Opening;
         emit PieceDrawn(drawnPiece);
     }
@@ -128,7 +137,7 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
     function revealPiece(uint256 index, bytes32 salt, bytes calldata payload) external {
         if (phase == Phase.Opening) {
             if (index != drawnPiece) revert WrongPiece(index);
-            _requireTime(since, since + _params.openS);
+            _requireTime(since, since + _rules.openS);
             phase = Phase.Open;
             since = uint64(block.timestamp);
         } else if (phase == Phase.Open) {
@@ -138,14 +147,14 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
             revert WrongPhase(phase);
         }
         if (
-            index >= _params.pieces.length || _shown >> index & 1 == 1
-                || pieceHash(index, salt, payload) != _params.pieces[index]
+            index >= _rules.pieces.length || _shown >> index & 1 == 1
+                || pieceHash(index, salt, payload) != _rules.pieces[index]
         ) revert WrongPiece(index);
         _shown |= 1 << index;
         uint256 samples = replay.addTests(index, payload);
-        if (samples != _params.pieceSamples) revert WrongSize(samples, _params.pieceSamples);
+        if (samples != _rules.pieceSamples) revert WrongSize(samples, _rules.pieceSamples);
         emit PieceRevealed(index, payload);
-        if (++piecesRevealed == _params.pieces.length) {
+        if (++piecesRevealed == _rules.pieces.length) {
             phase = Phase.Tested;
             drawBlock = uint64(block.number + DRAW_DELAY);
             _burnUnrevealed();
@@ -158,12 +167,12 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
     /// @param commitment `commitmentOf` what will be revealed.
     /// @param units Their units, `ceil(features / 64)` each.
     function commit(bytes32 commitment, uint256 units) external payable nonReentrant inPhase(Phase.Open) {
-        _requireTime(since, since + _params.participateS - 1);
+        _requireTime(since, since + _rules.participateS - 1);
         Participant storage participant = _participant[msg.sender];
         if (participant.units != 0) revert AlreadyCommitted(msg.sender);
         if (_participants.length == MAX_PARTICIPANTS) revert TooManyParticipants(MAX_PARTICIPANTS);
-        uint256 left = _params.maxUnits - unitsTaken;
-        uint256 limit = left < _params.maxUnitsEach ? left : _params.maxUnitsEach;
+        uint256 left = _rules.maxUnits - unitsTaken;
+        uint256 limit = left < _rules.maxUnitsEach ? left : _rules.maxUnitsEach;
         if (units == 0 || units > limit) revert TooManyUnits(units, limit);
         uint256 stakeWei = quote(units);
         if (msg.value < stakeWei) revert InsufficientPayment(msg.value, stakeWei);
@@ -231,7 +240,7 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
         } else {
             revert WrongPhase(now_);
         }
-        uint256 feeWei = done * _params.stepFeeWei;
+        uint256 feeWei = done * _rules.stepFeeWei;
         leftWei -= uint128(feeWei);
         _pay(msg.sender, feeWei);
     }
@@ -253,8 +262,8 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
             // Nobody took part, so nobody was harmed.
             if (shares == 0) return;
         }
-        uint256 burnedWei = _params.bountyWei - _params.bountyWei / 2;
-        uint256 restWei = _params.bountyWei / 2;
+        uint256 burnedWei = _rules.bountyWei - _rules.bountyWei / 2;
+        uint256 restWei = _rules.bountyWei / 2;
         leftWei -= uint128(burnedWei);
         for (uint256 i = 0; shares > 0 && i < _participants.length; i++) {
             Participant storage participant = _participant[_participants[i]];
@@ -291,8 +300,7 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
 
     /// @notice The hash that a provider commits to.
     function pieceHash(uint256 index, bytes32 salt, bytes calldata payload) public view returns (bytes32) {
-        return
-            keccak256(abi.encode(block.chainid, address(this), index, _params.pieces.length, salt, payload));
+        return keccak256(abi.encode(block.chainid, address(this), index, _rules.pieces.length, salt, payload));
     }
 
     /// @notice The hash that a participant commits to.
@@ -306,13 +314,13 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
 
     /// @notice What so many units cost now: each one more than the one before, the last of the quota twice the first.
     function quote(uint256 units) public view returns (uint256 stakeWei) {
-        uint256 span = 2 * uint256(_params.maxUnits);
-        uint256 rise = uint256(_params.stakeWei) * units * (2 * unitsTaken + units);
-        return uint256(_params.stakeWei) * units + (rise + span - 1) / span;
+        uint256 span = 2 * uint256(_rules.maxUnits);
+        uint256 rise = uint256(_rules.stakeWei) * units * (2 * unitsTaken + units);
+        return uint256(_rules.stakeWei) * units + (rise + span - 1) / span;
     }
 
-    function params() external view returns (MarketParams memory) {
-        return _params;
+    function rules() external view returns (MarketRules memory) {
+        return _rules;
     }
 
     function participants() external view returns (address[] memory) {
@@ -344,16 +352,16 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
     /// @dev Shares out: every round pays each participant its score, until the bounty or the rounds are over. Whose stake does
     /// not last is removed.
     function _settle() private {
-        uint256 tests = _params.pieces.length * _params.pieceSamples;
-        uint256 roundWei = _params.bountyWei / (uint256(_params.rounds) * tests);
+        uint256 tests = _rules.pieces.length * _rules.pieceSamples;
+        uint256 roundWei = _rules.bountyWei / (uint256(_rules.rounds) * tests);
         uint256 gains;
         for (uint256 i = 0; i < _participants.length; i++) {
             int256 score = _participant[_participants[i]].score;
             if (score > 0) gains += uint256(score);
         }
-        uint256 rounds = _params.rounds;
-        if (gains > 0 && _params.bountyWei / (gains * roundWei) < rounds) {
-            rounds = _params.bountyWei / (gains * roundWei);
+        uint256 rounds = _rules.rounds;
+        if (gains > 0 && _rules.bountyWei / (gains * roundWei) < rounds) {
+            rounds = _rules.bountyWei / (gains * roundWei);
         }
         uint256 burnedWei;
         uint256 paidWei;
@@ -380,7 +388,7 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
             participant.owedWei = participant.stakeWei - uint128(lasted * debitWei);
         }
         leftWei -= uint128(paidWei);
-        leftFrom = uint64(block.timestamp + _params.collectS);
+        leftFrom = uint64(block.timestamp + _rules.collectS);
         if (removed > 0) replay.remove(removed);
         phase = removed > 0 ? Phase.Resetting : Phase.Publishing;
         emit Settled(replay.correctBefore(), rounds, burnedWei);
@@ -427,20 +435,20 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
     /// @dev Whether the provider is late.
     function _isMissed(Phase now_) private view returns (bool) {
         if (now_ == Phase.Drawing) return block.number > drawBlock + KNOWN_HASHES;
-        if (now_ == Phase.Opening) return block.timestamp > since + _params.openS;
+        if (now_ == Phase.Opening) return block.timestamp > since + _rules.openS;
         if (now_ != Phase.Open) return false;
         (, uint256 until) = _testsTime();
         return block.timestamp > until;
     }
 
     function _revealTime() private view returns (uint256 from, uint256 until) {
-        from = since + _params.participateS;
-        until = from + _params.revealS - 1;
+        from = since + _rules.participateS;
+        until = from + _rules.revealS - 1;
     }
 
     function _testsTime() private view returns (uint256 from, uint256 until) {
-        from = since + _params.participateS + _params.revealS;
-        until = from + _params.testsS;
+        from = since + _rules.participateS + _rules.revealS;
+        until = from + _rules.testsS;
     }
 
     function _requireTime(uint256 from, uint256 until) private view {
@@ -464,22 +472,24 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
     }
 
     function _isValid(MarketParams calldata params_) private pure returns (bool) {
-        uint256 pieces = params_.pieces.length;
-        uint256 tests = pieces * params_.pieceSamples;
+        uint256 pieces = params_.rules.pieces.length;
+        uint256 tests = pieces * params_.rules.pieceSamples;
         ModelParams calldata shape = params_.model;
         return pieces >= 2 && pieces <= MAX_PIECES && tests > 0 && tests <= Scoreboard.MAX_TESTS
-            && params_.rounds > 0 && params_.rounds <= MAX_ROUNDS
-            && params_.bountyWei / params_.rounds / tests > 0 && params_.stakeWei > 0
-            && params_.stakeWei < 2 ** 96 && params_.maxUnits > 0 && params_.maxUnits <= MAX_UNITS
-            && params_.maxUnitsEach > 0 && params_.openS > 0 && params_.participateS > 0
-            && params_.revealS > 0 && params_.testsS > 0 && shape.nFeatures <= 65_536 && !shape.valued
+            && params_.rules.rounds > 0 && params_.rules.rounds <= MAX_ROUNDS
+            && params_.rules.bountyWei / params_.rules.rounds / tests > 0 && params_.rules.stakeWei > 0
+            && params_.rules.stakeWei < 2 ** 96 && params_.rules.maxUnits > 0
+            && params_.rules.maxUnits <= MAX_UNITS && params_.rules.maxUnitsEach > 0
+            && params_.rules.openS > 0 && params_.rules.participateS > 0 && params_.rules.revealS > 0
+            && params_.rules.testsS > 0 && shape.nFeatures <= 65_536 && !shape.valued
             && shape.weightBits == 16 && shape.classes == 2;
     }
 
     function _reserveWei(MarketParams calldata params_) private pure returns (uint256) {
         uint256 words = (uint256(params_.model.nFeatures) + LANES - 1) / LANES + 1;
-        uint256 steps = 2 * uint256(params_.maxUnits) + 4 * ((words + WORDS_PER_FEE - 1) / WORDS_PER_FEE);
-        return steps * params_.stepFeeWei;
+        uint256 steps =
+            2 * uint256(params_.rules.maxUnits) + 4 * ((words + WORDS_PER_FEE - 1) / WORDS_PER_FEE);
+        return steps * params_.rules.stepFeeWei;
     }
 
     function _pay(address to, uint256 amountWei) private {
