@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from dcai_cli.models.replica import Replica
 
 
+MAX_PAYLOAD_BYTES = 126_976
+"""Of one contribution: its refund has to carry it, too, within the 128 KiB of a transaction."""
+
+
 class Refused(DcaiError):
     """The contracts refuse this action.
 
@@ -95,6 +99,11 @@ class Deposit:
         return self.per_unit_wei * self.units
 
     @property
+    def payload_bytes(self) -> int:
+        """The size of its samples as they are sent."""
+        return sum(len(sample.data) for sample in self.samples)
+
+    @property
     def open(self) -> int:
         """The bitmap of samples of which something is left."""
         return ~self.settled & ((1 << len(self.samples)) - 1)
@@ -112,10 +121,12 @@ class Variant:
         looks_apart_s: a refund needs two looks at which the model agrees, so far apart; 0 for one look, as
             the contracts have it.
         burned_bp: of what a contribution costs, so many hundredths of a percent are burned at once.
+        surprising: standing is earned only by samples of which the model predicted another label before.
     """
 
     looks_apart_s: int = 0
     burned_bp: int = 0
+    surprising: bool = False
 
 
 class StakeRules:
@@ -157,13 +168,17 @@ class StakeRules:
         """Train the model with a batch and take its deposit.
 
         Raises:
-            Refused: the balance does not cover it.
+            Refused: the balance does not cover it, or it does not fit into a transaction.
         """
+        payload = b"".join(sample.data for sample in samples)
+        if len(payload) > MAX_PAYLOAD_BYTES:
+            raise Refused("PayloadTooLarge")
         units = sum(sample.units for sample in samples)
         per_unit_wei = self._per_unit_wei(units, now)
         if self.balances_wei[who] < per_unit_wei * units:
             raise Refused("InsufficientDeposit")
-        informative = self.replica.train(b"".join(sample.data for sample in samples))
+        known = self.replica.agree(payload) if self.variant.surprising else 0
+        informative = self.replica.train(payload) & ~known
         self.balances_wei[who] -= per_unit_wei * units
         self.last_contributed_at = now
         burned_wei = -(-per_unit_wei * self.variant.burned_bp // 10_000)

@@ -312,6 +312,7 @@ def _variant(fields: Fields) -> Variant:
     variant = Variant(
         looks_apart_s=fields.duration("looks_apart", "0s"),
         burned_bp=round(fields.number("burned", 0.0) * 10_000),
+        surprising=fields.flag("surprising", default=False),
     )
     fields.end()
     return variant

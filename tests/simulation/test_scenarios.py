@@ -165,4 +165,4 @@ def test_the_page_has_every_field_of_a_strategy(strategy: str) -> None:
     assert fields >= page["[[agents]]"] | page[strategy]
     assert fields - page["[[agents]]"] - page[strategy] <= page.get(LIKE.get(strategy, ""), set())
     if strategy in LIKE:
-        assert page[LIKE[strategy]] - fields == ({"mistakes"} if strategy == "boundary" else set())
+        assert page[LIKE[strategy]] <= fields
