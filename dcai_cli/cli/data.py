@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dcai_cli.cli import options, plots
+from dcai_cli.cli import options, outputs, plots
 from dcai_cli.cli.charts import show_bars, show_timeline
 from dcai_cli.cli.output import Output
 from dcai_cli.domain import format_ether, iso_time
+from dcai_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,7 +38,8 @@ ToBlock = Annotated[
 @app.command(
     "export",
     epilog="Example: dcai data export --model reviews --output data.parquet. "
-    "Exit codes: 0, 2 (format and name do not fit, or the folder is not empty), 13, 17.",
+    "Exit codes: 0, 2 (format and name do not fit, or the folder is not empty), 13, 15 "
+    "(the file is there), 17.",
 )
 def export(
     *,
@@ -46,7 +48,7 @@ def export(
         typer.Option(
             "--output",
             "-o",
-            help="The file to write, .csv or .parquet; or a new folder, for hf.",
+            help="The file to write, .csv or .parquet; - for csv on standard output; a new folder for hf.",
             readable=False,
         ),
     ],
@@ -57,6 +59,7 @@ def export(
             help="csv, parquet or hf (a Hugging Face data set); what the ending says, or csv, if left out.",
         ),
     ] = None,
+    force: outputs.Force = False,
     from_block: FromBlock = None,
     to_block: ToBlock = None,
     model: options.Model = None,
@@ -66,11 +69,14 @@ def export(
     quiet: options.Quiet = False,
 ) -> None:
     """Write one row per sample on-chain: label, features, contributor, time, deposit and its fate."""
-    from dcai_cli.services.export import export_data, export_format
+    from dcai_cli.services.export import CSV, HUGGING_FACE, export_data, export_format
     from dcai_cli.services.history import read_history
 
     output = Output("data export", json=json, quiet=quiet)
-    export_format(output_file, format)
+    if (chosen := export_format(output_file, format)) != HUGGING_FACE:
+        outputs.check_file(output_file, force=force, streams=chosen == CSV, json=json)
+    elif force:
+        raise UsageError("--force is for files, and hf writes a new folder.", hint="Name another folder.")
     with options.open_workspace(rpc_url=rpc_url, chain_id=chain_id) as workspace, ExitStack() as stack:
         with output.progress("reading blocks") as progress:
             history = stack.enter_context(
@@ -88,7 +94,9 @@ def export(
             "columns": list(done.columns),
             "to_block": done.to_block,
         },
-        lambda _: output.note(f"{done.samples} samples of {done.batches} batches in {done.output}"),
+        lambda _: output.note(
+            f"{done.samples} samples of {done.batches} batches in {outputs.name_of(done.output)}"
+        ),
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dcai_cli.cli import options
+from dcai_cli.cli import options, outputs
 from dcai_cli.cli.output import Output
 from dcai_cli.domain import format_ether
 
@@ -105,20 +105,21 @@ def rebuild(
 
 @app.command(
     "backup",
-    epilog="Example: dcai ledger backup ledger.backup. Exit codes: 0, 1 (cannot be written), 15 (the file is "
-    "there, or the ledger is damaged), 18.",
+    epilog="Example: dcai ledger backup ledger.backup. Exit codes: 0, 1 (cannot be written), 2, 15 (the file "
+    "is there, or the ledger is damaged), 18.",
 )
 def backup(
     file: Annotated[
         Path, typer.Argument(help="Where the copy shall stand.", show_default=False, readable=False)
     ],
     *,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    force: outputs.Force = False,
     json: options.Json = False,
 ) -> None:
     """Copy the ledger, in a file or on a server, into one file; others may use it meanwhile."""
     from dcai_cli.services.ledger_care import back_up
 
+    outputs.check_file(file, option="FILE", force=force)
     with options.open_workspace() as workspace:
         size = back_up(workspace, file, force=force)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dcai_cli.cli import options
+from dcai_cli.cli import options, outputs
 from dcai_cli.cli.documents import model_data
 from dcai_cli.cli.output import Output
 
@@ -24,12 +24,12 @@ def register(models: typer.Typer) -> None:
     models.command(
         "snapshot",
         epilog="Example: dcai model snapshot reviews --output weights.npz. "
-        "Exit codes: 0, 1 (the file cannot be written), 2, 13, 15, 17.",
+        "Exit codes: 0, 1 (the file cannot be written), 2, 13, 15 (the file is there), 17.",
     )(snapshot)
     models.command(
         "export",
         epilog="Example: dcai model export reviews --output reviews.npz. "
-        "Exit codes: 0, 1 (the file cannot be written), 2, 13, 15, 17.",
+        "Exit codes: 0, 1 (the file cannot be written), 2, 13, 15 (the file is there), 17.",
     )(export)
     models.command(
         "verify",
@@ -42,6 +42,7 @@ def snapshot(
     name: options.NameOrAddress = None,
     *,
     output: WeightsFile,
+    force: outputs.Force = False,
     block: Annotated[
         int | None,
         typer.Option(min=0, help="As after this block, if the node still has its state; as now if left out."),
@@ -54,6 +55,7 @@ def snapshot(
     """Write the storage words of a model into a file, with its feature spec and type."""
     from dcai_cli.services.weights import save_weights
 
+    outputs.check_file(output, force=force)
     speaks = Output("model snapshot", json=json, quiet=quiet)
     with (
         options.open_workspace(rpc_url=rpc_url, chain_id=chain_id) as workspace,
@@ -67,6 +69,7 @@ def export(
     name: options.NameOrAddress = None,
     *,
     output: WeightsFile,
+    force: outputs.Force = False,
     rpc_url: options.RpcUrl = None,
     chain_id: options.ChainId = None,
     json: options.Json = False,
@@ -75,6 +78,7 @@ def export(
     """Write a model for scikit-learn (dcai_cli.sklearn) or numpy, or for another model to start with."""
     from dcai_cli.services.weights import save_weights
 
+    outputs.check_file(output, force=force)
     speaks = Output("model export", json=json, quiet=quiet)
     with (
         options.open_workspace(rpc_url=rpc_url, chain_id=chain_id) as workspace,

@@ -244,18 +244,6 @@ def data_source(place: Path, format: str | None, encoding: str | None) -> Source
     return Source(place.as_posix(), format, encoding)
 
 
-def check_output(output: Path | None, source: Path | None) -> None:
-    """Refuse to write over what is read.
-
-    Raises:
-        UsageError: both are one file.
-    """
-    if output is None or source is None or not (output.exists() and source.is_file()):
-        return
-    if output.samefile(source):
-        raise UsageError(f"--output {output} is the file that is read.", hint="Name another file.")
-
-
 def row_sources(
     named: Mapping[str, Path | None], format: str | None, encoding: str | None
 ) -> dict[str, Source]:

@@ -150,6 +150,7 @@ def test_paths_that_look_like_markup_are_printed_as_they_are(dcai: Dcai, films: 
     home = dcai.folder / "[red]home[/]"
     assert dcai("config", "path", DCAI_HOME=str(home)).out == f"{home}/config.toml\n"
     assert f"{home}/config.toml\n" in dcai("config", "show", DCAI_HOME=str(home)).out
+    (dcai.folder / "[").mkdir()
     result = dcai("predict", "--file", films, "--output", "[/b].csv")
     assert (result.code, result.err) == (0, "6 rows in [/b].csv\n")
     assert "error: There is no file [/b]x.csv." in dcai("predict", "--file", "[/b]x.csv").err

@@ -161,7 +161,7 @@ def test_output_goes_through_what_is_no_file_and_behind_links(dcai: Dcai, films:
     link.symlink_to(target.name)
     result = dcai("predict", "--file", films, "--output", link)
     assert (result.out, result.err) == ("", f"6 rows in {link}\n")
-    assert dcai("data", "export", "--output", link, "--quiet").err == ""
+    assert dcai("data", "export", "--output", link, "--force", "--quiet").err == ""
     assert link.is_symlink()
     assert target.read_text().startswith("batch,")
     null = Path("/dev/null")
