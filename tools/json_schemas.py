@@ -344,7 +344,13 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
         "shown": "count",
         "items": [_ITEM],
     },
-    "reports": {"items": [_ITEM]},
+    "reports": {
+        "totals": {**_SUM, "due": _SUM, "waiting": _SUM, "agreed": _SUM},
+        "next_due_at": "time?",
+        "next_sweep_at": "time?",
+        "shown": "count",
+        "items": [_ITEM],
+    },
     "refunds --claim": {"refunded_wei": "amount", **_CLAIMED},
     "reports --claim": {"reported_wei": "amount", **_CLAIMED},
     "validate": {

@@ -184,7 +184,7 @@ def test_a_claim_that_pays_too_little_is_left_with_its_reason(
 def test_claims_stop_at_the_limit_for_their_fees_and_say_so(
     deployed: Dcai, node: Anvil, write_texts: WriteTexts
 ) -> None:
-    """A limit below one fee leaves every claim with its reason; waiting ones have theirs."""
+    """A limit below one fee lets nothing be claimed: exit code 16 and why; waiting ones have theirs."""
     file = write_texts(ROWS)
     send(deployed, file)
     early = deployed("refunds", "--claim", "--yes")
@@ -192,11 +192,14 @@ def test_claims_stop_at_the_limit_for_their_fees_and_say_so(
     node.rpc("evm_increaseTime", DAY_S + HOUR_S)
     node.rpc("evm_mine")
 
-    left = deployed("refunds", "--claim", "--max-fee", "1", "--yes")
+    height = node.rpc("eth_blockNumber")
 
-    assert left["transactions"] == []
-    assert "budget" in {entry["code"] for entry in left["left"]}
-    assert {entry["code"] for entry in left["left"]} <= {"budget", "disputed"}
+    error = deployed("refunds", "--claim", "--max-fee", "1", "--yes", code=16)
+
+    assert node.rpc("eth_blockNumber") == height
+    assert "Nothing was claimed" in error["message"]
+    assert "would exceed what is left of the budget" in error["message"]
+    assert "--max-fee" in error["hint"]
 
 
 def test_a_claim_above_the_ceiling_is_left_with_both_prices(
