@@ -11,7 +11,7 @@ import typer
 
 from dcai_cli.cli import options, outputs, plots
 from dcai_cli.cli.charts import show_bars, show_timeline
-from dcai_cli.cli.output import Output
+from dcai_cli.cli.output import WIDE, Output, shortened
 from dcai_cli.domain import format_ether, iso_time
 from dcai_cli.errors import UsageError
 
@@ -219,15 +219,26 @@ def _show_stats(console: Console, done: DataStats, shown: Sequence[ContributorPa
 
 
 def _show_contributors(console: Console, shown: Sequence[ContributorPart]) -> None:
+    from rich.measure import Measurement
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
     table.add_column("contributor", no_wrap=True)
     for header in ("samples", "batches", "deposits", "came back", "lost"):
-        table.add_column(header, justify="right")
-    table.add_column("account")
+        table.add_column(header, justify="right", no_wrap=True)
+    table.add_column("account", no_wrap=True)
     for who in shown:
         amounts = (who.deposit_wei, who.refunded_wei, who.lost_wei)
         cells = (f"{who.samples:,}", f"{who.batches:,}", *map(format_ether, amounts))
         table.add_row(who.contributor, *cells, who.account or "")
-    console.print(table)
+    unbounded = console.options.update(max_width=WIDE)
+    if Measurement.get(console, unbounded, table).maximum <= console.width:
+        console.print(table)
+        return
+    # An address and figures cut short would say nothing.
+    for who in shown:
+        console.print(f"{shortened(who.contributor)}  {who.account or ''}".rstrip())
+        console.print(f"  {who.samples:,} samples, {who.batches:,} batches")
+        console.print(f"  deposits  {format_ether(who.deposit_wei)}")
+        console.print(f"  came back {format_ether(who.refunded_wei)}")
+        console.print(f"  lost      {format_ether(who.lost_wei)}")
