@@ -65,6 +65,26 @@ def test_an_output_that_is_no_folder_is_refused_before_the_run(empty: Dcai) -> N
     assert (error["exit_code"], error["message"]) == (2, "--output run is no folder.")
 
 
+@pytest.mark.parametrize(
+    ("folder", "told"),
+    [("", "'' is no folder"), ("-", "- is no folder"), ("scenario.toml/run", "cannot be written")],
+)
+def test_a_folder_that_cannot_be_written_is_refused_before_the_run(
+    empty: Dcai, folder: str, told: str
+) -> None:
+    """An empty name is not the current folder; nothing is made."""
+    (empty.folder / "scenario.toml").write_text("")
+    before = sorted(path.name for path in empty.folder.iterdir())
+    assert told in empty.error(*FOR_EVER[:-1], folder)["message"]
+    assert sorted(path.name for path in empty.folder.iterdir()) == before
+
+
+def test_values_that_are_set_too_deep_are_refused(empty: Dcai) -> None:
+    """As typed on the command line."""
+    error = empty.error("simulate", "tumours", "--set", f"title={'[' * 3000}")
+    assert (error["exit_code"], "too deep" in error["message"]) == (2, True)
+
+
 def test_the_document_names_its_files_and_run_json_has_the_same_figures(empty: Dcai) -> None:
     """By the schema; the files are there, and the ledger adds up to the totals of each agent."""
     result = empty(*SHORT, "--output", "run", "--json")
