@@ -5,6 +5,7 @@ Nothing here reads, prints, connects or imports anything heavy.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -377,18 +378,20 @@ def format_gwei(amount_wei: int) -> str:
 
 
 def format_ether(amount_wei: int) -> str:
-    """Write an amount for people: ether, or gwei and wei when it is tiny.
+    """Write an amount for people in ether, so that those beside each other compare; wei below a gwei.
 
-    >>> format_ether(1_500_000_000_000_000_000)
-    '1.5 ETH'
+    A small one has three digits, as many as the sixth decimal leaves to the others.
+
+    >>> format_ether(1_500_000_000_000_000_000), format_ether(6_685_032_174_500), format_ether(6 * 10**12)
+    ('1.5 ETH', '0.00000669 ETH', '0.000006 ETH')
     """
     if amount_wei == 0:
         return "0 ETH"
-    for unit, size in (("ETH", 10**18), ("gwei", 10**9)):
-        if abs(amount_wei) >= size // 10_000:
-            whole = f"{amount_wei / size:,.6f}".rstrip("0").rstrip(".")
-            return f"{whole} {unit}"
-    return f"{amount_wei} wei"
+    if abs(amount_wei) < 10**9:
+        return f"{amount_wei} wei"
+    ether = abs(amount_wei) / 10**18
+    decimals = 6 if ether >= 10**-4 else 2 - math.floor(math.log10(ether))
+    return f"{amount_wei / 10**18:,.{decimals}f}".rstrip("0").rstrip(".") + " ETH"
 
 
 def bits(mask: int) -> list[int]:
