@@ -39,10 +39,15 @@ def check_file(
 
     Raises:
         BadInput: there is a file of this name.
-        UsageError: it is the file that is read, its folder is not there, or it is standard output where
-            that cannot be.
+        UsageError: it is the file that is read, its folder is not there, it is standard output where that
+            cannot be, or there is none to replace.
     """
     if output is None:
+        if force:
+            raise UsageError(
+                f"--force is for the file of {option}, and none is named.",
+                hint=f"Leave it out, or add {option} FILE.",
+            )
         return
     if output == STREAM:
         _check_stream(option, streams=streams, json=json)

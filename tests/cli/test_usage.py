@@ -249,7 +249,13 @@ def test_a_picture_may_be_drawn_again(contributed: Dcai) -> None:
 
 def test_force_is_for_what_is_written(contributed: Dcai) -> None:
     """Where it would do nothing it is refused."""
-    for typed in (["predict", "good", "--force"], ["data", "export", "-o", "x", "--format", "hf", "--force"]):
+    contributed.write("films.csv", [("a great film", "positive")])
+    for typed in (
+        ["predict", "good", "--force"],
+        ["predict", "--file", "films.csv", "--force"],
+        ["featurize", "films.csv", "--spec", "films", "--force"],
+        ["data", "export", "-o", "x", "--format", "hf", "--force"],
+    ):
         assert contributed.error(*typed)["exit_code"] == 2
 
 
