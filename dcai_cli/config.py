@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from dcai_cli.domain import parse_amount, parse_duration
 from dcai_cli.errors import BadInput, UsageError
-from dcai_cli.networks import EMBEDDED, TABLE, Profile, find_profile, read_profiles
+from dcai_cli.networks import EMBEDDED, TABLE, find_profile, read_tables
 
 _log = logging.getLogger(__name__)
 
@@ -172,33 +172,55 @@ def load_settings(environ: Mapping[str, str] = os.environ, **flags: object) -> S
         ", ".join(name for name in (*ENVIRONMENT, "DCAI_HOME") if environ.get(name)) or "nothing",
         ", ".join(name for name, value in flags.items() if value is not None) or "none",
     )
-    profiles = read_profiles(file)
+    tables = read_tables(file)
     file.pop(TABLE, None)
     environment = _read_environment(environ)
     given = {name: value for name, value in flags.items() if value is not None}
-    values = _with_network((given, environment, file), profiles)
+    values = _with_network((given, environment, file), tables)
     keystore = _keystore(environ.get("ETH_KEYSTORE"), values)
     return _settings(values, config_dir, data_dir, keystore)
 
 
-def _with_network(
-    levels: Sequence[Mapping[str, object]], profiles: Mapping[str, Profile]
-) -> dict[str, object]:
+def network_in_use(environ: Mapping[str, str] = os.environ) -> str | None:
+    """The name of the network that is meant when none is named, whether it is there and can be or not.
+
+    Args:
+        environ: the environment.
+
+    Returns:
+        None if nodes are meant by their URLs.
+
+    Raises:
+        BadInput: config.toml cannot be read, or sets something unknown.
+    """
+    file = read_file(folders(environ)[0] / CONFIG_NAME)
+    _, name, url = _named((_read_environment(environ), file))
+    if url:
+        return None if _rpc_url(url) else EMBEDDED
+    return str(name or EMBEDDED)
+
+
+def _named(levels: Sequence[Mapping[str, object]]) -> tuple[int, object, object]:
+    """Which level says what network is meant, and its name and URL; of each there may be none."""
+    place = next((i for i, level in enumerate(levels) if level.get("network") or level.get("rpc_url")), 0)
+    return place, levels[place].get("network"), levels[place].get("rpc_url")
+
+
+def _with_network(levels: Sequence[Mapping[str, object]], tables: Mapping[str, object]) -> dict[str, object]:
     """All values, with those of the network that the highest level names which names one.
 
     A URL beside a name goes before the profile's; which chain it must be, the profile still says.
 
     Args:
         levels: what was given, the highest first: flags, environment, file.
-        profiles: the networks that there are.
+        tables: what the file has below the names of networks; only that of the one that is meant is checked.
     """
     flags, environment, file = levels
     values = {**file, **environment, **flags}
-    place = next((i for i, level in enumerate(levels) if level.get("network") or level.get("rpc_url")), 0)
-    name, url = levels[place].get("network"), levels[place].get("rpc_url")
+    place, name, url = _named(levels)
     if not name:
         return values | {"network": None}
-    profile = find_profile(profiles, str(name))
+    profile = find_profile(tables, str(name))
     for level in levels[: place + 1]:  # what is below pins another network
         pinned = _number("chain_id", level.get("chain_id"))
         if pinned not in (None, profile.chain_id):
@@ -211,7 +233,9 @@ def _with_network(
         try:
             _settings({key: value}, Path(), Path(), None)
         except UsageError as error:
-            raise BadInput(f"[{TABLE}.{name}] {error.message}", hint=error.hint) from None
+            # A URL at the wrong place may hold a key, too.
+            said = f"{key} is a URL." if "://" in error.message else error.message
+            raise BadInput(f"[{TABLE}.{name}] {said}", hint=error.hint) from None
     found = {"rpc_url": url or profile.values["rpc_url"], "chain_id": profile.chain_id}
     return values | own | found | {"network": None if url else name}
 

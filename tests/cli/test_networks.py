@@ -78,6 +78,7 @@ def test_the_example_of_add_works_on_a_node_of_that_chain(empty: Dcai, chains: C
         "nodes": [chains.sepolia.url.removeprefix("http://")],
         "in_use": False,
         "confirmations": 12,
+        "fault": None,
     }
     url = chains.sepolia.url
     assert settings_of(empty) == {"networks": {"sepolia": {"rpc_url": url, "chain_id": CHAIN_IDS["sepolia"]}}}
@@ -238,6 +239,77 @@ def test_an_unknown_network_names_those_that_there_are(both: Dcai) -> None:
     for words in (["use", "nosuch"], ["show", "nosuch"], ["remove", "nosuch"], ["remove", "embedded"]):
         assert both.error("network", *words)["exit_code"] == 2
     assert both.error("config", "set", "network", "nosuch")["exit_code"] == 2
+
+
+BROKEN = {
+    "no chain id": 'rpc_url = "http://h/s3cr3t"',
+    "an unknown name": 'rpc_url = "http://h/s3cr3t"\nchain_id = 4711\nchainid = 5',
+    "no number": 'rpc_url = "http://h/s3cr3t"\nchain_id = 4711\nconfirmations = "http://h/s3cr3t"',
+    "no URL": 'rpc_url = "h/s3cr3t"\nchain_id = 4711',
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_broken_network_hinders_no_other(empty: Dcai, chains: Chains, what: str) -> None:
+    """It is listed with its fault and without its URL; used, it ends with an error whose command mends it."""
+    add_account(empty, "alice")
+    path = empty.home / "config.toml"
+    path.write_text(f"# mine\n[networks.a]\n{BROKEN[what]} # its last\n")
+    for words in (["refunds"], ["refunds", "--network", "embedded"], ["account", "list"], []):
+        assert empty(*words).code == 0, words
+    _, listed = empty.data("network", "list")["networks"]
+    check_document("network list", empty("network", "list", "--json").document)
+    assert (listed["name"], listed["chain_id"], listed["in_use"]) == ("a", None, False)
+    assert listed["fault"]
+    assert SECRET not in json.dumps(listed)
+    assert f"  a                broken: {listed['fault']}" in empty("network", "list").out
+    assert offered(empty, "network use ") == ["embedded"]
+    error = empty.error("refunds", "--network", "a")
+    assert error["exit_code"] in {2, 15}
+    assert SECRET not in json.dumps(error)
+    added = empty.data("network", "add", "a", "--rpc-url", chains.other.url)
+    assert (added["chain_id"], added["fault"]) == (OTHER_ID, None)
+    assert settings_of(empty) == {"networks": {"a": {"rpc_url": chains.other.url, "chain_id": OTHER_ID}}}
+    assert empty("refunds", "--network", "a").code == 0
+    path.write_text(f"[networks.a]\n{BROKEN[what]}\n")
+    empty.data("network", "remove", "a")
+    assert settings_of(empty) == {}
+
+
+def test_a_broken_network_in_use_is_told_by_name_and_can_be_left(empty: Dcai) -> None:
+    """The list goes on, marks it, and `network use` goes to another one."""
+    empty.home.mkdir()
+    path = empty.home / "config.toml"
+    path.write_text('network = "a"\n[networks.a]\nrpc_url = "http://h/s3cr3t"\n[networks.embedded]\n')
+    error = empty.error("refunds")
+    assert (error["exit_code"], error["hint"]) == (
+        15,
+        "Let it be written: dcai network add a --rpc-url URL",
+    )
+    found = empty.data("network", "list")["networks"]
+    assert [(one["name"], one["in_use"], bool(one["fault"])) for one in found] == [
+        ("embedded", False, False),
+        ("a", True, True),
+        ("embedded", False, True),
+    ]
+    assert empty.error("network", "remove", "a")["hint"] == "Use another one first: dcai network use embedded"
+    empty.data("network", "use", "embedded")
+    empty.data("network", "remove", "a")
+    empty.data("network", "remove", "embedded")  # the table, which says nothing of the chain in this process
+    assert settings_of(empty) == {"network": "embedded"}
+
+
+def test_a_network_that_a_variable_names_is_removed_without_it(both: Dcai) -> None:
+    """The hint is a command that can be pasted, and does it."""
+    error = both.error("network", "remove", "other", DCAI_NETWORK="other")
+    assert error["hint"] == "Leave the variable out: env -u DCAI_NETWORK dcai network remove other"
+    both.data("network", "remove", "other")
+
+
+def test_the_embedded_chain_is_final_at_once(both: Dcai) -> None:
+    """No confirmations are waited for there, whatever is set for others."""
+    found = both.data("network", "list", DCAI_CONFIRMATIONS="7")["networks"]
+    assert {one["name"]: one["confirmations"] for one in found} == {"embedded": 0, "sepolia": 7, "other": 7}
 
 
 def test_the_settings_file_stays_as_its_owner_wrote_it(empty: Dcai, chains: Chains) -> None:
