@@ -17,7 +17,14 @@ import typer
 from typer.exceptions import TyperException
 
 from dcai_cli.cli import options
-from dcai_cli.cli.output import Talk, describe_error, print_document, print_error, stderr
+from dcai_cli.cli.output import (
+    ClosedStream,
+    Talk,
+    describe_error,
+    print_document,
+    print_error,
+    stderr,
+)
 from dcai_cli.errors import DcaiError, Interrupted, UsageError
 
 _FULL = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO})
@@ -209,6 +216,10 @@ def _run_and_time(arguments: Sequence[str]) -> int:
     code = 1
     try:
         code = _run(arguments)
+        if code == 0 and isinstance(sys.stdout, ClosedStream) and sys.stdout.has_lost:
+            lost = _lost_output("it is closed")
+            print_error(lost, command="", as_json=False)
+            code = lost.exit_code
     finally:
         if Talk.verbose:
             stderr().print(f"ended with {code} after {time.monotonic() - began:.2f} s")
@@ -258,16 +269,20 @@ def _what_next(command: str) -> str:
     return "The same command again starts anew."
 
 
+def _lost_output(why: str) -> DcaiError:
+    return DcaiError(
+        f"Standard output cannot be written: {why}.",
+        hint="What the command did is done; only what it says of it is lost.",
+    )
+
+
 def _end_without_streams(error: OSError, command: str) -> int:
     """The exit code where standard output takes no more; any other fault is raised on."""
     if isinstance(error, BrokenPipeError):
         return 1
     if error.filename is not None or error.errno not in _FULL:
         raise error
-    lost = DcaiError(
-        f"Standard output cannot be written: {error.strerror}.",
-        hint="What the command did is done; only what it says of it is lost.",
-    )
+    lost = _lost_output(str(error.strerror))
     print_error(lost, command=command, as_json=False)
     # When Python ends it would try once more, and exit with a code of its own.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
