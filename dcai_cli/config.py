@@ -6,6 +6,7 @@ import difflib
 import logging
 import os
 import re
+import shlex
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ class Settings:
             not in the repr.
         chain_id: the chain id that the node must have, or None.
         network: the name of the network that says both; None if nodes were given by their URLs.
+        nodes_from: what gave these, as it is written: an option, a variable, or a setting; empty if the name
+            of a network did.
         account: name or address of the account to act with, or None.
         password_file: path of a file with the password, or None.
         gas_price_wei: a fixed gas price, or None.
@@ -53,6 +56,7 @@ class Settings:
     rpc_url: str | None = field(default=None, repr=False)
     chain_id: int | None = None
     network: str | None = None
+    nodes_from: str = ""
     account: str | None = None
     password_file: Path | None = None
     gas_price_wei: int | None = None
@@ -82,6 +86,13 @@ class Settings:
     def network_label(self) -> str:
         """What the network is called: by its name, or by the hosts of its nodes."""
         return self.network or ", ".join(self.hosts) or EMBEDDED
+
+    @property
+    def nodes_hint(self) -> str:
+        """What to look at if they do not answer: at what gave them."""
+        if self.nodes_from or self.network is None:
+            return f"Check {self.nodes_from or 'the URL'}, and that the node runs."
+        return f"Check its nodes, and that they run: dcai network show {self.network}"
 
     @property
     def ledger_path(self) -> Path:
@@ -218,8 +229,9 @@ def _with_network(levels: Sequence[Mapping[str, object]], tables: Mapping[str, o
     flags, environment, file = levels
     values = {**file, **environment, **flags}
     place, name, url = _named(levels)
+    origin = ("--rpc-url", "ETH_RPC_URL", f"rpc_url in {CONFIG_NAME}")[place] if url else ""
     if not name:
-        return values | {"network": None}
+        return values | {"network": None, "nodes_from": origin}
     profile = find_profile(tables, str(name))
     for level in levels[: place + 1]:  # what is below pins another network
         pinned = _number("chain_id", level.get("chain_id"))
@@ -237,7 +249,7 @@ def _with_network(levels: Sequence[Mapping[str, object]], tables: Mapping[str, o
             said = f"{key} is a URL." if "://" in error.message else error.message
             raise BadInput(f"[{TABLE}.{name}] {said}", hint=error.hint) from None
     found = {"rpc_url": url or profile.values["rpc_url"], "chain_id": profile.chain_id}
-    return values | own | found | {"network": None if url else name}
+    return values | own | found | {"network": None if url else name, "nodes_from": origin}
 
 
 def _settings(
@@ -255,6 +267,7 @@ def _settings(
         rpc_url=rpc_url,
         chain_id=_number("chain_id", values.get("chain_id")),
         network=None if network is None else str(network),
+        nodes_from=str(values.get("nodes_from", "")) if rpc_url else "",
         account=None if values.get("account") is None else str(values["account"]),
         password_file=None if password_file is None else Path(str(password_file)).expanduser(),
         gas_price_wei=_amount("gas_price_wei", values.get("gas_price_wei")),
@@ -336,13 +349,18 @@ def _keystore(text: str | None, values: dict[str, object]) -> Path | None:
     return path.parent
 
 
-def describe_settings(settings: Settings) -> dict[str, str | int | None]:
-    """The settings as they may be shown: of the RPC URL only the host, of headers nothing."""
+def describe_settings(settings: Settings, account: str | None = None) -> dict[str, str | int | None]:
+    """The settings as they may be shown: of the RPC URL only the host, of headers nothing.
+
+    Args:
+        settings: the settings.
+        account: the name of the account that acts if none is set.
+    """
     return {
         "network": settings.network_label,
         "nodes": ", ".join(settings.hosts) or None,
         "chain_id": settings.chain_id,
-        "account": settings.account,
+        "account": settings.account or account,
         "password_file": None if settings.password_file is None else str(settings.password_file),
         "gas_price_wei": settings.gas_price_wei,
         "priority_fee_wei": settings.priority_fee_wei,
@@ -506,7 +524,12 @@ def read_file(path: Path) -> dict[str, object]:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadInput(f"{path} cannot be read: {error}.", hint="Mend or remove the file.") from None
+        line = re.search(r"at (line \d+)", str(error))
+        where = "its end" if "end of document" in str(error) else "it" if line is None else line[1]
+        aside = f"mv {shlex.quote(str(path))} {shlex.quote(f'{path}.broken')}"
+        raise BadInput(
+            f"{path} cannot be read: {error}.", hint=f"Mend {where}, or put the file aside: {aside}"
+        ) from None
     unknown = sorted(set(values) - {*KEYS, TABLE})
     if unknown:
         raise BadInput(

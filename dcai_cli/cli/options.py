@@ -118,6 +118,13 @@ Yes = Annotated[
 ]
 
 
+VALUED = frozenset({"--network", "--rpc-url", "--chain-id", "--account", "--password-file"})
+"""Options that many commands take, with a value; they may stand before the command, too."""
+
+FLAGS = frozenset({"--json", "--quiet", "-q", "--verbose", "-v", "--yes", "-y"})
+"""Likewise, without one."""
+
+
 def _hush(wanted: bool) -> None:
     if wanted:
         Talk.set_quiet()
@@ -168,6 +175,11 @@ def _made(function: Callable[..., None]) -> list[Any]:
     return list(typer.main.get_command(program).params)
 
 
+def everywhere() -> list[Any]:
+    """The options that every command takes."""
+    return _made(_everywhere)
+
+
 _network: ContextVar[str | None] = ContextVar("network", default=None)
 """What `--network` says to the command that runs, whose own signature need not name it."""
 
@@ -210,7 +222,7 @@ class Command(TyperCommand):
         taken = {option for param in own for option in param.opts}
         super().__init__(
             name,
-            params=[*own, *(param for param in _made(_everywhere) if param.opts[0] not in taken)],
+            params=[*own, *(param for param in everywhere() if param.opts[0] not in taken)],
             **attributes,
         )
         self._names_network = "network" in names

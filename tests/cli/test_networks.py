@@ -299,6 +299,62 @@ def test_a_broken_network_in_use_is_told_by_name_and_can_be_left(empty: Dcai) ->
     assert settings_of(empty) == {"network": "embedded"}
 
 
+@pytest.mark.parametrize(
+    ("words", "environment", "hint"),
+    [
+        ([], {}, "Check its nodes, and that they run: dcai network show silent"),
+        (["tx", "list", "--all"], {}, "Check its nodes, and that they run: dcai network show silent"),
+        (["tx", "list", "--network", "silent"], {"ETH_RPC_URL": "URL"}, "dcai network show silent"),
+        (["tx", "list", "--rpc-url", "URL"], {}, "Check --rpc-url, and that the node runs."),
+        (["tx", "list"], {"ETH_RPC_URL": "URL"}, "Check ETH_RPC_URL, and that the node runs."),
+        (["model", "list"], {"DCAI_HOME": "file"}, "Check rpc_url in config.toml, and that the node runs."),
+        (["network", "add", "new", "--rpc-url", "URL"], {}, "Check --rpc-url, and that the node runs."),
+    ],
+)
+def test_who_gave_a_silent_node_is_named(
+    empty: Dcai, closed_url: str, words: list[str], environment: dict[str, str], hint: str
+) -> None:
+    """The hint is about the name, the option, the variable or the setting that is in force, and no other."""
+    add_account(empty, "alice")
+    empty("account", "list")
+    (empty.folder / "file").mkdir()
+    (empty.folder / "file" / "config.toml").write_text(f'rpc_url = "{closed_url}"\n')
+    (empty.home / "config.toml").write_text(
+        f'network = "silent"\n[networks.silent]\nrpc_url = "{closed_url}"\nchain_id = 5\n'
+    )
+    typed = [closed_url if word == "URL" else word for word in words]
+    places = {"URL": closed_url, "file": str(empty.folder / "file")}
+    result = empty(*typed, **{name: places[value] for name, value in environment.items()})
+    assert result.code == 13, result.err
+    (said,) = [line for line in result.err.splitlines() if line.startswith("hint: ")]
+    assert said.endswith(hint)
+
+
+def test_init_hints_at_the_answer_not_at_an_option(
+    empty: Dcai, closed_url: str, terminal: StartTerminal
+) -> None:
+    """A URL that was typed as an answer is checked there, and asked for again."""
+    add_account(empty, "alice")
+    command = terminal(empty, "init")
+    command.until("Account (")
+    command.type("\n")
+    command.until("[embedded]: ")
+    command.type(f"{closed_url}\n")
+    command.until(
+        " Check the URL, and that the node runs.\r\nNetwork (embedded, or a node's URL) [embedded]: "
+    )
+    command.type("\n")
+    code, _ = command.end()
+    assert code == 0, command.seen
+
+
+def test_an_address_without_a_contract_may_be_on_another_network(both: Dcai) -> None:
+    """The hint says how to name that, whatever is in use."""
+    error = both.error("model", "show", "0x" + "5a" * 20, "--network", "other")
+    assert error["exit_code"] == 17
+    assert error["hint"] == "Check the address, or give --network the one that it is on: dcai network list"
+
+
 def test_a_network_that_a_variable_names_is_removed_without_it(both: Dcai) -> None:
     """The hint is a command that can be pasted, and does it."""
     error = both.error("network", "remove", "other", DCAI_NETWORK="other")
