@@ -7,6 +7,7 @@ asks in the middle of a line.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import typer
 
@@ -93,6 +94,20 @@ def nodes(incomplete: str) -> Offers:
             if url.rstrip("/") == f"{scheme}://{host}":  # nothing that could be a key
                 found.setdefault(url, "set already")
         return list(found.items())
+
+    return _starting(incomplete, offers)
+
+
+def scenarios(incomplete: str) -> Offers:
+    """The names of the scenarios that come along, and scenario files as far as they were typed."""
+
+    def offers() -> Offers:
+        from dcai_cli.simulation.scenario import bundled_scenarios
+
+        folder = Path(incomplete or ".").parent if not incomplete.endswith("/") else Path(incomplete)
+        before = incomplete[: incomplete.rfind("/") + 1]
+        found = [(f"{before}{path.name}", "a file") for path in sorted(folder.glob("*.toml"))]
+        return [*((name, "comes along") for name in bundled_scenarios()), *found]
 
     return _starting(incomplete, offers)
 

@@ -232,8 +232,11 @@ class Output:
             def render(self, task: Task) -> Text:
                 return TaskProgressColumn.render_speed(task.speed)
 
-        columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
-        bar = Bar(*columns, console=stderr(), transient=True)
+        console = stderr()
+        columns: tuple[ProgressColumn, ...] = (MofNCompleteColumn(), TimeRemainingColumn())
+        if console.width >= NARROW:
+            columns = (BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+        bar = Bar(TextColumn(what), *columns, console=console, transient=True)
         task = bar.add_task(what, total=None)
 
         def show(done: int, total: int) -> None:

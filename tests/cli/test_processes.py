@@ -488,3 +488,13 @@ def test_a_question_locks_nobody_out_and_its_answer_is_not_taken_for_another_pla
     assert "Another process contributed" in first.seen
     again = on_anvil.data("contribute", films, "--yes")
     assert (again["contributed"], again["already_contributed"]) == (0, sent)
+
+
+def test_a_bar_on_a_narrow_screen_is_short(dcai: Dcai, films: Path, terminal: StartTerminal) -> None:
+    """What does not fit is left out: no bar and no rate, but how much is done and the time that is left."""
+    command = terminal(dcai, "contribute", films, "--yes", COLUMNS="40")
+    code, _ = command.end()
+    assert code == 0, command.seen
+    assert "6/6" in command.seen
+    assert "\u2501" not in command.seen
+    assert "\u2026" not in command.seen
