@@ -343,6 +343,9 @@ def test_init_hints_at_the_answer_not_at_an_option(
     command.until(
         " Check the URL, and that the node runs.\r\nNetwork (embedded, or a node's URL) [embedded]: "
     )
+    command.interrupt()
+    assert command.end()[0] == 130
+    assert not (empty.home / "config.toml").exists()
 
 
 def test_an_address_without_a_contract_may_be_on_another_network(both: Dcai) -> None:
