@@ -132,10 +132,11 @@ _TRANSACTION = {
 _LEDGER = {"ledger": "text", "transactions": "count", "batches": "count", "samples": "count"}
 _NETWORK = {
     "name": "text",
-    "chain_id": "count",
+    "chain_id": "count?",
     "nodes": ["text"],
     "in_use": "flag",
-    "confirmations": "count",
+    "confirmations": "count?",
+    "fault": "text?",
 }
 _CHAIN = {"network": "text", "chain_id": "count", "block_number": "count", "time": "time", "path": "text?"}
 _OUT = {

@@ -123,10 +123,13 @@ def _data(network: Network) -> dict[str, Any]:
         "nodes": list(network.hosts),
         "in_use": network.in_use,
         "confirmations": network.confirmations,
+        "fault": network.fault,
     }
 
 
 def _chain(network: Network) -> str:
+    if network.fault is not None:
+        return f"broken: {network.fault}"
     nodes = ", ".join(network.hosts) or "in this process"
     return f"chain id {network.chain_id}, {nodes}"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dcai_cli.cli import options
+from dcai_cli.cli import completion, options
 from dcai_cli.cli.output import Output
 from dcai_cli.errors import UsageError
 from dcai_cli.files import STREAM
@@ -36,7 +36,12 @@ def register(app: typer.Typer) -> None:
 
 def simulate(
     scenario: Annotated[
-        Path, typer.Argument(help="A scenario file (TOML), or the name of a bundled one.", readable=False)
+        Path,
+        typer.Argument(
+            help="A scenario file (TOML), or the name of a bundled one.",
+            readable=False,
+            autocompletion=completion.scenarios,
+        ),
     ],
     *,
     output: Annotated[

@@ -15,15 +15,19 @@ if TYPE_CHECKING:
     from dcai_cli.services.standing import Standing
 
 
-def show_standing(*, json: bool) -> int:
+def show_standing(*, network: str | None = None, json: bool) -> int:
     """Show network, account, balance, model, refunds and daemon, and what to type next.
+
+    Args:
+        network: the name of the network to look at; the one in use if None.
+        json: one JSON document instead of text.
 
     Returns:
         The exit code: 0, or that of what kept the chain from being asked.
     """
     from dcai_cli.services.standing import where_you_stand
 
-    with options.open_workspace() as workspace:
+    with options.open_workspace(network=network) as workspace:
         standing = where_you_stand(workspace)
     Output("", json=json).result(_data(standing), lambda console: _show(console, standing))
     if standing.problem is None:

@@ -137,6 +137,11 @@ class Scenario:
         return next((agent.accounts[0] for agent in self.agents if agent.is_owner), NOBODY)
 
 
+def bundled_scenarios() -> dict[str, Path]:
+    """The files of the scenarios that come along, by their names."""
+    return {path.stem: path for path in sorted(example("scenarios").glob("*.toml"))}
+
+
 def find_scenario(named: Path) -> Path:
     """The file of a scenario.
 
@@ -148,7 +153,7 @@ def find_scenario(named: Path) -> Path:
     """
     if named.exists() and not named.is_dir():
         return named
-    bundled = {path.stem: path for path in sorted(example("scenarios").glob("*.toml"))}
+    bundled = bundled_scenarios()
     if str(named) in bundled:
         return bundled[str(named)]
     near = difflib.get_close_matches(named.stem, bundled, 1)

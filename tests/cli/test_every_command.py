@@ -69,7 +69,7 @@ FAULTS = {
     "the ledger": r"config .*|daemon status|devnet .*|featurize|ledger restore|model suggest|"
     r"network (list|remove|show|use)|simulate",
     "the chain": r"account (list|use)|config .*|daemon .*|devnet reset|featurize|"
-    r"ledger (backup|check|restore)|model suggest|network (list|remove|show)|simulate",
+    r"ledger (backup|check|restore)|model suggest|network (list|remove|show|use)|simulate",
 }
 """What may be broken, and commands that do not need it."""
 

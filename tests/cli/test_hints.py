@@ -179,7 +179,7 @@ KINDS: dict[type[DcaiError], tuple[Callable[[Stage], Any], str]] = {
         lambda stage: stage.dcai().error(
             "refunds", ETH_RPC_URL=str(stage.request.getfixturevalue("closed_url"))
         ),
-        "ETH_RPC_URL or --rpc-url",
+        "Check ETH_RPC_URL",
     ),
     Reverted: (unsealed, "dcai model seal NAME"),
     BadInput: (lambda stage: stage.dcai().error("contribute", "film.csv"), "Check the name and the folder."),
@@ -189,7 +189,7 @@ KINDS: dict[type[DcaiError], tuple[Callable[[Stage], Any], str]] = {
     ),
     WrongChain: (
         lambda stage: stage.dcai().error("model", "show", ADDRESSES["bob"]),
-        "--rpc-url",
+        "--network",
     ),
     Locked: (locked, "Wait until it ends, or stop it, and run the same command again."),
     Interrupted: (interrupted, "The same command again goes on where this one stopped."),
