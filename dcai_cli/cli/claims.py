@@ -10,7 +10,7 @@ import typer
 
 from dcai_cli.cli import completion, options
 from dcai_cli.cli.output import Output, print_long_document, stdout
-from dcai_cli.domain import format_duration, format_ether, iso_time, parse_amount
+from dcai_cli.domain import counted, format_duration, format_ether, iso_time, parse_amount
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -148,11 +148,12 @@ def _asking(
         samples = sum(item.samples if item.sweep else item.claimable.bit_count() for item in items)
         pay_wei, points = sum(item.pays_wei for item in items), sum(item.points for item in items)
         worth = [f"pay up to {format_ether(pay_wei)}"] if pay_wei or not points else []
-        worth += [f"earn up to {points} points"] if points else []
+        worth += [f"earn up to {counted(points, 'point')}"] if points else []
         balance_wei = workspace.chain.balance_wei(acting.address)
+        what = f"{counted(samples, 'sample')} of {counted(len(items), 'batch')}"
         output.ask(
             f"Account {acting.name}, balance {format_ether(balance_wei)}{network}. "
-            f"Claim {samples} samples of {len(items)} batches, which {' and '.join(worth)}?"
+            f"Claim {what}, which {' and '.join(worth)}?"
         )
 
     return {
@@ -208,7 +209,8 @@ def _list_own(output: Output, found: OpenRefunds, settings: Settings) -> None:
     elif (step := _show_own(stdout(), found, settings)) is not None:
         output.suggest(step)
     if hidden > 0:
-        output.note(f"{hidden:,} more batches are due later; all of them: dcai refunds --all")
+        more = counted(hidden, "more batch is", "more batches are")
+        output.note(f"{more} due later; all of them: dcai refunds --all")
 
 
 def _show_own(console: Console, found: OpenRefunds, settings: Settings) -> Step | None:
@@ -228,12 +230,12 @@ def _show_own(console: Console, found: OpenRefunds, settings: Settings) -> Step 
     if has_deposits or found.all.amount_wei:
         due, waiting = found.due, found.waiting
         console.print(
-            f"due: {due.batches:,} batches, {format_ether(due.amount_wei)}; "
-            f"waiting: {waiting.batches:,} batches, {format_ether(waiting.amount_wei)}"
+            f"due: {counted(due.batches, 'batch')}, {format_ether(due.amount_wei)}; "
+            f"waiting: {counted(waiting.batches, 'batch')}, {format_ether(waiting.amount_wei)}"
         )
         console.print(f"in all {format_ether(found.all.amount_wei)}")
     if has_points:
-        console.print(f"in all {points} points now")
+        console.print(f"in all {counted(points, 'point')} now")
     if is_claimable:
         return CLAIM
     return waiting_step(settings, min(waits_s)) if waits_s else None
@@ -245,9 +247,8 @@ def _sum(found: OpenSum) -> dict[str, Any]:
 
 def _show(console: Console, item: ClaimItem, now: int) -> None:
     worth = _points(item) if item.model.has_points else format_ether(item.amount_wei)
-    console.print(
-        f"batch {item.batch.id} of {item.model.name}: {item.samples} samples, {worth}, {item.state}"
-    )
+    samples = counted(item.samples, "sample")
+    console.print(f"batch {item.batch.id} of {item.model.name}: {samples}, {worth}, {item.state}")
     others = "" if item.expires_at is None else f", for others {_when(item.expires_at, now)}"
     console.print(f"  due {_when(item.due_at, now)}{others}")
 
@@ -259,7 +260,7 @@ def _list(output: Output, items: Sequence[ClaimItem], now: int) -> None:
         if any(not item.model.has_points for item in items):
             console.print(f"in all {format_ether(sum(item.amount_wei for item in items))}")
         if any(item.model.has_points for item in items):
-            console.print(f"in all {sum(item.points for item in items)} points now")
+            console.print(f"in all {counted(sum(item.points for item in items), 'point')} now")
         if not items:
             console.print("Nothing is pending.")
 
@@ -268,7 +269,11 @@ def _list(output: Output, items: Sequence[ClaimItem], now: int) -> None:
 
 def _points(item: ClaimItem) -> str:
     """What samples can earn: each one point, at the most."""
-    return f"up to {item.samples} points" if item.state == "waiting" else f"{item.points} points"
+    return (
+        f"up to {counted(item.samples, 'point')}"
+        if item.state == "waiting"
+        else counted(item.points, "point")
+    )
 
 
 def _claimed(output: Output, done: Claimed, verb: str) -> None:
@@ -288,15 +293,14 @@ def _claimed(output: Output, done: Claimed, verb: str) -> None:
             console.print("Nothing can be claimed now.")
         else:
             got = [f"{verb} {format_ether(done.amount_wei)}"] if done.amount_wei or not done.points else []
-            got += [f"earned {done.points} points"] if done.points else []
+            got += [f"earned {counted(done.points, 'point')}"] if done.points else []
             console.print(
-                f"{' and '.join(got)} of {done.samples} samples, fees "
+                f"{' and '.join(got)} of {counted(done.samples, 'sample')}, fees "
                 f"{format_ether(done.fee_wei)} ({done.gas_used:,} gas)"
             )
         if done.disagreed:
-            console.print(
-                f"{done.disagreed} samples are due, but the model's verdict is against claiming them."
-            )
+            due = counted(done.disagreed, "sample is", "samples are")
+            console.print(f"{due} due, but the model's verdict is against claiming them.")
         _show_left(console, done.left)
 
     output.result(data, human)
@@ -323,7 +327,7 @@ def _show_left(console: Console, left: Sequence[Left]) -> None:
             by_code.setdefault(one.code, []).append(one)
     for code, of_code in by_code.items():
         first = of_code[0]
-        count = f"{len(of_code)} claims are" if len(of_code) > 1 else "1 claim is"
+        count = counted(len(of_code), "claim is", "claims are")
         console.print(
             f"{count} left ({code}); batch {first.item.batch.id} of {first.item.model.name}: {first.reason}"
         )

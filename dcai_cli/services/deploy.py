@@ -16,7 +16,7 @@ from dcai_cli.chain.registry import (
 )
 from dcai_cli.chain.signing import decode_signed
 from dcai_cli.chain.verification import trainer_address
-from dcai_cli.domain import ModelParams, Terms, format_ether
+from dcai_cli.domain import ModelParams, Terms, counted, format_ether
 from dcai_cli.errors import BadInput, DcaiError
 from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.services.accounts import Password, acting_account, unlock
@@ -182,7 +182,7 @@ def _cost(workspace: Workspace, account: str, plan: _Plan, words: int, *, seal: 
     return _Cost(
         gas_price_wei,
         fee_wei,
-        f"That takes {count} transactions of about {gas:,} gas in all. "
+        f"That takes {counted(count, 'transaction')} of about {gas:,} gas in all. "
         f"It costs up to {format_ether(fee_wei)} at the present gas price. "
         f"The balance is {format_ether(chain.balance_wei(account))}.",
     )

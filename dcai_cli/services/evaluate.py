@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from dcai_cli.chain.registry import TRAINER
 from dcai_cli.chain.signing import decode_signed
-from dcai_cli.domain import format_ether
+from dcai_cli.domain import counted, format_ether
 from dcai_cli.errors import BadInput, DcaiError
 from dcai_cli.features.featurize import Skipped, featurize
 from dcai_cli.features.readers import Source, open_rows
@@ -264,7 +264,7 @@ def publish_evaluation(
         with turn.aside():
             confirm(
                 f"State on {chain.url_label} for ever, from {stored.name} ({stored.address}): {model.name} "
-                f"predicts {evaluation.correct} of {evaluation.rows} rows right, test set "
+                f"predicts {evaluation.correct} of {counted(evaluation.rows, 'row')} right, test set "
                 f"{evaluation.test_set_hash}. That takes about {gas:,} gas, up to {format_ether(fee_wei)}. "
                 f"The balance is {format_ether(chain.balance_wei(stored.address))}."
             )
