@@ -27,7 +27,7 @@ from dcai_cli.services.batches import (
     too_poor,
 )
 from dcai_cli.services.index import follow, sample_key
-from dcai_cli.services.models import HostedModel, find_model, known_models, snapshot
+from dcai_cli.services.models import HostedModel, find_model, hints_naming, known_models, snapshot
 from dcai_cli.services.settling import recheck
 from dcai_cli.services.transactions import (
     ENVELOPE_BYTES,
@@ -225,7 +225,10 @@ def contribute(
     check_source(request.file)
     account = acting_account(workspace, request.account)
     model = find_model(workspace, request.model, unverified=request.unverified)
-    with open_rows(request.file, note=note, vector_column=model.spec.vector_column) as rows:
+    with (
+        hints_naming(model),
+        open_rows(request.file, note=note, vector_column=model.spec.vector_column) as rows,
+    ):
         if not request.unverified:
             is_ours(workspace.chain, model.address)
         with workspace.sending(account.address) as turn:
@@ -416,7 +419,7 @@ def _plan(
         first = unusable[0]
         raise BadInput(
             f"There is no row in {request.file} that can be sent; row {first.row}: {first.reason}.",
-            hint=f"Check the columns and the labels; see the model's with: dcai model show {model.name}",
+            hint=f"Check the columns and the labels; see the model's with: dcai model show {model.typed}",
         )
     known = workspace.ledger.contributed_keys(chain.key, account.address, model.address)
     candidates, already, repeated = _choose(

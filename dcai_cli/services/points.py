@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dcai_cli.domain import counted
 from dcai_cli.errors import DcaiError, PartlyDone, Reverted, UsageError, and_goes_on
 from dcai_cli.services.accounts import Password, acting_account, list_accounts, unlock
-from dcai_cli.services.models import HostedModel, find_model
+from dcai_cli.services.models import HostedModel, find_model, hints_naming
 from dcai_cli.services.transactions import Outbox, Sent, finish
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def validate(
     hosted = _with_points(find_model(workspace, model))
     acting = acting_account(workspace, account)
     wanted = list(dict.fromkeys(_address(workspace, name) for name in names))
-    with workspace.sending(acting.address):
+    with hints_naming(hosted), workspace.sending(acting.address):
         recovered = finish(workspace, acting.address)
         done = [
             Validation(stored.detail, stored.hash, stored.gas_used or 0, stored.fee_wei or 0)

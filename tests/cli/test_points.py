@@ -221,7 +221,7 @@ def test_validating_asks_before_anything_is_sent(club: Dcai) -> None:
     ("arguments", "code", "phrases"),
     [
         (["alice"], 2, ["alice", ALICE, "itself"]),
-        ([OTHER, "--account", "bob"], 14, ["bob", "3 model points", "20", "refunds --claim"]),
+        ([OTHER, "--account", "bob"], 14, ["bob", "3 model points", "20", "refunds --model club --claim"]),
         ([NOBODY], 14, ["no model points from club", "leaderboard"]),
         ([f"0x{number:040x}" for number in range(1, 26)], 14, ["24 of its 24 model points", "25"]),
         (["bob", "--model", "films"], 2, ["films takes deposits", "model list"]),
