@@ -182,7 +182,8 @@ def _sending_lines(plan: ContributionPlan) -> list[str]:
         lines += [
             f"at risk   {format_ether(plan.at_risk_wei)}",
             f"          {rejected}",
-            f"total     {total} at most, about {loss} of it gone: fees, and what is at risk",
+            f"total     {total} at most",
+            f"          about {loss} of it gone: fees, and what is at risk",
         ]
     return lines
 
