@@ -394,6 +394,32 @@ def format_ether(amount_wei: int) -> str:
     return f"{amount_wei / 10**18:,.{decimals}f}".rstrip("0").rstrip(".") + " ETH"
 
 
+def told_apart(amount_wei: int, other_wei: int) -> tuple[str, str]:
+    """Write two amounts for people who compare them: in wei where rounding would make them look the same.
+
+    >>> told_apart(72 * 10**15, 10**16), told_apart(10**16 + 1, 10**16)
+    (('0.072 ETH', '0.01 ETH'), ('10000000000000001 wei', '10000000000000000 wei'))
+    """
+    amount, other = format_ether(amount_wei), format_ether(other_wei)
+    if amount == other and amount_wei != other_wei:
+        return f"{amount_wei} wei", f"{other_wei} wei"
+    return amount, other
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """Write how many there are of something.
+
+    Args:
+        number: how many.
+        one: what one of them is called, and what follows it.
+        many: the same of any other number; with an s behind it, or es, if left out.
+
+    >>> counted(1, "row"), counted(2_000, "row"), counted(0, "batch"), counted(2, "one is", "ones are")
+    ('1 row', '2,000 rows', '0 batches', '2 ones are')
+    """
+    return f"{number:,} {one if number == 1 else many or one + ('es' if one.endswith('ch') else 's')}"
+
+
 def bits(mask: int) -> list[int]:
     """The positions of the set bits of a mask, lowest first.
 

@@ -313,11 +313,23 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
             "batches": "count",
             "unfinished_batches": "count",
             "deposit_at_most_wei": "amount",
+            "spread": {
+                "seconds": "count",
+                "interval_s": "count",
+                "batches": "count",
+                "deposit_alone_wei": "amount",
+                "?": True,
+            },
+            "gas": "count",
             "fee_estimate_wei": "amount",
+            "fee_offer_wei": "amount",
+            "fee_at_most_wei": "amount",
             "data_fee_wei": "amount",
             "balance_wei": "amount",
             "rejected": "count",
             "at_risk_wei": "amount",
+            "loss_wei": "amount",
+            "total_at_most_wei": "amount",
         },
         "batches": [
             {

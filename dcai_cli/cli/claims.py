@@ -10,7 +10,7 @@ import typer
 
 from dcai_cli.cli import completion, options
 from dcai_cli.cli.output import Output, print_long_document, stdout
-from dcai_cli.domain import format_duration, format_ether, iso_time, parse_amount
+from dcai_cli.domain import counted, format_duration, format_ether, iso_time, parse_amount
 from dcai_cli.errors import LimitExceeded, PartlyDone, and_goes_on
 
 if TYPE_CHECKING:
@@ -158,11 +158,12 @@ def _asking(
         samples = sum(item.claimable_samples for item in items)
         pay_wei, points = sum(item.pays_wei for item in items), sum(item.points for item in items)
         worth = [f"pay up to {format_ether(pay_wei)}"] if pay_wei or not points else []
-        worth += [f"earn up to {points} points"] if points else []
+        worth += [f"earn up to {counted(points, 'point')}"] if points else []
         balance_wei = workspace.chain.balance_wei(acting.address)
+        what = f"{counted(samples, 'sample')} of {counted(len(items), 'batch')}"
         output.ask(
             f"Account {acting.name}, balance {format_ether(balance_wei)}{network}. "
-            f"Claim {samples} samples of {len(items)} batches, which {' and '.join(worth)}?"
+            f"Claim {what}, which {' and '.join(worth)}?"
         )
 
     return {
@@ -218,7 +219,8 @@ def _list_own(output: Output, found: OpenRefunds, settings: Settings) -> None:
     elif (step := _show_own(stdout(), found, settings)) is not None:
         output.suggest(step)
     if hidden > 0:
-        output.note(f"{hidden:,} more batches are due later; all of them: dcai refunds --all")
+        more = counted(hidden, "more batch is", "more batches are")
+        output.note(f"{more} due later; all of them: dcai refunds --all")
 
 
 def _show_own(console: Console, found: OpenRefunds, settings: Settings) -> Step | None:
@@ -238,12 +240,12 @@ def _show_own(console: Console, found: OpenRefunds, settings: Settings) -> Step 
     if has_deposits or found.all.amount_wei:
         due, waiting = found.due, found.waiting
         console.print(
-            f"due: {due.batches:,} batches, {format_ether(due.amount_wei)}; "
-            f"waiting: {waiting.batches:,} batches, {format_ether(waiting.amount_wei)}"
+            f"due: {counted(due.batches, 'batch')}, {format_ether(due.amount_wei)}; "
+            f"waiting: {counted(waiting.batches, 'batch')}, {format_ether(waiting.amount_wei)}"
         )
         console.print(f"in all {format_ether(found.all.amount_wei)}")
     if has_points:
-        console.print(f"in all {points} points now")
+        console.print(f"in all {counted(points, 'point')} now")
     if is_claimable:
         return CLAIM
     return waiting_step(settings, min(waits_s)) if waits_s else None
@@ -255,9 +257,8 @@ def _sum(found: OpenSum) -> dict[str, Any]:
 
 def _show(console: Console, item: ClaimItem, now: int) -> None:
     worth = _points(item) if item.model.has_points else format_ether(item.amount_wei)
-    console.print(
-        f"batch {item.batch.id} of {item.model.name}: {item.samples} samples, {worth}, {item.state}"
-    )
+    samples = counted(item.samples, "sample")
+    console.print(f"batch {item.batch.id} of {item.model.name}: {samples}, {worth}, {item.state}")
     others = "" if item.expires_at is None else f", for others {_when(item.expires_at, now)}"
     console.print(f"  due {_when(item.due_at, now)}{others}")
 
@@ -273,17 +274,19 @@ def _list_others(output: Output, found: OpenReports, everything: bool) -> None:
             console.print("Nothing is pending.")
             return
         console.print(
-            f"due: {found.due.batches:,} batches, {found.due.samples:,} samples, "
+            f"due: {counted(found.due.batches, 'batch')}, {counted(found.due.samples, 'sample')}, "
             f"{format_ether(found.due.amount_wei)}"
         )
         if found.next_due_at is not None:
             console.print(
-                f"waiting: {found.waiting.batches:,} batches, {found.waiting.samples:,} samples; "
+                f"waiting: {counted(found.waiting.batches, 'batch')}, "
+                f"{counted(found.waiting.samples, 'sample')}; "
                 f"what the model rejects of the first can be taken {_when(found.next_due_at, found.now)}"
             )
         if found.agreed.batches:
             console.print(
-                f"not to be had: {found.agreed.batches:,} batches, {found.agreed.samples:,} samples, "
+                f"not to be had: {counted(found.agreed.batches, 'batch')}, "
+                f"{counted(found.agreed.samples, 'sample')}, "
                 "which the model agrees with, or which would pay nothing"
             )
         if found.next_sweep_at is not None:
@@ -307,15 +310,15 @@ def _list_others(output: Output, found: OpenReports, everything: bool) -> None:
     output.result(data, human)
     hidden = found.due.batches - len(shown)
     if hidden > 0:
-        output.note(f"{hidden:,} more batches can be taken; all of them: dcai reports --all")
+        output.note(f"{counted(hidden, 'more batch')} can be taken; all of them: dcai reports --all")
 
 
 def _show_other(console: Console, item: ClaimItem, now: int) -> None:
     """Of another's batch only what the model rejects can be taken, or all that is left."""
     if item.is_claimable:
-        samples = f"{item.claimable_samples} of {item.samples} samples, {format_ether(item.amount_wei)}"
+        samples = f"{item.claimable_samples:,} of {counted(item.samples, 'sample')}, {format_ether(item.amount_wei)}"
     else:
-        samples = f"{item.samples} samples"
+        samples = counted(item.samples, "sample")
     console.print(f"batch {item.batch.id} of {item.model.name}: {samples}, {item.state}")
     assert item.expires_at is not None
     console.print(f"  due {_when(item.due_at, now)}, for everybody {_when(item.expires_at, now)}")
@@ -323,7 +326,11 @@ def _show_other(console: Console, item: ClaimItem, now: int) -> None:
 
 def _points(item: ClaimItem) -> str:
     """What samples can earn: each one point, at the most."""
-    return f"up to {item.samples} points" if item.state == "waiting" else f"{item.points} points"
+    return (
+        f"up to {counted(item.samples, 'point')}"
+        if item.state == "waiting"
+        else counted(item.points, "point")
+    )
 
 
 def _claimed(output: Output, done: Claimed, verb: str, max_fee: str | None) -> None:
@@ -334,7 +341,7 @@ def _claimed(output: Output, done: Claimed, verb: str, max_fee: str | None) -> N
     if not kept:
         return
     count, first = len({left.item.place for left in kept}), kept[0]
-    batches = f"{count} batches are" if count > 1 else "1 batch is"
+    batches = counted(count, "batch is", "batches are")
     message = (
         f"{batches} left by --max-fee {max_fee}; batch {first.item.batch.id} of {first.item.model.name}: "
         f"{first.reason}."
@@ -342,7 +349,7 @@ def _claimed(output: Output, done: Claimed, verb: str, max_fee: str | None) -> N
     hint = f"Raise --max-fee, or wait until gas is cheaper. See what is due: dcai {output.command}"
     if done.transactions:
         claims = len(done.transactions)
-        sent = f"{claims} claims are" if claims > 1 else "1 claim is"
+        sent = counted(claims, "claim is", "claims are")
         paid = format_ether(done.amount_wei)
         raise PartlyDone(f"{sent} on-chain, and paid {paid}; {message}", hint=and_goes_on(hint))
     raise LimitExceeded(f"Nothing was claimed: {message}", hint=hint)
@@ -365,15 +372,14 @@ def _show_claimed(output: Output, done: Claimed, verb: str) -> None:
             console.print("Nothing can be claimed now.")
         else:
             got = [f"{verb} {format_ether(done.amount_wei)}"] if done.amount_wei or not done.points else []
-            got += [f"earned {done.points} points"] if done.points else []
+            got += [f"earned {counted(done.points, 'point')}"] if done.points else []
             console.print(
-                f"{' and '.join(got)} of {done.samples} samples, fees "
+                f"{' and '.join(got)} of {counted(done.samples, 'sample')}, fees "
                 f"{format_ether(done.fee_wei)} ({done.gas_used:,} gas)"
             )
         if done.disagreed:
-            console.print(
-                f"{done.disagreed} samples are due, but the model's verdict is against claiming them."
-            )
+            due = counted(done.disagreed, "sample is", "samples are")
+            console.print(f"{due} due, but the model's verdict is against claiming them.")
         _show_left(console, done.left)
 
     output.result(data, human)
@@ -400,7 +406,7 @@ def _show_left(console: Console, left: Sequence[Left]) -> None:
             by_code.setdefault(one.code, []).append(one)
     for code, of_code in by_code.items():
         first = of_code[0]
-        count = f"{len(of_code)} claims are" if len(of_code) > 1 else "1 claim is"
+        count = counted(len(of_code), "claim is", "claims are")
         console.print(
             f"{count} left ({code}); batch {first.item.batch.id} of {first.item.model.name}: {first.reason}"
         )

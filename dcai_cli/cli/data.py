@@ -12,7 +12,7 @@ import typer
 from dcai_cli.cli import options, outputs, plots
 from dcai_cli.cli.charts import show_bars, show_timeline
 from dcai_cli.cli.output import WIDE, Output, shortened
-from dcai_cli.domain import format_ether, iso_time
+from dcai_cli.domain import counted, format_ether, iso_time
 from dcai_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ def export(
             "to_block": done.to_block,
         },
         lambda _: output.note(
-            f"{done.samples} samples of {done.batches} batches in {outputs.name_of(done.output)}"
+            f"{counted(done.samples, 'sample')} of {counted(done.batches, 'batch')} "
+            f"in {outputs.name_of(done.output)}"
         ),
     )
 
@@ -195,7 +196,8 @@ def _show_stats(console: Console, done: DataStats, shown: Sequence[ContributorPa
         return
     total, features = done.total, done.features
     console.print(
-        f"{total.samples:,} samples in {done.batches:,} batches by {len(done.contributors):,} contributors"
+        f"{counted(total.samples, 'sample')} in {counted(done.batches, 'batch')} "
+        f"by {counted(len(done.contributors), 'contributor')}"
     )
     console.print(f"from      {iso_time(done.first_at)}")
     console.print(f"to        {iso_time(done.last_at)}")
@@ -205,11 +207,12 @@ def _show_stats(console: Console, done: DataStats, shown: Sequence[ContributorPa
     )
     console.print(f"          {format_ether(total.open_wei)} open")
     console.print(f"features  {features.least} to {features.most} a sample, median {features.median}")
-    console.print(f"repeats   {done.duplicates:,} samples that repeat others, label included")
+    repeats = counted(done.duplicates, "sample that repeats another", "samples that repeat others")
+    console.print(f"repeats   {repeats}, label included")
     console.print(f"          {done.contradictions:,} whose features also come with another label")
     console.print(f"taught    {done.informative:,} changed the model when they came")
     for name, part in (*done.labels, *done.states):
-        console.print(f"{name}: {part.samples:,} samples, deposits {format_ether(part.deposit_wei)}")
+        console.print(f"{name}: {counted(part.samples, 'sample')}, deposits {format_ether(part.deposit_wei)}")
     for parts in (done.labels, done.states):
         show_bars(console, [(name, part.samples) for name, part in parts])
     show_timeline(console, "over time", done.timeline)

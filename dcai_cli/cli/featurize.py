@@ -11,6 +11,7 @@ import typer
 
 from dcai_cli.cli import options, outputs
 from dcai_cli.cli.output import Output, kept, print_long_document, stdout
+from dcai_cli.domain import counted
 from dcai_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -136,7 +137,8 @@ class _Tally:
         }
 
     def text(self) -> str:
-        return f"{self.samples} samples of {self.payload_bytes:,} bytes, {self.skipped} rows skipped"
+        samples, skipped = counted(self.samples, "sample"), counted(self.skipped, "row")
+        return f"{samples} of {counted(self.payload_bytes, 'byte')}, {skipped} skipped"
 
 
 def _item(row: FeaturizedSample | Skipped) -> dict[str, Any]:
@@ -162,4 +164,4 @@ def _line(row: FeaturizedSample | Skipped) -> str:
     payload = row.payload.hex()
     shown = payload if len(payload) <= HEX_SHOWN else f"{payload[:HEX_SHOWN]}..."
     label = "" if row.label is None else f"{row.label}  "
-    return f"{row.row}  {label}{len(row.vector.indices)} features  {shown}"
+    return f"{row.row}  {label}{counted(len(row.vector.indices), 'feature')}  {shown}"

@@ -9,7 +9,7 @@ import typer
 
 from dcai_cli.cli import options, outputs
 from dcai_cli.cli.output import Output
-from dcai_cli.domain import format_ether
+from dcai_cli.domain import counted, format_ether
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,7 +32,10 @@ def _data(size: LedgerSize) -> dict[str, Any]:
 
 
 def _text(size: LedgerSize) -> str:
-    return f"{size.transactions:,} transactions, {size.batches:,} batches, {size.samples:,} samples"
+    return (
+        f"{counted(size.transactions, 'transaction')}, {counted(size.batches, 'batch')}, "
+        f"{counted(size.samples, 'sample')}"
+    )
 
 
 @app.command(
@@ -93,8 +96,9 @@ def rebuild(
         for address, reason in found.foreign:
             console.print(f"left out {address}: {reason}")
         console.print(
-            f"{found.batches:,} batches with {found.samples:,} samples of {found.account.name} in "
-            f"{len(found.models)} models; {found.open_batches:,} batches are open, "
+            f"{counted(found.batches, 'batch')} with {counted(found.samples, 'sample')} "
+            f"of {found.account.name} in {counted(len(found.models), 'model')}; "
+            f"{counted(found.open_batches, 'batch is', 'batches are')} open, "
             f"{format_ether(found.open_wei)} of deposits"
         )
         if found.open_batches:

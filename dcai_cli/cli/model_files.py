@@ -10,6 +10,7 @@ import typer
 from dcai_cli.cli import options, outputs
 from dcai_cli.cli.documents import model_data
 from dcai_cli.cli.output import Output
+from dcai_cli.domain import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -99,7 +100,8 @@ def _saved(saved: SavedWeights) -> dict[str, Any]:
 
 
 def _told(saved: SavedWeights) -> str:
-    return f"{saved.model.name} after block {saved.block.number}: {saved.words:,} words in {saved.output}"
+    words = counted(saved.words, "word")
+    return f"{saved.model.name} after block {saved.block.number}: {words} in {saved.output}"
 
 
 def verify(

@@ -9,6 +9,7 @@ import typer
 
 from dcai_cli.cli import completion, options
 from dcai_cli.cli.output import Output
+from dcai_cli.domain import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -137,7 +138,7 @@ def _chain(network: Network) -> str:
 def _result(command: str, network: Network, *, json: bool) -> None:
     def human(console: Console) -> None:
         console.print(f"{network.name}, {_chain(network)}{'; in use' if network.in_use else ''}")
-        if network.hosts:
-            console.print(f"final after {network.confirmations} blocks")
+        if network.hosts and network.confirmations is not None:
+            console.print(f"final after {counted(network.confirmations, 'block')}")
 
     Output(command, json=json).result(_data(network), human)

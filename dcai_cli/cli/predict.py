@@ -9,6 +9,7 @@ import typer
 
 from dcai_cli.cli import options, outputs
 from dcai_cli.cli.output import Output
+from dcai_cli.domain import counted
 from dcai_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def predict(
                 count = write_predictions(output_file, predicted)
                 output.result(
                     {"model": hosted.address, "output": str(output_file), "rows": count},
-                    lambda _: output.note(f"{count} rows in {outputs.name_of(output_file)}"),
+                    lambda _: output.note(f"{counted(count, 'row')} in {outputs.name_of(output_file)}"),
                 )
                 return
             predictions = [prediction for _, prediction in predicted]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dcai_cli.cli import options
 from dcai_cli.cli.output import Output, describe_error, print_error, shortened
-from dcai_cli.domain import format_duration, format_ether, iso_time
+from dcai_cli.domain import counted, format_duration, format_ether, iso_time
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -118,5 +118,5 @@ def _refunds(standing: Standing) -> list[str]:
 
 def _worth(found: OpenSum) -> str:
     """What some batches come to: their deposits, or, where there are points, their samples."""
-    worth = format_ether(found.amount_wei) if found.amount_wei else f"{found.samples:,} samples"
+    worth = format_ether(found.amount_wei) if found.amount_wei else counted(found.samples, "sample")
     return f"{worth} in {found.batches:,} {'batch' if found.batches == 1 else 'batches'}"

@@ -133,7 +133,8 @@ def export_data(
     if format == HUGGING_FACE and not history.samples:
         raise BadInput(
             f"{history.model.name} has no samples in these blocks, and `datasets` loads no empty data set.",
-            hint="Contribute first: dcai contribute FILE; or export to csv or parquet.",
+            hint=f"Contribute first: dcai contribute FILE --model {history.model.typed}; "
+            "or export to csv or parquet.",
         )
     columns = export_columns(history.model)
     samples = _counted(_samples(history), history.samples, progress)

@@ -566,6 +566,6 @@ def test_a_partly_done_cycle_says_what_is_on_chain(contributed: Dcai) -> None:
         error = contributed.error("daemon", "run", "--once")
     assert (error["exit_code"], error["message"]) == (
         3,
-        "1 claims are on-chain; then: Something else is wrong.",
+        "1 claim is on-chain; then: Something else is wrong.",
     )
     assert open_deposits(contributed) == 0

@@ -210,7 +210,7 @@ def test_a_second_process_is_told_who_works_here(dcai: Dcai, films: Path, termin
     first.type("yes\n")
     code, out = first.end()
     assert code == 0
-    assert out.startswith("6 samples in 1 batches are on-chain")
+    assert out.startswith("6 samples in 1 batch are on-chain")
     assert dcai.data("contribute", films, "--yes")["already_contributed"] == 6
 
 

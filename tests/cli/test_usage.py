@@ -42,6 +42,7 @@ WRONG = {
     "a schema for a text": ([*DEPLOY_X, "--schema", "schema.toml"], ["--schema", "tabular"]),
     "no labels": ([*DEPLOY, "x"], ["--labels ham,spam"]),
     "labels of one name": ([*DEPLOY, "x", "--labels", "spam"], ["spam", "2 to 16"]),
+    "a label twice": ([*DEPLOY, "x", "--labels", "a,a"], ["'a' stands twice", "--labels ham,spam"]),
     "seventeen labels": ([*DEPLOY, "x", "--labels", ",".join("abcdefghijklmnopq")], ["17 labels", "2 to 16"]),
     "an unknown type": ([*DEPLOY_X, "--model-type", "forest"], ["'forest'", "naive-bayes"]),
     "a width that no perceptron has": ([*DEPLOY_X, "--weight-bits", "12"], ["12 bits"]),
@@ -121,7 +122,7 @@ def test_what_is_typed_wrong_is_named(dcai: Dcai, case: str) -> None:
 ASKING = {
     "contribute": ["films.csv"],
     "model deploy": ["--name", "x", "--labels", "a,b", "--n-features", "256"],
-    "model seal": ["films"],
+    "model supersede": ["films", "--none"],
     "model evaluate": ["films.csv", "--publish"],
     "refunds": ["--claim"],
     "devnet reset": [],
