@@ -73,12 +73,12 @@ ATTACKS = (
     ),
     Attack(
         "colluding",
-        "is a pair: one throws flipped samples in, the other reports them",
+        "a pair: one throws flipped samples in, the other reports them",
         {"wait": ("10m", "30m", "1h", "3h"), "flips": (0.1, 0.25, 0.5, 0.75, 0.9)},
     ),
     Attack(
         "sybils",
-        "has many accounts, which farm a record first and flip then",
+        "accounts that farm a record first, and flip then",
         {"count": (2, 4, 16), "wait": ("10m", "30m", "1h"), "farm": ("5d", "10d", "20d")},
     ),
     Attack(
@@ -93,7 +93,7 @@ ATTACKS = (
     ),
     Attack(
         "moving-longer",
-        "plants flipped samples, and moves the model over several blocks before it claims them",
+        "the same over several blocks",
         {"victims": (4, 16, 64), "pushes": (2, 4, 8), "push_every": ("12s", "10m", "1h")},
     ),
     Attack(
@@ -118,17 +118,6 @@ ATTACKS = (
     ),
 )
 
-LONG_WAITS = {
-    "terms.refund_wait": "5d",
-    "terms.report_wait": "8d",
-    "terms.owner_wait": "13d",
-    "terms.public_wait": "13d",
-    "settle": "16d",
-}
-BURNED = {"variant.burned": 0.04}
-ADAPTED = "these waits and 4 % burned"
-"""Under these rules attackers choose their settings anew."""
-
 REMEDIES: dict[str, Changes] = {
     "as it is": {},
     "two agreeing looks, 12 h apart": {"variant.looks_apart": "12h"},
@@ -139,12 +128,6 @@ REMEDIES: dict[str, Changes] = {
     },
     "influence five times dearer": {"terms.cost_weight": "29462782549439480"},
     "margin 4": {"model.margin": 4},
-    "the honest ones look every 10 minutes": {
-        f"agents.honest-{number}.claim_every": "10m" for number in (1, 2, 3)
-    },
-    "refund wait 5 d, report wait 8 d, owner's and all others' 13 d": LONG_WAITS,
-    "4 % of what a contribution costs is burned": BURNED,
-    ADAPTED: LONG_WAITS | BURNED,
 }
 """Rules that might stop what pays."""
 
@@ -159,23 +142,23 @@ def search(workers: Workers) -> list[dict[str, Any]]:
 
 
 def _searched(workers: Workers, attack: Attack) -> dict[str, Any]:
-    best, means = _best(workers, attack, {})
-    adapted, _ = _best(workers, attack, REMEDIES[ADAPTED])
+    settings = list(attack.settings())
+    found = workers.measure(
+        f"{attack.name}, {len(settings)} settings",
+        [(attack.scenario, _changes(setting, {}), seed) for setting in settings for seed in SEARCH_SEEDS],
+    )
+    seeds = len(SEARCH_SEEDS)
+    means = [
+        statistics.fmean(one.gains[ATTACKER] for one in found[at * seeds : (at + 1) * seeds])
+        for at in range(len(settings))
+    ]
+    best = settings[means.index(max(means))]
     return {
         "name": attack.name,
         "title": attack.title,
-        "settings": len(means),
+        "settings": len(settings),
         "worst": round(min(means), 6),
         "best": best,
-        "adapted": {
-            "best": adapted,
-            **summary(
-                workers.measure(
-                    f"{attack.name}, adapted",
-                    [(attack.scenario, _changes(adapted, REMEDIES[ADAPTED]), seed) for seed in SEEDS],
-                )
-            ),
-        },
         "remedies": {
             remedy: summary(
                 workers.measure(
@@ -188,21 +171,6 @@ def _searched(workers: Workers, attack: Attack) -> dict[str, Any]:
             if not more or max(means) > 0
         },
     }
-
-
-def _best(workers: Workers, attack: Attack, more: Changes) -> tuple[dict[str, Any], list[float]]:
-    """The setting that earns most under other rules, and what each of them earns."""
-    settings = list(attack.settings())
-    found = workers.measure(
-        f"{attack.name}, {len(settings)} settings",
-        [(attack.scenario, _changes(setting, more), seed) for setting in settings for seed in SEARCH_SEEDS],
-    )
-    seeds = len(SEARCH_SEEDS)
-    means = [
-        statistics.fmean(one.gains[ATTACKER] for one in found[at * seeds : (at + 1) * seeds])
-        for at in range(len(settings))
-    ]
-    return settings[means.index(max(means))], means
 
 
 def _changes(setting: dict[str, Any], more: Changes) -> Changes:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.paper.attacks import ADAPTED, REMEDIES, SEARCH_SEEDS, SEEDS
+from benchmarks.paper.attacks import REMEDIES, SEARCH_SEEDS, SEEDS
 from benchmarks.paper.published import CAUSES, DAYS, EXPERIMENTS, LAST_DAYS, PUBLISHED
 from benchmarks.paper.published import SEEDS as CURVE_SEEDS
 from benchmarks.paper.study import PROJECT
@@ -34,7 +34,6 @@ def page(figures: dict[str, Any]) -> str:
             *_causes(figures["causes"]),
             *_attacks(figures["attacks"], figures["alone"]),
             *_remedies(figures["attacks"], figures["alone"]),
-            *_adapted(figures["attacks"], figures["alone"]),
             *_sent(figures["sent"]),
         ]
     )
@@ -132,10 +131,19 @@ def _attacks(attacks: Sequence[dict[str, Any]], alone: dict[str, Any]) -> Iterab
         yield f"### {attack['name']}\n"
         best = ", ".join(f"{name} {value}" for name, value in attack["best"].items())
         pays = attack["remedies"]["as it is"]["attacker"]
+        verdict = (
+            "It pays."
+            if pays[0] - pays[1] > 0
+            else (
+                "It does not pay."
+                if pays[0] + pays[1] < 0
+                else "It neither pays nor costs, as far as these seeds tell."
+            )
+        )
         yield (
             f"An attacker that {attack['title']}; "
             f"[the scenario](../examples/scenarios/attack-{attack['name']}.toml). Best of {attack['settings']}: "
-            f"{best}; the worst of them brings {100 * attack['worst']:+.1f} %. {_verdict(pays)}\n"
+            f"{best}; the worst of them brings {100 * attack['worst']:+.1f} %. {verdict}\n"
         )
 
 
@@ -143,17 +151,7 @@ def _remedies(attacks: Sequence[dict[str, Any]], alone: dict[str, Any]) -> Itera
     yield "## What would stop them\n"
     yield (
         "Each attack of which some setting paid in the search, in its best setting, under other rules; the last "
-        "row is what the rule costs the honest ones when nobody attacks.\n"
-    )
-    yield (
-        "Most of these attacks earn by reports: the model rejects some samples of the honest, and who has standing "
-        "and looks often takes their deposits. Where influence is dearer, so is what the honest lose, and what "
-        "is taken from them grows with it. Longer waits are another kind of price: tokens that move the model are "
-        "bound until their refund, so that a balance moves it less often, while the honest pay nothing for it but "
-        "patience. They are terms that every model chooses for itself: `dcai model deploy --refund-wait 5d "
-        "--report-wait 8d --owner-wait 13d --public-wait 13d`. Burning a share of every contribution weighs on "
-        "whoever deposits much for a small gain, as copying and boundary do; the contracts do not burn, since the honest "
-        "would pay for it in every quiet month, too.\n"
+        "column is what the honest ones lose to nobody's attack under that rule.\n"
     )
     paying = [attack for attack in attacks if len(attack["remedies"]) > 1]
     for remedy in REMEDIES:
@@ -170,43 +168,6 @@ def _remedies(attacks: Sequence[dict[str, Any]], alone: dict[str, Any]) -> Itera
         )
         yield f"### {remedy[0].upper()}{remedy[1:]}\n"
         yield _table(["attack", "attacker gains %", "the honest gain %", "accuracy %"], rows)
-
-
-def _adapted(attacks: Sequence[dict[str, Any]], alone: dict[str, Any]) -> Iterable[str]:
-    yield "## When attackers adapt\n"
-    yield (
-        f"Under the last of these rules, {ADAPTED}, every attack again with all its settings: the best one then.\n"
-    )
-    rows = [
-        [
-            attack["name"],
-            ", ".join(f"{name} {value}" for name, value in attack["adapted"]["best"].items()),
-            _percent(attack["adapted"]["attacker"], sign=True),
-            _percent(attack["adapted"]["honest"], sign=True),
-            _percent(attack["adapted"]["accuracy"]),
-            _verdict(attack["adapted"]["attacker"]),
-        ]
-        for attack in attacks
-    ]
-    rows.append(
-        [
-            "nobody",
-            "",
-            "",
-            _percent(alone[ADAPTED]["honest"], sign=True),
-            _percent(alone[ADAPTED]["accuracy"]),
-            "",
-        ]
-    )
-    yield _table(["attack", "best setting", "attacker gains %", "the honest gain %", "accuracy %", ""], rows)
-
-
-def _verdict(pays: Sequence[float]) -> str:
-    if pays[0] - pays[1] > 0:
-        return "It pays."
-    if pays[0] + pays[1] < 0:
-        return "It does not pay."
-    return "It neither pays nor costs, as far as these seeds tell."
 
 
 def _sent(sent: dict[str, Any]) -> Iterable[str]:

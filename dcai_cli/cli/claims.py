@@ -316,7 +316,8 @@ def _list_others(output: Output, found: OpenReports, everything: bool) -> None:
 def _show_other(console: Console, item: ClaimItem, now: int) -> None:
     """Of another's batch only what the model rejects can be taken, or all that is left."""
     if item.is_claimable:
-        samples = f"{item.claimable_samples:,} of {counted(item.samples, 'sample')}, {format_ether(item.amount_wei)}"
+        samples = f"{item.claimable_samples:,} of {counted(item.samples, 'sample')}"
+        samples += f", {format_ether(item.amount_wei)}"
     else:
         samples = counted(item.samples, "sample")
     console.print(f"batch {item.batch.id} of {item.model.name}: {samples}, {item.state}")
