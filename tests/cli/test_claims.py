@@ -183,7 +183,7 @@ def test_what_can_be_taken_is_capped(books: Books, monkeypatch: pytest.MonkeyPat
     dcai.data("devnet", "advance", "217h")
     listed = dcai("reports", "--account", "bob")
     assert listed.out.count("sweepable") == 1
-    assert listed.err == "1 more batches can be taken; all of them: dcai reports --all\n"
+    assert listed.err == "1 more batch can be taken; all of them: dcai reports --all\n"
     assert dcai("reports", "--account", "bob", "--all").out.count("sweepable") == 2
     data = dcai.data("reports", "--account", "bob")
     assert (data["shown"], len(data["items"]), data["totals"]["due"]["batches"]) == (1, 1, 2)

@@ -57,7 +57,7 @@ def on_node(dcai: Dcai, films: Path, anvil: StartAnvil) -> Dcai:
     dcai.environment["ETH_RPC_URL"] = node.url
     node.rpc("anvil_setBalance", ALICE, hex(10**21))
     labels = ("--labels", "negative,positive", "--n-features", "256")
-    dcai.data("model", "deploy", "--name", "noded", *labels, "--yes")
+    dcai.data("model", "deploy", "--name", "noded", *labels, "--max-idle", "1m", "--yes")
     dcai.data("contribute", films, "--model", "noded", "--yes")
     dcai.data("devnet", "advance", "25h")
     return dcai
