@@ -214,6 +214,6 @@ def _ngram_range(text: str) -> tuple[int, int]:
 
 def _hint_of(message: str) -> str:
     """What to type instead of what was refused."""
-    if message.startswith("analyzer"):
+    if "analyzer" in message:
         return _HINT_ANALYZER
     return _HINT_LABELS if "label" in message else _HINT_TYPED

@@ -106,7 +106,7 @@ def test_fees_above_the_limit_are_refused_before_anything_is_sent(
 
     error = deployed("contribute", file, "--max-fee", "1gwei", "--yes", code=16)
 
-    assert "above the limit of 1 gwei" in error["message"]
+    assert "above the limit of 0.000000001 ETH" in error["message"]
     assert node.rpc("eth_blockNumber") == height
     assert deployed.query("SELECT count(*) FROM batches") == [(0,)]
 
