@@ -128,27 +128,24 @@ LONG_WAITS = {
     "settle": "16d",
 }
 CEILING = {f"agents.honest-{number}.most_rise": 0.25 for number in (1, 2, 3)}
-SURPRISING = {"variant.surprising": True}
+FEE = {"variant.burned": 0.02}
+CONFIRMING = {"variant.confirming": True}
+"""As the contracts were before this study."""
 AS_IT_IS = "as it is"
-ADAPTED = "these waits, that ceiling and that standing"
-"""Under these rules attackers choose their settings anew."""
+FREE = "these waits and that ceiling"
+PAID = "these waits, that ceiling and that fee"
+ADAPTED = (FREE, PAID)
+"""Under these rules attackers choose their settings anew; under the second only who gains under the first."""
 
 REMEDIES: dict[str, Changes] = {
     AS_IT_IS: {},
     "two agreeing looks, 12 h apart": {"variant.looks_apart": "12h"},
-    "report wait 4 d, owner's and all others' 11 d": {
-        "terms.report_wait": "4d",
-        "terms.owner_wait": "11d",
-        "terms.public_wait": "11d",
-        "settle": "13d",
-    },
     "influence five times dearer": {"terms.cost_weight": "29462782549439480"},
-    "margin 4": {"model.margin": 4},
     "refund wait 5 d, report wait 8 d, owner's and all others' 13 d": LONG_WAITS,
     "the honest pay at most a quarter more than they were quoted": CEILING,
-    "standing only for what the model got wrong before": SURPRISING,
-    "4 % of what a contribution costs is burned": {"variant.burned": 0.04},
-    ADAPTED: LONG_WAITS | CEILING | SURPRISING,
+    "2 % of what a contribution costs is burned": FEE,
+    FREE: LONG_WAITS | CEILING,
+    PAID: LONG_WAITS | CEILING | FEE,
 }
 """Rules that might stop what pays."""
 
@@ -164,14 +161,19 @@ def search(workers: Workers) -> list[dict[str, Any]]:
 
 def _searched(workers: Workers, attack: Attack) -> dict[str, Any]:
     best, found = _best(workers, attack, {})
-    adapted, _ = _best(workers, attack, REMEDIES[ADAPTED])
+    adapted: dict[str, Any] = {}
+    for rule in ADAPTED:
+        setting, _ = _best(workers, attack, REMEDIES[rule])
+        adapted[rule] = {"best": setting, **_measured(workers, attack, setting, rule)}
+        if adapted[rule]["attacker"][0] <= 0:
+            break
     return {
         "name": attack.name,
         "title": attack.title,
         "settings": len(found),
         "worst": min(found),
         "best": best,
-        "adapted": {"best": adapted, **_measured(workers, attack, adapted, ADAPTED)},
+        "adapted": adapted,
         "remedies": {
             remedy: _measured(workers, attack, best, remedy)
             for remedy in REMEDIES
@@ -181,10 +183,28 @@ def _searched(workers: Workers, attack: Attack) -> dict[str, Any]:
     }
 
 
+def followed(workers: Workers) -> dict[str, Any]:
+    """What confirming the model earned when every sample that changed it made standing, and earns now.
+
+    Returns:
+        The best setting then, and its figures then and now.
+    """
+    attack = next(attack for attack in ATTACKS if attack.name == "boundary")
+    best, _ = _best(workers, attack, CONFIRMING)
+    then, now = (
+        workers.measure(
+            f"{attack.name}, standing before and now",
+            [(attack.scenario, _changes(best, rules), seed) for seed in SEEDS],
+        )
+        for rules in (CONFIRMING, {})
+    )
+    return {"best": best, "then": summary(then), "now": summary(now)}
+
+
 def _measured(workers: Workers, attack: Attack, setting: dict[str, Any], remedy: str) -> dict[str, Any]:
     """What a setting earns under a rule on fresh seeds, and what the same agent earns without the attack."""
     settings = [setting]
-    if remedy in {AS_IT_IS, ADAPTED}:
+    if remedy in {AS_IT_IS, *ADAPTED}:
         settings.append({**setting, **attack.harmless})
     runs = [
         workers.measure(
@@ -237,6 +257,8 @@ def summary(found: Sequence[Figures], harmless: Sequence[Figures] = ()) -> dict[
         found: the runs.
         harmless: the same seeds, with an attacker that does not attack.
     """
+    if any(one.left for one in found):
+        raise AssertionError("Deposits are open at the end: a longer `settle` is needed.")
     honest = [statistics.fmean(gain for name, gain in one.gains.items() if name != ATTACKER) for one in found]
     figures = {"honest": interval(honest), "accuracy": interval([one.accuracy for one in found])}
     if ATTACKER in found[0].gains:

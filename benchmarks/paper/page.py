@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.paper.attacks import ADAPTED, AS_IT_IS, REMEDIES, SEARCH_SEEDS, SEEDS
+from benchmarks.paper.attacks import ADAPTED, AS_IT_IS, FREE, PAID, REMEDIES, SEARCH_SEEDS, SEEDS
 from benchmarks.paper.published import CAUSES, DAYS, EXPERIMENTS, LAST_DAYS, PUBLISHED
 from benchmarks.paper.published import SEEDS as CURVE_SEEDS
 from benchmarks.paper.study import PROJECT
@@ -35,6 +35,7 @@ def page(figures: dict[str, Any]) -> str:
             *_attacks(figures["attacks"], figures["alone"]),
             *_remedies(figures["attacks"], figures["alone"]),
             *_adapted(figures["attacks"], figures["alone"]),
+            *_followed(figures["followed"]),
             *_sent(figures["sent"]),
         ]
     )
@@ -164,8 +165,8 @@ def _remedies(attacks: Sequence[dict[str, Any]], alone: dict[str, Any]) -> Itera
         "balance moves it less often, while the honest pay nothing for it but patience. They are terms that every model "
         "chooses for itself: `dcai model deploy --refund-wait 5d --report-wait 8d --owner-wait 13d --public-wait 13d`. "
         "A copy is mined first, and makes the original dear; who refuses a price far above the one that was quoted is "
-        "not copied at a loss. And a sample of which the model predicted the label before teaches it nothing that it did not "
-        "say already: if it makes no standing, confirming the model's mistakes earns nothing.\n"
+        "not copied at a loss. A fee, a share of what a contribution costs that is burned at once, weighs on whoever has "
+        "to contribute much to gain little: on those who push a model again and again.\n"
     )
     paying = [attack for attack in attacks if len(attack["remedies"]) > 1]
     for remedy in REMEDIES:
@@ -187,43 +188,57 @@ def _remedies(attacks: Sequence[dict[str, Any]], alone: dict[str, Any]) -> Itera
 def _adapted(attacks: Sequence[dict[str, Any]], alone: dict[str, Any]) -> Iterable[str]:
     yield "## When attackers adapt\n"
     yield (
-        f"Under the last of these rules, {ADAPTED}, every attack again with all its settings: the best one then.\n"
+        f"Under the last two of these rules the attacks again with all their settings: the best one then. Under "
+        f"{PAID} only those that gain something under {FREE}.\n"
+    )
+    head = [
+        "attack",
+        "best setting",
+        "attacker gains %",
+        "without the attack %",
+        "the honest gain %",
+        "accuracy %",
+        "tokens deposited",
+        "",
+    ]
+    for rule in ADAPTED:
+        rows = [
+            [
+                attack["name"],
+                ", ".join(f"{name} {value}" for name, value in found["best"].items()),
+                *(_percent(found[what], sign=True) for what in ("attacker", "harmless", "honest")),
+                _percent(found["accuracy"]),
+                f"{found['deposited'][0]:,.0f}",
+                _verdict(found),
+            ]
+            for attack in attacks
+            if (found := attack["adapted"].get(rule))
+        ]
+        honest, accuracy = alone[rule]["honest"], alone[rule]["accuracy"]
+        rows.append(["nobody", "", "", "", _percent(honest, sign=True), _percent(accuracy), "", ""])
+        yield f"### {rule[0].upper()}{rule[1:]}: the best then\n"
+        yield _table(head, rows)
+
+
+def _followed(followed: dict[str, Any]) -> Iterable[str]:
+    yield "## A rule that the contracts took over\n"
+    best = ", ".join(f"{name} {value}" for name, value in followed["best"].items())
+    yield (
+        "At first every sample that changed the model made standing, and a perceptron with a margin learns from samples "
+        "that it predicts right by less than that, too. So it paid to confirm the model's mistakes: to flip samples that the "
+        "model gets wrong, which it agrees with before and after, and to earn by reports what their refunds made standing "
+        "for. Now a sample makes standing only if the model predicted another label when it came. The best setting of "
+        f"that attack under the old rule ({best}), then and now:\n"
     )
     rows = [
         [
-            attack["name"],
-            ", ".join(f"{name} {value}" for name, value in attack["adapted"]["best"].items()),
-            _percent(attack["adapted"]["attacker"], sign=True),
-            _percent(attack["adapted"]["honest"], sign=True),
-            _percent(attack["adapted"]["accuracy"]),
-            _percent(attack["adapted"]["harmless"], sign=True),
-            _verdict(attack["adapted"]),
+            name,
+            *(_percent(followed[key][what], sign=True) for what in ("attacker", "honest")),
+            _percent(followed[key]["accuracy"]),
         ]
-        for attack in attacks
+        for name, key in (("every sample that changes it", "then"), ("what it did not expect", "now"))
     ]
-    rows.append(
-        [
-            "nobody",
-            "",
-            "",
-            _percent(alone[ADAPTED]["honest"], sign=True),
-            _percent(alone[ADAPTED]["accuracy"]),
-            "",
-            "",
-        ]
-    )
-    yield _table(
-        [
-            "attack",
-            "best setting",
-            "attacker gains %",
-            "the honest gain %",
-            "accuracy %",
-            "without the attack %",
-            "",
-        ],
-        rows,
-    )
+    yield _table(["standing for", "attacker gains %", "the honest gain %", "accuracy %"], rows)
 
 
 def _verdict(found: dict[str, Sequence[float]]) -> str:

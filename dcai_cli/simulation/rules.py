@@ -66,7 +66,7 @@ class Deposit:
         added_at: when it was contributed.
         per_unit_wei: the deposit of one unit.
         samples: its samples, in order.
-        informative: the bitmap of samples that changed the model.
+        informative: the bitmap of samples of which the model predicted another label.
         settled: the bitmap of samples of which nothing is left.
         paid_wei: what was paid out of it.
         reported_wei: what reports took, by sample; of those from which they took something.
@@ -121,12 +121,13 @@ class Variant:
         looks_apart_s: a refund needs two looks at which the model agrees, so far apart; 0 for one look, as
             the contracts have it.
         burned_bp: of what a contribution costs, so many hundredths of a percent are burned at once.
-        surprising: standing is earned only by samples of which the model predicted another label before.
+        confirming: standing is earned by every sample that changed the model, also where the model predicted
+            its label already.
     """
 
     looks_apart_s: int = 0
     burned_bp: int = 0
-    surprising: bool = False
+    confirming: bool = False
 
 
 class StakeRules:
@@ -177,8 +178,7 @@ class StakeRules:
         per_unit_wei = self._per_unit_wei(units, now)
         if self.balances_wei[who] < per_unit_wei * units:
             raise Refused("InsufficientDeposit")
-        known = self.replica.agree(payload) if self.variant.surprising else 0
-        informative = self.replica.train(payload) & ~known
+        informative = self._train_each(samples) if self.variant.confirming else self.replica.train(payload)
         self.balances_wei[who] -= per_unit_wei * units
         self.last_contributed_at = now
         burned_wei = -(-per_unit_wei * self.variant.burned_bp // 10_000)
@@ -304,6 +304,16 @@ class StakeRules:
 
     def _per_unit_wei(self, units: int, now: int) -> int:
         return deposit_per_unit_wei(self.terms, units, now - self.last_contributed_at)
+
+    def _train_each(self, samples: Sequence[Sample]) -> int:
+        """Train the model one sample after the other; the bitmap of those that changed it."""
+        changed, before = 0, self.replica.words()
+        for index, sample in enumerate(samples):
+            self.replica.train(sample.data)
+            after = self.replica.words()
+            changed |= (after != before) << index
+            before = after
+        return changed
 
     def _agreed(self, plans: Sequence[tuple[Deposit, int]]) -> list[int]:
         """Of each deposit the samples among these that the model agrees with now."""

@@ -188,15 +188,17 @@ def test_a_share_is_burned_and_the_rest_is_the_deposit(tumours: Prepared, read: 
 
 def test_standing_is_for_what_the_model_got_wrong_before(tumours: Prepared, read: Read) -> None:
     """The same sample twice: the first time it is news, the second time it trains the model, but is none."""
-    rules = books(tumours, read, surprising=True)
+    rules = books(tumours, read)
     sample = next(one for one in tumours.samples if one.label == 1)
     first, second = (rules.contribute("ann", [sample], now) for now in (1, 2))
     assert (first.informative, second.informative) == (1, 0)
-    assert books(tumours, read).contribute("ann", [sample], 1).informative == 1
     rules.refund("ann", [(second.id, 1)], DAY_S + 2)
     assert rules.validated_wei["ann"] == 0
     rules.refund("ann", [(first.id, 1)], DAY_S + 2)
     assert rules.validated_wei["ann"] == first.deposit_wei
+    confirming = books(tumours, read, confirming=True)
+    assert confirming.contribute("ann", [sample, sample], 1).informative == 0b11
+    assert confirming.replica.words() == rules.replica.words()
 
 
 def test_a_contribution_that_others_made_dear_is_given_up(tumours: Prepared, read: Read) -> None:
@@ -225,6 +227,7 @@ def test_refunds_are_parted_so_that_each_transaction_holds_its_payloads(
         deposit = market.contribute("ann", tumours.samples[:256])
         assert deposit is not None
         claims.append((deposit.id, deposit.open))
+    assert deposit is not None
     at_once = MAX_PAYLOAD_BYTES // deposit.payload_bytes
     assert 1 < at_once < 9
     market.go_to(3 * DAY_S)
