@@ -23,13 +23,14 @@ def main() -> None:
     # No plug-in of pydantic's is for us, and to look for one is to read what every package says of itself.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     from dcai_cli.cli.app import run
+    from dcai_cli.cli.output import ClosedStream
 
     # Whatever a library writes beside our files (logs of databases, locks) is nobody else's business.
     os.umask(0o077)
     for name in ("stdout", "stderr"):
         # A file that is opened later must not get the number of a stream that somebody closed.
         if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
+            setattr(sys, name, ClosedStream())
     for stream in (sys.stdout, sys.stderr):
         # A label may be any text, and a terminal may know less: no command fails for that.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

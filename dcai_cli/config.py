@@ -6,6 +6,7 @@ import difflib
 import logging
 import os
 import re
+import shlex
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from dcai_cli.domain import parse_amount, parse_duration
 from dcai_cli.errors import BadInput, UsageError
-from dcai_cli.networks import EMBEDDED, TABLE, Profile, find_profile, read_profiles
+from dcai_cli.networks import EMBEDDED, TABLE, find_profile, read_tables
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +35,8 @@ class Settings:
             not in the repr.
         chain_id: the chain id that the node must have, or None.
         network: the name of the network that says both; None if nodes were given by their URLs.
+        nodes_from: what gave these, as it is written: an option, a variable, or a setting; empty if the name
+            of a network did.
         account: name or address of the account to act with, or None.
         password_file: path of a file with the password, or None.
         gas_price_wei: a fixed gas price, or None.
@@ -53,6 +56,7 @@ class Settings:
     rpc_url: str | None = field(default=None, repr=False)
     chain_id: int | None = None
     network: str | None = None
+    nodes_from: str = ""
     account: str | None = None
     password_file: Path | None = None
     gas_price_wei: int | None = None
@@ -82,6 +86,13 @@ class Settings:
     def network_label(self) -> str:
         """What the network is called: by its name, or by the hosts of its nodes."""
         return self.network or ", ".join(self.hosts) or EMBEDDED
+
+    @property
+    def nodes_hint(self) -> str:
+        """What to look at if they do not answer: at what gave them."""
+        if self.nodes_from or self.network is None:
+            return f"Check {self.nodes_from or 'the URL'}, and that the node runs."
+        return f"Check its nodes, and that they run: dcai network show {self.network}"
 
     @property
     def ledger_path(self) -> Path:
@@ -172,33 +183,56 @@ def load_settings(environ: Mapping[str, str] = os.environ, **flags: object) -> S
         ", ".join(name for name in (*ENVIRONMENT, "DCAI_HOME") if environ.get(name)) or "nothing",
         ", ".join(name for name, value in flags.items() if value is not None) or "none",
     )
-    profiles = read_profiles(file)
+    tables = read_tables(file)
     file.pop(TABLE, None)
     environment = _read_environment(environ)
     given = {name: value for name, value in flags.items() if value is not None}
-    values = _with_network((given, environment, file), profiles)
+    values = _with_network((given, environment, file), tables)
     keystore = _keystore(environ.get("ETH_KEYSTORE"), values)
     return _settings(values, config_dir, data_dir, keystore)
 
 
-def _with_network(
-    levels: Sequence[Mapping[str, object]], profiles: Mapping[str, Profile]
-) -> dict[str, object]:
+def network_in_use(environ: Mapping[str, str] = os.environ) -> str | None:
+    """The name of the network that is meant when none is named, whether it is there and can be or not.
+
+    Args:
+        environ: the environment.
+
+    Returns:
+        None if nodes are meant by their URLs.
+
+    Raises:
+        BadInput: config.toml cannot be read, or sets something unknown.
+    """
+    file = read_file(folders(environ)[0] / CONFIG_NAME)
+    _, name, url = _named((_read_environment(environ), file))
+    if url:
+        return None if _rpc_url(url) else EMBEDDED
+    return str(name or EMBEDDED)
+
+
+def _named(levels: Sequence[Mapping[str, object]]) -> tuple[int, object, object]:
+    """Which level says what network is meant, and its name and URL; of each there may be none."""
+    place = next((i for i, level in enumerate(levels) if level.get("network") or level.get("rpc_url")), 0)
+    return place, levels[place].get("network"), levels[place].get("rpc_url")
+
+
+def _with_network(levels: Sequence[Mapping[str, object]], tables: Mapping[str, object]) -> dict[str, object]:
     """All values, with those of the network that the highest level names which names one.
 
     A URL beside a name goes before the profile's; which chain it must be, the profile still says.
 
     Args:
         levels: what was given, the highest first: flags, environment, file.
-        profiles: the networks that there are.
+        tables: what the file has below the names of networks; only that of the one that is meant is checked.
     """
     flags, environment, file = levels
     values = {**file, **environment, **flags}
-    place = next((i for i, level in enumerate(levels) if level.get("network") or level.get("rpc_url")), 0)
-    name, url = levels[place].get("network"), levels[place].get("rpc_url")
+    place, name, url = _named(levels)
+    origin = ("--rpc-url", "ETH_RPC_URL", f"rpc_url in {CONFIG_NAME}")[place] if url else ""
     if not name:
-        return values | {"network": None}
-    profile = find_profile(profiles, str(name))
+        return values | {"network": None, "nodes_from": origin}
+    profile = find_profile(tables, str(name))
     for level in levels[: place + 1]:  # what is below pins another network
         pinned = _number("chain_id", level.get("chain_id"))
         if pinned not in (None, profile.chain_id):
@@ -211,9 +245,11 @@ def _with_network(
         try:
             _settings({key: value}, Path(), Path(), None)
         except UsageError as error:
-            raise BadInput(f"[{TABLE}.{name}] {error.message}", hint=error.hint) from None
+            # A URL at the wrong place may hold a key, too.
+            said = f"{key} is a URL." if "://" in error.message else error.message
+            raise BadInput(f"[{TABLE}.{name}] {said}", hint=error.hint) from None
     found = {"rpc_url": url or profile.values["rpc_url"], "chain_id": profile.chain_id}
-    return values | own | found | {"network": None if url else name}
+    return values | own | found | {"network": None if url else name, "nodes_from": origin}
 
 
 def _settings(
@@ -231,6 +267,7 @@ def _settings(
         rpc_url=rpc_url,
         chain_id=_number("chain_id", values.get("chain_id")),
         network=None if network is None else str(network),
+        nodes_from=str(values.get("nodes_from", "")) if rpc_url else "",
         account=None if values.get("account") is None else str(values["account"]),
         password_file=None if password_file is None else Path(str(password_file)).expanduser(),
         gas_price_wei=_amount("gas_price_wei", values.get("gas_price_wei")),
@@ -312,13 +349,18 @@ def _keystore(text: str | None, values: dict[str, object]) -> Path | None:
     return path.parent
 
 
-def describe_settings(settings: Settings) -> dict[str, str | int | None]:
-    """The settings as they may be shown: of the RPC URL only the host, of headers nothing."""
+def describe_settings(settings: Settings, account: str | None = None) -> dict[str, str | int | None]:
+    """The settings as they may be shown: of the RPC URL only the host, of headers nothing.
+
+    Args:
+        settings: the settings.
+        account: the name of the account that acts if none is set.
+    """
     return {
         "network": settings.network_label,
         "nodes": ", ".join(settings.hosts) or None,
         "chain_id": settings.chain_id,
-        "account": settings.account,
+        "account": settings.account or account,
         "password_file": None if settings.password_file is None else str(settings.password_file),
         "gas_price_wei": settings.gas_price_wei,
         "priority_fee_wei": settings.priority_fee_wei,
@@ -482,7 +524,12 @@ def read_file(path: Path) -> dict[str, object]:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadInput(f"{path} cannot be read: {error}.", hint="Mend or remove the file.") from None
+        line = re.search(r"at (line \d+)", str(error))
+        where = "its end" if "end of document" in str(error) else "it" if line is None else line[1]
+        aside = f"mv {shlex.quote(str(path))} {shlex.quote(f'{path}.broken')}"
+        raise BadInput(
+            f"{path} cannot be read: {error}.", hint=f"Mend {where}, or put the file aside: {aside}"
+        ) from None
     unknown = sorted(set(values) - {*KEYS, TABLE})
     if unknown:
         raise BadInput(

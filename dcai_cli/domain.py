@@ -5,6 +5,7 @@ Nothing here reads, prints, connects or imports anything heavy.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -377,18 +378,46 @@ def format_gwei(amount_wei: int) -> str:
 
 
 def format_ether(amount_wei: int) -> str:
-    """Write an amount for people: ether, or gwei and wei when it is tiny.
+    """Write an amount for people in ether, so that those beside each other compare; wei below a gwei.
 
-    >>> format_ether(1_500_000_000_000_000_000)
-    '1.5 ETH'
+    A small one has three digits, as many as the sixth decimal leaves to the others.
+
+    >>> format_ether(1_500_000_000_000_000_000), format_ether(6_685_032_174_500), format_ether(6 * 10**12)
+    ('1.5 ETH', '0.00000669 ETH', '0.000006 ETH')
     """
     if amount_wei == 0:
         return "0 ETH"
-    for unit, size in (("ETH", 10**18), ("gwei", 10**9)):
-        if abs(amount_wei) >= size // 10_000:
-            whole = f"{amount_wei / size:,.6f}".rstrip("0").rstrip(".")
-            return f"{whole} {unit}"
-    return f"{amount_wei} wei"
+    if abs(amount_wei) < 10**9:
+        return f"{amount_wei} wei"
+    ether = abs(amount_wei) / 10**18
+    decimals = 6 if ether >= 10**-4 else 2 - math.floor(math.log10(ether))
+    return f"{amount_wei / 10**18:,.{decimals}f}".rstrip("0").rstrip(".") + " ETH"
+
+
+def told_apart(amount_wei: int, other_wei: int) -> tuple[str, str]:
+    """Write two amounts for people who compare them: in wei where rounding would make them look the same.
+
+    >>> told_apart(72 * 10**15, 10**16), told_apart(10**16 + 1, 10**16)
+    (('0.072 ETH', '0.01 ETH'), ('10000000000000001 wei', '10000000000000000 wei'))
+    """
+    amount, other = format_ether(amount_wei), format_ether(other_wei)
+    if amount == other and amount_wei != other_wei:
+        return f"{amount_wei} wei", f"{other_wei} wei"
+    return amount, other
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """Write how many there are of something.
+
+    Args:
+        number: how many.
+        one: what one of them is called, and what follows it.
+        many: the same of any other number; with an s behind it, or es, if left out.
+
+    >>> counted(1, "row"), counted(2_000, "row"), counted(0, "batch"), counted(2, "one is", "ones are")
+    ('1 row', '2,000 rows', '0 batches', '2 ones are')
+    """
+    return f"{number:,} {one if number == 1 else many or one + ('es' if one.endswith('ch') else 's')}"
 
 
 def bits(mask: int) -> list[int]:

@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dcai_cli.errors import DcaiError, Locked, UsageError
+
+STREAM = Path("-")
+"""What people type for standard output, where a file is asked for."""
 
 NOTE_S = 0.5
 """So long after a lock was taken the note of who has it may come."""
@@ -163,6 +167,27 @@ def make_folder_atomically(path: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         sync_folder(target.parent)
+
+
+@contextmanager
+def open_output(path: Path) -> Iterator[BinaryIO]:
+    """Write what a user asked for: into standard output (`STREAM`), or into a file that all can read.
+
+    Raises:
+        DcaiError: it cannot be written.
+    """
+    if path == STREAM:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    with open_atomically(path, mode=0o644) as file:
+        yield file
+
+
+def write_output(path: Path, content: BinaryIO) -> None:
+    """Write all of a file to where a user wants it, as `open_output` does."""
+    with open_output(path) as file:
+        shutil.copyfileobj(content, file)
 
 
 def _open_private(path: str, flags: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -61,7 +62,8 @@ def check_name(name: str) -> None:
     """
     if name == EMBEDDED:
         raise UsageError(
-            f"{EMBEDDED} is the chain in this process, and needs no profile.", hint="Take another."
+            f"{EMBEDDED} is the chain in this process, and needs no profile.",
+            hint="Take another name; those that there are: dcai network list",
         )
     if _NAME.fullmatch(name) is None:
         raise UsageError(
@@ -70,19 +72,19 @@ def check_name(name: str) -> None:
         )
 
 
-def read_profiles(values: Mapping[str, object]) -> dict[str, Profile]:
-    """The profiles of a settings file.
+def read_tables(values: Mapping[str, object]) -> dict[str, object]:
+    """What a settings file has below the names of networks; whether it can be a profile, `find_profile` says.
 
     Args:
         values: what the file sets.
 
     Raises:
-        BadInput: one of them cannot be; the message has no URL.
+        BadInput: networks are no table.
     """
     tables = values.get(TABLE, {})
     if not isinstance(tables, dict):
         raise BadInput(f"{TABLE} is not a table.", hint=f"Write [{TABLE}.NAME] above what a network sets.")
-    return {name: _profile(name, table) for name, table in tables.items()}
+    return tables
 
 
 def _profile(name: str, table: object) -> Profile:
@@ -90,7 +92,7 @@ def _profile(name: str, table: object) -> Profile:
     try:
         check_name(name)
     except UsageError as error:
-        raise BadInput(f"{where}: {error.message}", hint=error.hint) from None
+        raise BadInput(f"{where}: {error.message}", hint=f"Remove it: {removal(name)}") from None
     if not isinstance(table, dict):
         raise BadInput(f"{TABLE}.{name} is not a table.", hint=f"Write {where} above what it sets.")
     unknown = sorted(set(table) - set(KEYS))
@@ -109,22 +111,38 @@ def _profile(name: str, table: object) -> Profile:
     if chain_id != known:
         raise BadInput(
             f"{where} sets chain_id to {chain_id}, but {name} is chain {known}.",
-            hint="Give the network another name, or take its chain id.",
+            hint=f"Give the network another name, or remove it: {removal(name)}",
         )
     return Profile(name, chain_id, table)
 
 
-def find_profile(profiles: Mapping[str, Profile], name: str) -> Profile:
-    """The profile of a name; that of the embedded chain is always there.
+def removal(name: str) -> str:
+    """The command that takes a network out of the settings file, as it is typed in a shell."""
+    return f"dcai network remove {shlex.quote(name)}"
+
+
+def pinned_chain_id(name: str, table: object) -> int | None:
+    """The chain id that a table pins, or its name does, whatever else is wrong with it; None if neither."""
+    pinned = table.get("chain_id") if isinstance(table, dict) else None
+    return CHAIN_IDS.get(name, pinned if type(pinned) is int and pinned > 0 else None)
+
+
+def find_profile(tables: Mapping[str, object], name: str) -> Profile:
+    """The profile of a name; that of the embedded chain is always there. The others are not looked at.
+
+    Args:
+        tables: what the settings file has below the names of networks.
+        name: the one that is meant.
 
     Raises:
         UsageError: there is none; the hint has those that there are.
+        BadInput: it cannot be; the message has no URL.
     """
     if name == EMBEDDED:
         return Profile(EMBEDDED, EMBEDDED_CHAIN_ID, {"rpc_url": EMBEDDED})
-    if name in profiles:
-        return profiles[name]
-    names = [EMBEDDED, *profiles]
+    if name in tables:
+        return _profile(name, tables[name])
+    names = list(dict.fromkeys([EMBEDDED, *tables]))
     close = difflib.get_close_matches(name, names, n=1)
     meant = f" Did you mean {close[0]!r}?" if close else ""
     raise UsageError(

@@ -134,7 +134,9 @@ def _value(option: Any) -> str:  # noqa: ANN401 - typer's own
 
 
 def _row(option: Any) -> str:  # noqa: ANN401 - typer's own
-    names = ", ".join(option.opts) + ("" if option.is_flag else f" {_value(option)}")
+    names = ", ".join([*option.opts, *option.secondary_opts]) + (
+        "" if option.is_flag else f" {_value(option)}"
+    )
     if option.required:
         default = "required"
     elif option.is_flag or option.default is None:

@@ -132,10 +132,11 @@ _TRANSACTION = {
 _LEDGER = {"ledger": "text", "transactions": "count", "batches": "count", "samples": "count"}
 _NETWORK = {
     "name": "text",
-    "chain_id": "count",
+    "chain_id": "count?",
     "nodes": ["text"],
     "in_use": "flag",
-    "confirmations": "count",
+    "confirmations": "count?",
+    "fault": "text?",
 }
 _CHAIN = {"network": "text", "chain_id": "count", "block_number": "count", "time": "time", "path": "text?"}
 _OUT = {
@@ -312,11 +313,23 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
             "batches": "count",
             "unfinished_batches": "count",
             "deposit_at_most_wei": "amount",
+            "spread": {
+                "seconds": "count",
+                "interval_s": "count",
+                "batches": "count",
+                "deposit_alone_wei": "amount",
+                "?": True,
+            },
+            "gas": "count",
             "fee_estimate_wei": "amount",
+            "fee_offer_wei": "amount",
+            "fee_at_most_wei": "amount",
             "data_fee_wei": "amount",
             "balance_wei": "amount",
             "rejected": "count",
             "at_risk_wei": "amount",
+            "loss_wei": "amount",
+            "total_at_most_wei": "amount",
         },
         "batches": [
             {
@@ -344,7 +357,13 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
         "shown": "count",
         "items": [_ITEM],
     },
-    "reports": {"items": [_ITEM]},
+    "reports": {
+        "totals": {**_SUM, "due": _SUM, "waiting": _SUM, "agreed": _SUM},
+        "next_due_at": "time?",
+        "next_sweep_at": "time?",
+        "shown": "count",
+        "items": [_ITEM],
+    },
     "refunds --claim": {"refunded_wei": "amount", **_CLAIMED},
     "reports --claim": {"reported_wei": "amount", **_CLAIMED},
     "validate": {

@@ -42,6 +42,7 @@ def _run() -> dict[str, Any]:
     results["published"] = published.experiments(workers)
     results["causes"] = published.causes(workers)
     results["alone"] = attacks.alone(workers)
+    results["followed"] = attacks.followed(workers)
     results["attacks"] = attacks.search(workers)
     workers.close()
     say("done")

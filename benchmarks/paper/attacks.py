@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 from benchmarks.paper.study import Changes, Figures, Workers, interval
-from dcai_cli.domain import parse_duration
 
 CROWD = "crowd.toml"
 """The honest ones alone; each attack is a scenario on top of it."""
 
-SEARCH_SEEDS = range(101, 104)
+SEARCH_SEEDS = range(101, 103)
 """For the search; the best setting is then measured on others."""
 
 SEEDS = range(1, 21)
@@ -28,93 +27,96 @@ class Attack:
     Args:
         name: of the scenario.
         title: in words.
-        grid: parameters of the attacker, each with the values that are tried, all combined. `hold` is for how
-            many hours the model is held; the number of pushes follows from it.
+        grid: parameters of the attacker, each with the values that are tried, all combined.
+        harmless: what makes the same agent do the same without the attack.
     """
 
     name: str
     title: str
     grid: dict[str, tuple[Any, ...]]
+    harmless: dict[str, Any]
 
     @property
     def scenario(self) -> str:
         """The name of its file."""
         return f"attack-{self.name}.toml"
 
-    def settings(self) -> Iterator[dict[str, Any]]:
+    def settings(self) -> list[dict[str, Any]]:
         """All combinations, as the attacker's parameters."""
-        for values in product(*self.grid.values()):
-            setting = dict(zip(self.grid, values, strict=True))
-            hold = setting.pop("hold", None)
-            if hold is not None:
-                minutes = parse_duration(setting["push_every"]) // 60
-                setting["pushes"] = hold * 60 // minutes
-            yield setting
+        return [dict(zip(self.grid, values, strict=True)) for values in product(*self.grid.values())]
 
 
 ATTACKS = (
     Attack(
         "flipping",
-        "flips every label",
-        {"wait": ("10m", "20m", "1h", "3h", "12h"), "claim_every": ("10m", "1h", "6h", "1d")},
+        "flips labels",
+        {"wait": ("10m", "20m", "1h", "3h", "12h"), "mistakes": (0.1, 0.25, 0.5, 1.0)},
+        {"mistakes": 0.0},
     ),
     Attack(
         "copying",
         "has others' pending samples mined first, as its own",
         {
             "share": (0.1, 0.25, 0.5, 0.75, 1.0),
-            "most_per_unit": ("0.5ether", "1ether", "2ether", "1000ether"),
+            "most_per_unit": ("1ether", "2ether", "4ether", "1000ether"),
         },
+        {"share": 0.0},
     ),
     Attack(
         "flooding",
         "sends large flipped batches at the cheapest time",
-        {"batch": (16, 64, 256), "wait": ("12h", "1d", "3d"), "idle": ("5m", "15m", "30m")},
+        {"batch": (16, 64, 256), "wait": ("12h", "1d", "3d"), "idle": ("5m", "15m", "20m")},
+        {"mistakes": 0.0},
     ),
     Attack(
         "colluding",
         "is a pair: one throws flipped samples in, the other reports them",
         {"wait": ("10m", "30m", "1h", "3h"), "flips": (0.1, 0.25, 0.5, 0.75, 0.9)},
+        {"flips": 0.0},
     ),
     Attack(
         "sybils",
         "has many accounts, which farm a record first and flip then",
         {"count": (2, 4, 16), "wait": ("10m", "30m", "1h"), "farm": ("5d", "10d", "20d")},
+        {"farm": "100d"},
     ),
     Attack(
         "boundary",
-        "flips only samples that the model is least sure of",
+        "flips only samples that the model gets wrong, or is least sure of",
         {"candidates": (2, 4, 8, 16, 64, 256), "wait": ("20m", "1h", "3h", "12h")},
+        {"candidates": 1, "mistakes": 0.0},
     ),
     Attack(
         "moving-once",
         "plants flipped samples, and moves the model in one block before it claims them",
         {"victims": (4, 16, 64), "copies": (1, 4, 16), "every": ("1d", "3d", "5d")},
+        {"target": "others", "pushes": 0},
     ),
     Attack(
         "moving-longer",
         "plants flipped samples, and moves the model over several blocks before it claims them",
         {"victims": (4, 16, 64), "pushes": (2, 4, 8), "push_every": ("12s", "10m", "1h")},
+        {"target": "others", "pushes": 0},
     ),
     Attack(
         "holding",
         "holds the model against others' samples from before their refund until it can report them",
         {
-            "victims": (16, 64, 256),
-            "push_every": ("30m", "1h", "3h"),
-            "hold": (24, 30),
-            "every": ("2d", "4d"),
+            "victims": (4, 16, 64, 256),
+            "push_every": ("30m", "1h", "3h", "6h"),
+            "every": ("2d", "4d", "8d"),
         },
+        {"pushes": 0},
     ),
     Attack(
         "owner",
         "owns the model, holds it against others' samples, and sweeps them",
         {
-            "victims": (16, 64, 256),
-            "push_every": ("3h", "6h", "12h"),
-            "hold": (0, 144),
+            "victims": (4, 16, 64, 256),
+            "push_every": ("1h", "3h", "6h", "12h"),
             "every": ("4d", "8d"),
         },
+        {"pushes": 0},
     ),
 )
 
@@ -125,26 +127,25 @@ LONG_WAITS = {
     "terms.public_wait": "13d",
     "settle": "16d",
 }
-BURNED = {"variant.burned": 0.04}
-ADAPTED = "these waits and 4 % burned"
-"""Under these rules attackers choose their settings anew."""
+CEILING = {f"agents.honest-{number}.most_rise": 0.25 for number in (1, 2, 3)}
+FEE = {"variant.burned": 0.02}
+CONFIRMING = {"variant.confirming": True}
+"""As the contracts were before this study."""
+AS_IT_IS = "as it is"
+FREE = "these waits and that ceiling"
+PAID = "these waits, that ceiling and that fee"
+ADAPTED = (FREE, PAID)
+"""Under these rules attackers choose their settings anew; under the second only who gains under the first."""
 
 REMEDIES: dict[str, Changes] = {
-    "as it is": {},
+    AS_IT_IS: {},
     "two agreeing looks, 12 h apart": {"variant.looks_apart": "12h"},
-    "report wait 4 d, owner's and all others' 11 d": {
-        "terms.report_wait": "4d",
-        "terms.owner_wait": "11d",
-        "terms.public_wait": "11d",
-    },
     "influence five times dearer": {"terms.cost_weight": "29462782549439480"},
-    "margin 4": {"model.margin": 4},
-    "the honest ones look every 10 minutes": {
-        f"agents.honest-{number}.claim_every": "10m" for number in (1, 2, 3)
-    },
     "refund wait 5 d, report wait 8 d, owner's and all others' 13 d": LONG_WAITS,
-    "4 % of what a contribution costs is burned": BURNED,
-    ADAPTED: LONG_WAITS | BURNED,
+    "the honest pay at most a quarter more than they were quoted": CEILING,
+    "2 % of what a contribution costs is burned": FEE,
+    FREE: LONG_WAITS | CEILING,
+    PAID: LONG_WAITS | CEILING | FEE,
 }
 """Rules that might stop what pays."""
 
@@ -159,50 +160,78 @@ def search(workers: Workers) -> list[dict[str, Any]]:
 
 
 def _searched(workers: Workers, attack: Attack) -> dict[str, Any]:
-    best, means = _best(workers, attack, {})
-    adapted, _ = _best(workers, attack, REMEDIES[ADAPTED])
+    best, found = _best(workers, attack, {})
+    adapted: dict[str, Any] = {}
+    for rule in ADAPTED:
+        setting, _ = _best(workers, attack, REMEDIES[rule])
+        adapted[rule] = {"best": setting, **_measured(workers, attack, setting, rule)}
+        if adapted[rule]["attacker"][0] <= 0:
+            break
     return {
         "name": attack.name,
         "title": attack.title,
-        "settings": len(means),
-        "worst": round(min(means), 6),
+        "settings": len(found),
+        "worst": min(found),
         "best": best,
-        "adapted": {
-            "best": adapted,
-            **summary(
-                workers.measure(
-                    f"{attack.name}, adapted",
-                    [(attack.scenario, _changes(adapted, REMEDIES[ADAPTED]), seed) for seed in SEEDS],
-                )
-            ),
-        },
+        "adapted": adapted,
         "remedies": {
-            remedy: summary(
-                workers.measure(
-                    f"{attack.name}, {remedy}",
-                    [(attack.scenario, _changes(best, more), seed) for seed in SEEDS],
-                )
-            )
-            for remedy, more in REMEDIES.items()
+            remedy: _measured(workers, attack, best, remedy)
+            for remedy in REMEDIES
             # What does not pay needs no remedy.
-            if not more or max(means) > 0
+            if remedy == AS_IT_IS or max(found) > 0
         },
     }
 
 
+def followed(workers: Workers) -> dict[str, Any]:
+    """What confirming the model earned when every sample that changed it made standing, and earns now.
+
+    Returns:
+        The best setting then, and its figures then and now.
+    """
+    attack = next(attack for attack in ATTACKS if attack.name == "boundary")
+    best, _ = _best(workers, attack, CONFIRMING)
+    then, now = (
+        workers.measure(
+            f"{attack.name}, standing before and now",
+            [(attack.scenario, _changes(best, rules), seed) for seed in SEEDS],
+        )
+        for rules in (CONFIRMING, {})
+    )
+    return {"best": best, "then": summary(then), "now": summary(now)}
+
+
+def _measured(workers: Workers, attack: Attack, setting: dict[str, Any], remedy: str) -> dict[str, Any]:
+    """What a setting earns under a rule on fresh seeds, and what the same agent earns without the attack."""
+    settings = [setting]
+    if remedy in {AS_IT_IS, *ADAPTED}:
+        settings.append({**setting, **attack.harmless})
+    runs = [
+        workers.measure(
+            f"{attack.name}, {remedy}",
+            [(attack.scenario, _changes(one, REMEDIES[remedy]), seed) for seed in SEEDS],
+        )
+        for one in settings
+    ]
+    return summary(*runs)
+
+
 def _best(workers: Workers, attack: Attack, more: Changes) -> tuple[dict[str, Any], list[float]]:
-    """The setting that earns most under other rules, and what each of them earns."""
-    settings = list(attack.settings())
+    """The setting that earns most under other rules, and what each of them earns that contributes at all."""
+    settings = attack.settings()
     found = workers.measure(
         f"{attack.name}, {len(settings)} settings",
         [(attack.scenario, _changes(setting, more), seed) for setting in settings for seed in SEARCH_SEEDS],
     )
     seeds = len(SEARCH_SEEDS)
-    means = [
-        statistics.fmean(one.gains[ATTACKER] for one in found[at * seeds : (at + 1) * seeds])
-        for at in range(len(settings))
-    ]
-    return settings[means.index(max(means))], means
+    runs = [found[at * seeds : (at + 1) * seeds] for at in range(len(settings))]
+    means = {
+        place: round(statistics.fmean(one.gains[ATTACKER] for one in some), 6)
+        for place, some in enumerate(runs)
+        if any(one.deposits[ATTACKER] for one in some)
+    }
+    best = max(means, key=lambda place: means[place])
+    return settings[best], list(means.values())
 
 
 def _changes(setting: dict[str, Any], more: Changes) -> Changes:
@@ -221,11 +250,23 @@ def alone(workers: Workers) -> dict[str, Any]:
     }
 
 
-def summary(found: Sequence[Figures]) -> dict[str, Any]:
-    """What runs with different seeds come to: means, each with half its confidence interval."""
+def summary(found: Sequence[Figures], harmless: Sequence[Figures] = ()) -> dict[str, Any]:
+    """What runs with different seeds come to: means, each with half its confidence interval.
+
+    Args:
+        found: the runs.
+        harmless: the same seeds, with an attacker that does not attack.
+    """
+    if any(one.left for one in found):
+        raise AssertionError("Deposits are open at the end: a longer `settle` is needed.")
     honest = [statistics.fmean(gain for name, gain in one.gains.items() if name != ATTACKER) for one in found]
     figures = {"honest": interval(honest), "accuracy": interval([one.accuracy for one in found])}
     if ATTACKER in found[0].gains:
-        figures["attacker"] = interval([one.gains[ATTACKER] for one in found])
+        gains = [one.gains[ATTACKER] for one in found]
+        figures["attacker"] = interval(gains)
         figures["deposited"] = interval([one.deposits[ATTACKER] for one in found])
+    if harmless:
+        without = [one.gains[ATTACKER] for one in harmless]
+        figures["harmless"] = interval(without)
+        figures["more"] = interval([more - less for more, less in zip(gains, without, strict=True)])
     return {name: list(one) for name, one in figures.items()}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.paper.attacks import ADAPTED, REMEDIES, SEARCH_SEEDS, SEEDS
+from benchmarks.paper.attacks import ADAPTED, AS_IT_IS, FREE, PAID, REMEDIES, SEARCH_SEEDS, SEEDS
 from benchmarks.paper.published import CAUSES, DAYS, EXPERIMENTS, LAST_DAYS, PUBLISHED
 from benchmarks.paper.published import SEEDS as CURVE_SEEDS
 from benchmarks.paper.study import PROJECT
@@ -35,6 +35,7 @@ def page(figures: dict[str, Any]) -> str:
             *_attacks(figures["attacks"], figures["alone"]),
             *_remedies(figures["attacks"], figures["alone"]),
             *_adapted(figures["attacks"], figures["alone"]),
+            *_followed(figures["followed"]),
             *_sent(figures["sent"]),
         ]
     )
@@ -102,40 +103,52 @@ def _causes(causes: dict[str, Any]) -> Iterable[str]:
 
 
 def _attacks(attacks: Sequence[dict[str, Any]], alone: dict[str, Any]) -> Iterable[str]:
-    now = alone["as it is"]
+    now = alone[AS_IT_IS]
     yield "## What attackers earn\n"
     yield (
         "Three honest contributors with 10,000 tokens each, some 144 reviews a day, one label in a hundred wrong; "
         "beside them an attacker with 10,000 tokens, for 30 days and until every deposit is settled. Of each "
         f"strategy all settings of a grid are tried with {len(SEARCH_SEEDS)} seeds; the one that earns most is then "
-        f"measured on {len(SEEDS)} fresh seeds. Gains are in % of the start. Alone, the honest ones end at "
+        f"measured on {len(SEEDS)} fresh seeds. Everybody looks every hour: who looks more often than the others "
+        "gains by that alone, as shown above. So that nothing else is taken for the attack's, the same agent is also "
+        "measured without its attack, on the same seeds: with true labels, or without pushing. Gains are in % of the "
+        f"start. Alone, the honest ones end at "
         f"{_percent(now['honest'])} and the model at {_percent(now['accuracy'])} accuracy.\n"
     )
     rows = []
     for attack in attacks:
-        found = attack["remedies"]["as it is"]
+        found = attack["remedies"][AS_IT_IS]
         rows.append(
             [
                 f"[{attack['name']}](#{attack['name']})",
                 str(attack["settings"]),
                 _percent(found["attacker"], sign=True),
+                _percent(found["harmless"], sign=True),
                 _percent(found["honest"], sign=True),
                 _percent(found["accuracy"]),
                 f"{found['deposited'][0]:,.0f}",
             ]
         )
     yield _table(
-        ["attack", "settings", "attacker gains %", "the honest gain %", "accuracy %", "tokens deposited"],
+        [
+            "attack",
+            "settings",
+            "attacker gains %",
+            "without the attack %",
+            "the honest gain %",
+            "accuracy %",
+            "tokens deposited",
+        ],
         rows,
     )
     for attack in attacks:
         yield f"### {attack['name']}\n"
         best = ", ".join(f"{name} {value}" for name, value in attack["best"].items())
-        pays = attack["remedies"]["as it is"]["attacker"]
+        found = attack["remedies"][AS_IT_IS]
         yield (
             f"An attacker that {attack['title']}; "
             f"[the scenario](../examples/scenarios/attack-{attack['name']}.toml). Best of {attack['settings']}: "
-            f"{best}; the worst of them brings {100 * attack['worst']:+.1f} %. {_verdict(pays)}\n"
+            f"{best}; the worst of them brings {100 * attack['worst']:+.1f} %. {_verdict(found)}\n"
         )
 
 
@@ -146,14 +159,14 @@ def _remedies(attacks: Sequence[dict[str, Any]], alone: dict[str, Any]) -> Itera
         "row is what the rule costs the honest ones when nobody attacks.\n"
     )
     yield (
-        "Most of these attacks earn by reports: the model rejects some samples of the honest, and who has standing "
-        "and looks often takes their deposits. Where influence is dearer, so is what the honest lose, and what "
-        "is taken from them grows with it. Longer waits are another kind of price: tokens that move the model are "
-        "bound until their refund, so that a balance moves it less often, while the honest pay nothing for it but "
-        "patience. They are terms that every model chooses for itself: `dcai model deploy --refund-wait 5d "
-        "--report-wait 8d --owner-wait 13d --public-wait 13d`. Burning a share of every contribution weighs on "
-        "whoever deposits much for a small gain, as copying and boundary do; the contracts do not burn, since the honest "
-        "would pay for it in every quiet month, too.\n"
+        "Attacks earn by reports: the model rejects some samples of the honest, and who has standing takes their "
+        "deposits. Where influence is dearer, so is what the honest lose, and what is taken from them grows with it. "
+        "Longer waits are another kind of price: tokens that move the model are bound until their refund, so that a "
+        "balance moves it less often, while the honest pay nothing for it but patience. They are terms that every model "
+        "chooses for itself: `dcai model deploy --refund-wait 5d --report-wait 8d --owner-wait 13d --public-wait 13d`. "
+        "A copy is mined first, and makes the original dear; who refuses a price far above the one that was quoted is "
+        "not copied at a loss. A fee, a share of what a contribution costs that is burned at once, weighs on whoever has "
+        "to contribute much to gain little: on those who push a model again and again.\n"
     )
     paying = [attack for attack in attacks if len(attack["remedies"]) > 1]
     for remedy in REMEDIES:
@@ -175,38 +188,67 @@ def _remedies(attacks: Sequence[dict[str, Any]], alone: dict[str, Any]) -> Itera
 def _adapted(attacks: Sequence[dict[str, Any]], alone: dict[str, Any]) -> Iterable[str]:
     yield "## When attackers adapt\n"
     yield (
-        f"Under the last of these rules, {ADAPTED}, every attack again with all its settings: the best one then.\n"
+        f"Under the last two of these rules the attacks again with all their settings: the best one then. Under "
+        f"{PAID} only those that gain something under {FREE}.\n"
+    )
+    head = [
+        "attack",
+        "best setting",
+        "attacker gains %",
+        "without the attack %",
+        "the honest gain %",
+        "accuracy %",
+        "tokens deposited",
+        "",
+    ]
+    for rule in ADAPTED:
+        rows = [
+            [
+                attack["name"],
+                ", ".join(f"{name} {value}" for name, value in found["best"].items()),
+                *(_percent(found[what], sign=True) for what in ("attacker", "harmless", "honest")),
+                _percent(found["accuracy"]),
+                f"{found['deposited'][0]:,.0f}",
+                _verdict(found),
+            ]
+            for attack in attacks
+            if (found := attack["adapted"].get(rule))
+        ]
+        honest, accuracy = alone[rule]["honest"], alone[rule]["accuracy"]
+        rows.append(["nobody", "", "", "", _percent(honest, sign=True), _percent(accuracy), "", ""])
+        yield f"### {rule[0].upper()}{rule[1:]}: the best then\n"
+        yield _table(head, rows)
+
+
+def _followed(followed: dict[str, Any]) -> Iterable[str]:
+    yield "## A rule that the contracts took over\n"
+    best = ", ".join(f"{name} {value}" for name, value in followed["best"].items())
+    yield (
+        "At first every sample that changed the model made standing, and a perceptron with a margin learns from samples "
+        "that it predicts right by less than that, too. So it paid to confirm the model's mistakes: to flip samples that the "
+        "model gets wrong, which it agrees with before and after, and to earn by reports what their refunds made standing "
+        "for. Now a sample makes standing only if the model predicted another label when it came. The best setting of "
+        f"that attack under the old rule ({best}), then and now:\n"
     )
     rows = [
         [
-            attack["name"],
-            ", ".join(f"{name} {value}" for name, value in attack["adapted"]["best"].items()),
-            _percent(attack["adapted"]["attacker"], sign=True),
-            _percent(attack["adapted"]["honest"], sign=True),
-            _percent(attack["adapted"]["accuracy"]),
-            _verdict(attack["adapted"]["attacker"]),
+            name,
+            *(_percent(followed[key][what], sign=True) for what in ("attacker", "honest")),
+            _percent(followed[key]["accuracy"]),
         ]
-        for attack in attacks
+        for name, key in (("every sample that changes it", "then"), ("what it did not expect", "now"))
     ]
-    rows.append(
-        [
-            "nobody",
-            "",
-            "",
-            _percent(alone[ADAPTED]["honest"], sign=True),
-            _percent(alone[ADAPTED]["accuracy"]),
-            "",
-        ]
-    )
-    yield _table(["attack", "best setting", "attacker gains %", "the honest gain %", "accuracy %", ""], rows)
+    yield _table(["standing for", "attacker gains %", "the honest gain %", "accuracy %"], rows)
 
 
-def _verdict(pays: Sequence[float]) -> str:
-    if pays[0] - pays[1] > 0:
+def _verdict(found: dict[str, Sequence[float]]) -> str:
+    """Whether an attack brings more than nothing, and more than the same agent gets without it."""
+    gain, more = found["attacker"], found["more"]
+    if gain[0] - gain[1] > 0 and more[0] - more[1] > 0:
         return "It pays."
-    if pays[0] + pays[1] < 0:
+    if gain[0] + gain[1] < 0 or more[0] + more[1] < 0:
         return "It does not pay."
-    return "It neither pays nor costs, as far as these seeds tell."
+    return "Whether it pays, these seeds do not tell."
 
 
 def _sent(sent: dict[str, Any]) -> Iterable[str]:

@@ -35,12 +35,14 @@ class Figures:
         deposits: what each agent deposited, in tokens.
         accuracy: at the end.
         contributions: how many there were.
+        left: tokens in deposits that were still open at the end.
     """
 
     gains: dict[str, float]
     deposits: dict[str, float]
     accuracy: float
     contributions: int
+    left: float
 
 
 @cache
@@ -72,6 +74,7 @@ def measure(task: tuple[str, Changes, int]) -> Figures:
         deposits={name: total.deposit_wei / TOKEN for name, total in done.totals.items()},
         accuracy=done.accuracy(),
         contributions=sum(total.contributed for total in done.totals.values()),
+        left=sum(done.moments[-1].out_wei.values()) / TOKEN,
     )
 
 

@@ -67,7 +67,7 @@ interface ICollaborativeTrainer {
     /// @param contributor Who sent it.
     /// @param addedAt When, in seconds.
     /// @param depositPerUnit The deposit of one unit, in wei.
-    /// @param informative Bit i is set if sample i changed the model.
+    /// @param informative Bit i is set if the model predicted another label for sample i.
     /// @param payload The samples.
     event Contributed(
         uint256 indexed batchId,

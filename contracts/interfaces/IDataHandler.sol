@@ -8,7 +8,7 @@ pragma solidity 0.8.37;
 /// @param depositPerUnit The deposit of one unit, in wei. A sample's deposit is this times its units.
 /// @param count How many samples it has, 1 to 256.
 /// @param units The units of all its samples together.
-/// @param informative Bit i (lowest first) is set if sample i changed the model when it was contributed.
+/// @param informative Bit i (lowest first) is set if the model predicted another label for sample i when it was contributed.
 /// @param samplesRoot The Merkle root over the hashes of its samples (`SampleMerkle`).
 struct Batch {
     uint256 id;

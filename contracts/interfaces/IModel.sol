@@ -82,8 +82,8 @@ interface IModel {
 
     /// @notice Trains the model with each sample, in order. Only the trainer may call this.
     /// @param payload The samples.
-    /// @return informative Bit i is set if sample i changed the model (or would have, were its weights not at their limit). Where
-    /// every sample changes the model, it is set if the model, as it was before the payload, predicted another label.
+    /// @return informative Bit i is set if the model predicted another label for sample i: just before it learned the sample, or,
+    /// where every sample changes the model, before the payload. A sample may train the model without being informative.
     /// @return samplesRoot The Merkle root over the samples.
     function train(bytes calldata payload) external returns (uint256 informative, bytes32 samplesRoot);
 

@@ -98,10 +98,12 @@ contract MulticlassPerceptron is SparseModel {
             int256 own = scores[label];
             scores[label] = type(int256).min;
             uint256 rival = _best(scores);
-            if (own - scores[rival] > state.margin * int256(n)) return false;
+            int256 lead = own - scores[rival];
+            if (lead > state.margin * int256(n)) return false;
             _move(state, label, rival, first, end);
             state.changed = true;
-            return true;
+            // The lower class wins ties.
+            return lead < 0 || (lead == 0 && rival < label);
         }
     }
 

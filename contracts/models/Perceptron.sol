@@ -87,13 +87,14 @@ contract Perceptron is SparseModel {
         unchecked {
             State memory state = _boxOf(run)[0];
             int256 step = label == 1 ? int256(1) : int256(-1);
-            if (step * _score(state, first, end) > state.margin * int256(n)) return false;
+            int256 score = _score(state, first, end);
+            if (step * score > state.margin * int256(n)) return false;
             if (state.cached) state.cache.update(first, end, step);
             else PackedWeights.update(_words, state.weightBits, state.format, first, end, step);
             int256 bias = state.bias + step;
             state.bias = bias > BIAS_LIMIT ? BIAS_LIMIT : (bias < -BIAS_LIMIT ? -BIAS_LIMIT : bias);
             state.changed = true;
-            return true;
+            return (score > 0) != (label == 1);
         }
     }
 

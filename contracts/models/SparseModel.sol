@@ -169,7 +169,7 @@ abstract contract SparseModel is IModel, TrainerPart {
     /// @param features How many features the samples have that will be looked at, about.
     function _open(Format memory format, uint256 room, uint256 features) internal view virtual returns (Run);
 
-    /// @dev Trains with a sample; returns whether it is informative.
+    /// @dev Trains with a sample; returns whether it is informative: whether the model predicted another label.
     function _learn(Run run, uint256 label, uint256 n, uint256 first, uint256 end)
         internal
         virtual

@@ -80,7 +80,7 @@ def open_chain(settings: Settings, *, clock: Callable[[], float] = time.time) ->
     if settings.rpc_urls:
         from dcai_cli.chain.remote import RemoteNode
 
-        with closing(RemoteNode(settings.rpc_urls, settings.rpc_headers)) as remote:
+        with closing(RemoteNode(settings.rpc_urls, settings.rpc_headers, hint=settings.nodes_hint)) as remote:
             yield Chain(remote, settings)
         return
     with _embedded_lock(settings.devnet_path):

@@ -22,6 +22,7 @@ FEW = 3
 TWICE = 2
 ONCE = 1
 
+_NO_METHOD = -32_601
 _SHOWN = 300
 _DEEPEST = 100
 _TOKENS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
@@ -199,7 +200,12 @@ def as_rpc_error(error: object, hide: Callable[[str], str]) -> RpcError:
         reverted = revert_data(error)
     except RecursionError:
         reverted = None
-    return RpcError(printable(hide(said)), rpc_code=code if type(code) is int else 0, data=reverted)
+    return RpcError(
+        printable(hide(said)),
+        hint="Ask a node that has this method: --rpc-url URL" if code == _NO_METHOD else "",
+        rpc_code=code if type(code) is int else 0,
+        data=reverted,
+    )
 
 
 def printable(text: str) -> str:

@@ -49,7 +49,7 @@ def refusal(error: RpcError, label: str) -> DcaiError:
         return NonceTaken(message, hint="Another program uses this account; type the same command again.")
     if _says(error, _UNDERPRICED):
         return FeeTooLow(message, hint="Offer more: set ETH_GAS_PRICE or ETH_PRIORITY_GAS_PRICE.")
-    return RpcError(message, rpc_code=error.rpc_code, data=error.data)
+    return RpcError(message, hint=error.hint, rpc_code=error.rpc_code, data=error.data)
 
 
 def too_much_gas() -> GasTooHigh:

@@ -62,6 +62,7 @@ class RemoteNode:
     Args:
         urls: in order of preference; they may hold secrets.
         headers: sent to all of them; may hold secrets.
+        hint: what to look at if none answers.
         sleep: waits some seconds between attempts.
         clock: seconds.
         rng: spreads the waits of many clients, and numbers the requests.
@@ -76,11 +77,13 @@ class RemoteNode:
         urls: Sequence[str],
         headers: Mapping[str, str],
         *,
+        hint: str = "Check the URL, and that the node runs.",
         sleep: Callable[[float], object] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
         limits: Limits = USUAL,
     ) -> None:
+        self._hint = hint
         self._sleep = sleep
         self._clock = clock
         self._rng = rng or random.Random()  # noqa: S311 - no secrets
@@ -154,8 +157,8 @@ class RemoteNode:
             troubles.append((seat, trouble))
         foreign = next((seat.foreign for seat, _ in troubles if seat.foreign), None)
         if foreign:
-            raise WrongChain(foreign, hint="Give nodes of one chain to --rpc-url or ETH_RPC_URL.")
-        raise _unreachable(troubles)
+            raise WrongChain(foreign, hint=f"All must be of one chain. {self._hint}")
+        raise _unreachable(troubles, self._hint)
 
     # One node
 
@@ -279,8 +282,7 @@ def _difference(label: str, own: _Identity, others: _Identity) -> str:
     )
 
 
-def _unreachable(troubles: Sequence[tuple[_Seat, Trouble]]) -> RpcUnreachable:
-    hint = "Check ETH_RPC_URL or --rpc-url, and that the node runs."
+def _unreachable(troubles: Sequence[tuple[_Seat, Trouble]], hint: str) -> RpcUnreachable:
     if len(troubles) == 1:
         ((seat, trouble),) = troubles
         label = seat.transport.label

@@ -80,7 +80,8 @@ def _custom(entry: abi.Entry, data: bytes) -> Reverted:
     values = dict(zip(parameters, abi.decode(entry["inputs"], data), strict=True))
     shown = ", ".join(f"{key}={_show(value)}" for key, value in values.items())
     hint = _HINTS[name](values) if name in _HINTS else ""
-    return Reverted(f"{name}({shown})", name=name, values=values, hint=hint)
+    message = f"{_WORDS[name](values)} ({name})." if name in _WORDS else f"{name}({shown})"
+    return Reverted(message, name=name, values=values, hint=hint)
 
 
 def _show(value: object) -> str:
@@ -89,6 +90,15 @@ def _show(value: object) -> str:
 
 _HINT = "See whether the code is what dcai ships: dcai model verify"
 """Contracts of ours name what they refuse."""
+
+_WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "AlreadySealed": lambda _: "The model is sealed already",
+    "ContributionThisSecond": lambda _: "The model takes one batch a second",
+    "NotOwner": lambda values: f"Only {values['owner']}, who owns it, can do that",
+    "NotSealed": lambda _: "The model is not sealed, so nobody can contribute yet",
+    "UnknownModel": lambda values: f"{values['trainer']} is no model of this registry",
+}
+"""What a refusal that people meet says, in words."""
 
 _HINTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "AlreadySealed": lambda values: (

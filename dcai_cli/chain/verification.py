@@ -90,7 +90,7 @@ def is_ours(chain: Chain, trainer_address: str) -> None:
     if not chain.code(trainer_address):
         raise WrongChain(
             f"There is no contract at {trainer_address} on {chain.url_label} (chain {chain.chain_id}).",
-            hint="Check the address and the network: --rpc-url, or none for the embedded chain.",
+            hint="Check the address, or give --network the one that it is on: dcai network list",
         )
     _, proxy = _proxy_of_ours(chain, (TRAINER,), trainer_address)
     origin = _origin(chain, trainer_address)

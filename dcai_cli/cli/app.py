@@ -17,7 +17,14 @@ import typer
 from typer.exceptions import TyperException
 
 from dcai_cli.cli import options
-from dcai_cli.cli.output import Talk, describe_error, print_document, print_error, stderr
+from dcai_cli.cli.output import (
+    ClosedStream,
+    Talk,
+    describe_error,
+    print_document,
+    print_error,
+    stderr,
+)
 from dcai_cli.errors import DcaiError, Interrupted, UsageError
 
 _FULL = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO})
@@ -29,6 +36,11 @@ COMPLETING = "_DCAI_COMPLETE"
 
 class _Program(options.Group):
     """The commands in the order of their panels."""
+
+    def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - typer's own
+        """Its own options, and those of every command."""
+        *own, last = super().get_params(ctx)
+        return [*own, *options.everywhere(), last]
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 - typer's own
         return sorted(super().list_commands(ctx), key=lambda name: _PLACES[name][0])
@@ -123,6 +135,7 @@ def _print_version(wanted: bool) -> None:
 def _main(
     context: typer.Context,
     *,
+    network: options.Network = None,
     json: options.Json = False,
     version: bool = typer.Option(  # noqa: ARG001 - its callback has printed it
         False, "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
@@ -131,10 +144,7 @@ def _main(
     if context.invoked_subcommand is None:
         from dcai_cli.cli.standing import show_standing
 
-        raise typer.Exit(show_standing(json=json))
-    if json:
-        command = context.invoked_subcommand
-        raise UsageError("--json stands behind the command.", hint=f"dcai {command} ... --json")
+        raise typer.Exit(show_standing(network=network, json=json))
 
 
 @cache
@@ -209,6 +219,10 @@ def _run_and_time(arguments: Sequence[str]) -> int:
     code = 1
     try:
         code = _run(arguments)
+        if code == 0 and isinstance(sys.stdout, ClosedStream) and sys.stdout.has_lost:
+            lost = _lost_output("it is closed")
+            print_error(lost, command="", as_json=False)
+            code = lost.exit_code
     finally:
         if Talk.verbose:
             stderr().print(f"ended with {code} after {time.monotonic() - began:.2f} s")
@@ -222,6 +236,7 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         if hasattr(signal, "pthread_sigmask"):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        arguments = _in_order(arguments)
         name = " ".join(_typed(arguments)[0])
         code = _meant(arguments).main(list(arguments), prog_name="dcai", standalone_mode=False)
     except DcaiError as error:
@@ -258,16 +273,20 @@ def _what_next(command: str) -> str:
     return "The same command again starts anew."
 
 
+def _lost_output(why: str) -> DcaiError:
+    return DcaiError(
+        f"Standard output cannot be written: {why}.",
+        hint="What the command did is done; only what it says of it is lost.",
+    )
+
+
 def _end_without_streams(error: OSError, command: str) -> int:
     """The exit code where standard output takes no more; any other fault is raised on."""
     if isinstance(error, BrokenPipeError):
         return 1
     if error.filename is not None or error.errno not in _FULL:
         raise error
-    lost = DcaiError(
-        f"Standard output cannot be written: {error.strerror}.",
-        hint="What the command did is done; only what it says of it is lost.",
-    )
+    lost = _lost_output(str(error.strerror))
     print_error(lost, command=command, as_json=False)
     # When Python ends it would try once more, and exit with a code of its own.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -285,7 +304,11 @@ def _correction(arguments: Sequence[str], error: TyperException) -> str:
     if options := getattr(error, "possibilities", None):
         takes_value = any(options[0] in param.opts and not param.is_flag for param in command.params)
         return " ".join(["dcai", *words, *dots[len(rest) > 1], options[0], *dots[takes_value]])
-    if rest and (commands := get_close_matches(rest[0], getattr(command, "commands", ()), n=1)):
+    if (
+        rest
+        and not rest[0].startswith("-")
+        and (commands := get_close_matches(rest[0], getattr(command, "commands", ()), n=1))
+    ):
         is_more = len(rest) > 1 or any(param.required for param in command.commands[commands[0]].params)
         return " ".join(["dcai", *words, *commands, *dots[is_more]])
     return _help(" ".join(words))
@@ -299,13 +322,32 @@ def _meant(arguments: Sequence[str]) -> Any:  # noqa: ANN401 - typer's own class
     """As many of the commands as it takes to do what was typed."""
     if COMPLETING in os.environ:
         return program()
-    word = next((place for place, argument in enumerate(arguments) if not argument.startswith("-")), None)
-    if {"-h", "--help"} & set(arguments[:word]):
+    place = _place_of_command(arguments)
+    if {"-h", "--help"} & set(arguments[:place]):
         return _contents()
-    if word is None:
+    if place >= len(arguments):
         return program(())
-    name = arguments[word]
+    name = arguments[place]
     return program((name,)) if name in _PLACES else _contents()
+
+
+def _place_of_command(arguments: Sequence[str]) -> int:
+    """How many words stand before the command: options, and what belongs to them."""
+    place = 0
+    while place < len(arguments) and arguments[place].startswith("-"):
+        place += 2 if arguments[place] in options.VALUED else 1
+    return place
+
+
+def _in_order(arguments: Sequence[str]) -> Sequence[str]:
+    """The same with the options of every command behind it, where they stood before it."""
+    place = _place_of_command(arguments)
+    before, behind = arguments[:place], arguments[place:]
+    names = {word.partition("=")[0] for word in before if word.startswith("-")}
+    if not behind or not names <= options.VALUED | options.FLAGS:
+        return arguments
+    count = len(_typed(behind)[0])
+    return [*behind[:count], *before, *behind[count:]]
 
 
 def _typed(arguments: Sequence[str]) -> tuple[list[str], Any]:

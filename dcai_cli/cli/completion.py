@@ -6,14 +6,14 @@ asks in the middle of a line.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
+from pathlib import Path
 
 import typer
 
-from dcai_cli.config import CONFIG_NAME, KEYS, folders, host_of, load_settings, read_file
+from dcai_cli.config import KEYS, host_of, load_settings
 from dcai_cli.errors import DcaiError
-from dcai_cli.networks import CHAIN_IDS, EMBEDDED, EMBEDDED_CHAIN_ID, read_profiles
+from dcai_cli.networks import CHAIN_IDS, EMBEDDED, EMBEDDED_CHAIN_ID
 
 Offers = list[tuple[str, str]]
 """What can be typed, and what it is."""
@@ -69,9 +69,11 @@ def networks(incomplete: str) -> Offers:
     """The names of the networks that there are."""
 
     def offers() -> Offers:
-        profiles = read_profiles(read_file(folders(os.environ)[0] / CONFIG_NAME))
-        named = [(name, f"chain id {profile.chain_id}") for name, profile in profiles.items()]
-        return [(EMBEDDED, "the chain in this process"), *named]
+        from dcai_cli.services.networks import list_networks
+
+        _, *named = list_networks()
+        said = [(one.name, f"chain id {one.chain_id}") for one in named if one.fault is None]
+        return [(EMBEDDED, "the chain in this process"), *said]
 
     return _starting(incomplete, offers)
 
@@ -92,6 +94,20 @@ def nodes(incomplete: str) -> Offers:
             if url.rstrip("/") == f"{scheme}://{host}":  # nothing that could be a key
                 found.setdefault(url, "set already")
         return list(found.items())
+
+    return _starting(incomplete, offers)
+
+
+def scenarios(incomplete: str) -> Offers:
+    """The names of the scenarios that come along, and scenario files as far as they were typed."""
+
+    def offers() -> Offers:
+        from dcai_cli.simulation.scenario import bundled_scenarios
+
+        folder = Path(incomplete or ".").parent if not incomplete.endswith("/") else Path(incomplete)
+        before = incomplete[: incomplete.rfind("/") + 1]
+        found = [(f"{before}{path.name}", "a file") for path in sorted(folder.glob("*.toml"))]
+        return [*((name, "comes along") for name in bundled_scenarios()), *found]
 
     return _starting(incomplete, offers)
 

@@ -9,7 +9,14 @@ import typer
 
 from dcai_cli.cli import options
 from dcai_cli.cli.output import Output
-from dcai_cli.domain import format_duration, format_ether, iso_time, parse_amount, parse_duration
+from dcai_cli.domain import (
+    counted,
+    format_duration,
+    format_ether,
+    iso_time,
+    parse_amount,
+    parse_duration,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,8 +32,8 @@ def register(app: typer.Typer) -> None:
     app.command(
         "contribute",
         epilog="Example: dcai contribute reviews.csv --model reviews --dry-run. Exit codes: 0, 2, 3 "
-        "(broke off; the same command again goes on), 10, 11, 12, 13, 14, 15 (bad file), 16 (--max-deposit), "
-        "17, 18, 130.",
+        "(broke off; the same command again goes on), 10, 11, 12, 13, 14, 15 (bad file), 16 (--max-deposit, "
+        "--max-fee or gas_price_wei), 17, 18, 130.",
     )(contribute)
 
 
@@ -94,7 +101,7 @@ def contribute(
             output.note(f"network   {options.network(workspace)}")
         for line in _plan_lines(plan):
             output.note(line)
-        output.ask(f"Send {plan.to_send} samples?")
+        output.ask(f"Send {counted(plan.to_send, 'sample')}?")
 
     flags = {"rpc_url": rpc_url, "chain_id": chain_id, "password_file": password_file}
     with options.open_workspace(**flags) as workspace, output.progress("contributing") as progress:
@@ -110,18 +117,46 @@ def contribute(
 
 
 def _plan_lines(plan: ContributionPlan) -> list[str]:
-    rejected = (
-        f"the model would reject {plan.rejected} samples ({plan.rejected / max(1, plan.to_send):.1%}) "
-        "after learning all of them"
-    )
     lines = [
         f"model     {plan.model.name} ({plan.model.address})",
         f"account   {plan.account.name} ({plan.account.address})",
         f"balance   {format_ether(plan.balance_wei)}",
-        f"samples   {plan.to_send} of {plan.rows} rows in {plan.batches} or more batches",
-        f"          {len(plan.skipped)} rows skipped, {plan.already} contributed before",
+        f"samples   {_samples_words(plan)}",
+        f"          {counted(len(plan.skipped), 'row')} skipped, {plan.already:,} contributed before",
     ]
     lines += [f"          {line}" for line in _finding_lines(plan)]
+    if plan.to_send:
+        lines += _sending_lines(plan)
+    if plan.unfinished:
+        what = counted(plan.unfinished, "batch")
+        lines.append(f"first     {what} that an earlier run signed: sent again")
+    if plan.unfinished and not plan.to_send:
+        lines += _most_lines(plan)
+    if plan.first_time and plan.to_send:
+        lines.append("What is sent is public for ever, and hashed text can be guessed.")
+    return lines
+
+
+def _samples_words(plan: ContributionPlan) -> str:
+    rows = counted(plan.rows, "row")
+    if not plan.to_send:
+        return f"none: nothing in {rows} is new"
+    return f"{plan.to_send:,} of {rows} in {counted(plan.batches, 'batch')} or more"
+
+
+def _sending_lines(plan: ContributionPlan) -> list[str]:
+    """What sending takes, and how much of it does not come back."""
+    rejected = (
+        f"the model would reject {counted(plan.rejected, 'sample')} ({plan.rejected / plan.to_send:.1%}) "
+        "after learning all of them"
+    )
+    lines = []
+    if plan.spread is not None:
+        lines.append(
+            f"spread    over {format_duration(plan.spread.seconds)}: "
+            f"{counted(plan.spread.batches, 'batch')}, "
+            f"one every {format_duration(plan.spread.interval_s)}"
+        )
     if plan.model.has_points:
         wait = format_duration(plan.model.terms.refund_wait_s)
         lines += [
@@ -129,24 +164,41 @@ def _plan_lines(plan: ContributionPlan) -> list[str]:
             f"          {wait} later; {rejected}",
         ]
     if plan.deposit_at_most_wei or not plan.model.has_points:
+        alone = ""
+        if plan.spread is not None:
+            alone = f"; about {format_ether(plan.spread.deposit_alone_wei)} if nobody else contributes"
         lines += [
-            f"deposits  at most {format_ether(plan.deposit_at_most_wei)}",
+            f"deposits  at most {format_ether(plan.deposit_at_most_wei)}{alone}",
             "          back after the refund wait, if the model agrees then",
         ]
     data = f", {format_ether(plan.data_fee_wei)} of it for data" if plan.data_fee_wei else ""
-    lines.append(f"fees      about {format_ether(plan.fee_estimate_wei)} at most{data}")
+    offered, most = format_ether(plan.fee_offer_wei), format_ether(plan.fee_at_most_wei)
+    lines += [
+        f"fees      about {format_ether(plan.fee_estimate_wei)} now ({plan.gas:,} gas){data}",
+        f"          {offered} is offered, {most} at most if gas grows dearer",
+    ]
     if not plan.model.has_points:
-        lines += [f"at risk   {format_ether(plan.at_risk_wei)}", f"          {rejected}"]
-    if plan.unfinished:
-        lines.append(f"first     {plan.unfinished} batches that an earlier run signed are sent again")
-    if plan.first_time:
-        lines.append("What is sent is public for ever, and hashed text can be guessed.")
+        total, loss = format_ether(plan.total_at_most_wei), format_ether(plan.loss_wei)
+        lines += [
+            f"at risk   {format_ether(plan.at_risk_wei)}",
+            f"          {rejected}",
+            f"total     {total} at most",
+            f"          about {loss} of it gone: fees, and what is at risk",
+        ]
     return lines
+
+
+def _most_lines(plan: ContributionPlan) -> list[str]:
+    """What batches of an earlier run can still take, where nothing else is sent."""
+    return [
+        f"deposits  at most {format_ether(plan.deposit_at_most_wei)}",
+        f"fees      at most {format_ether(plan.fee_at_most_wei)}",
+    ]
 
 
 def _finding_lines(plan: ContributionPlan) -> list[str]:
     """What is doubtful in the data: how many rows, and the first of them."""
-    from dcai_cli.features.findings import KINDS
+    from dcai_cli.features.findings import KINDS, KINDS_OF_ONE
 
     lines = []
     for finding in plan.findings:
@@ -157,7 +209,8 @@ def _finding_lines(plan: ContributionPlan) -> list[str]:
             for example in finding.examples
         ]
         more = ", ..." if finding.count > len(rows) else ""
-        lines.append(f"{finding.count} rows {KINDS[finding.kind]}: {', '.join(rows)}{more}")
+        count = counted(finding.count, f"row {KINDS_OF_ONE[finding.kind]}", f"rows {KINDS[finding.kind]}")
+        lines.append(f"{count}: {', '.join(rows)}{more}")
     if plan.sorted_by_label:
         lines.append("rows stand sorted by label; a model learns in their order and forgets: shuffle them")
     return lines
@@ -180,11 +233,24 @@ def _plan_data(plan: ContributionPlan) -> dict[str, Any]:
         "batches": plan.batches,
         "unfinished_batches": plan.unfinished,
         "deposit_at_most_wei": str(plan.deposit_at_most_wei),
+        "spread": None
+        if plan.spread is None
+        else {
+            "seconds": plan.spread.seconds,
+            "interval_s": plan.spread.interval_s,
+            "batches": plan.spread.batches,
+            "deposit_alone_wei": str(plan.spread.deposit_alone_wei),
+        },
+        "gas": plan.gas,
         "fee_estimate_wei": str(plan.fee_estimate_wei),
+        "fee_offer_wei": str(plan.fee_offer_wei),
+        "fee_at_most_wei": str(plan.fee_at_most_wei),
         "data_fee_wei": str(plan.data_fee_wei),
         "balance_wei": str(plan.balance_wei),
         "rejected": plan.rejected,
         "at_risk_wei": str(plan.at_risk_wei),
+        "loss_wei": str(plan.loss_wei),
+        "total_at_most_wei": str(plan.total_at_most_wei),
     }
 
 
@@ -230,9 +296,15 @@ def _show(console: Console, done: Contribution, *, dry_run: bool) -> None:
         console.print("Nothing was sent.")
         return
     data = _data(done, dry_run=dry_run)
+    skipped = counted(len(done.skipped), "row")
+    if not done.batches and not done.plan.to_send:
+        already = counted(done.plan.already, "row was", "rows were")
+        console.print(f"Nothing is new: {already} on-chain before, {skipped} skipped.")
+        return
+    are = counted(len(done.batches), "batch") + (" is" if done.contributed == 1 else " are")
     console.print(
-        f"{done.contributed} samples in {len(done.batches)} batches are on-chain"
-        f" ({done.plan.already} were before, {len(done.skipped)} rows skipped)."
+        f"{counted(done.contributed, 'sample')} in {are} on-chain"
+        f" ({done.plan.already:,} were before, {skipped} skipped)."
     )
     model = done.plan.model
     cost = f"fees {format_ether(int(data['fee_wei']))} ({data['gas_used']:,} gas)"

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dcai_cli.cli.output import Output, printable
-from dcai_cli.domain import format_duration, format_ether, iso_time
+from dcai_cli.domain import counted, format_duration, format_ether, iso_time
 from dcai_cli.errors import Interrupted, PartlyDone, UsageError, and_goes_on
 
 if TYPE_CHECKING:
@@ -69,14 +69,15 @@ def print_report(output: Output, report: CycleReport) -> None:
     """Print a cycle's document; an error instead if it had one."""
     if report.error is not None:
         if report.claims:
+            claims = counted(len(report.claims), "claim is", "claims are")
             raise PartlyDone(
-                f"{len(report.claims)} claims are on-chain; then: {report.error.message}",
+                f"{claims} on-chain; then: {report.error.message}",
                 hint=and_goes_on(report.error.hint),
             ) from report.error
         raise report.error
     if report.outcome == "stopped":
         raise Interrupted(
-            f"Stopped after {len(report.claims)} claims.",
+            f"Stopped after {counted(len(report.claims), 'claim')}.",
             hint=and_goes_on(""),
         )
 
@@ -86,14 +87,16 @@ def print_report(output: Output, report: CycleReport) -> None:
         fee_wei = sum(claim.fee_wei for claim in report.claims)
         if report.claims:
             console.print(
-                f"{len(report.claims)} claims paid {format_ether(paid_wei)} for {samples} samples, fees "
-                f"{format_ether(fee_wei)}"
+                f"{counted(len(report.claims), 'claim')} paid {format_ether(paid_wei)} "
+                f"for {counted(samples, 'sample')}, fees {format_ether(fee_wei)}"
             )
         elif not output.quiet:
             console.print("Nothing was claimed.")
         out = report.exposure
         if out is not None and not output.quiet:
-            console.print(f"{out.pending_batches} batches with {format_ether(out.pending_wei)} are out.")
+            batches = counted(out.pending_batches, "batch with", "batches with")
+            verb = "is" if out.pending_batches == 1 else "are"
+            console.print(f"{batches} {format_ether(out.pending_wei)} {verb} out.")
 
     output.result(_report_data(report), human)
 
@@ -195,8 +198,8 @@ def show_status(console: Console, one: dict[str, Any], state: DaemonState, now: 
     out = state.exposure
     if out is not None:
         console.print(
-            f"  out {format_ether(out.pending_wei)} in {out.pending_batches} batches, claimable "
-            f"{format_ether(out.claimable_wei)}, at risk {format_ether(out.at_risk_wei)}"
+            f"  out {format_ether(out.pending_wei)} in {counted(out.pending_batches, 'batch')}, "
+            f"claimable {format_ether(out.claimable_wei)}, at risk {format_ether(out.at_risk_wei)}"
         )
         if out.oldest_deadline is not None:
             console.print(f"  first deadline {iso_time(out.oldest_deadline)}")

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dcai_cli.cli import options, plots
+from dcai_cli.cli import options, outputs, plots
 from dcai_cli.cli.charts import show_bars, show_timeline
-from dcai_cli.cli.output import Output
-from dcai_cli.domain import format_ether, iso_time
+from dcai_cli.cli.output import WIDE, Output, shortened
+from dcai_cli.domain import counted, format_ether, iso_time
+from dcai_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,7 +38,8 @@ ToBlock = Annotated[
 @app.command(
     "export",
     epilog="Example: dcai data export --model reviews --output data.parquet. "
-    "Exit codes: 0, 2 (format and name do not fit, or the folder is not empty), 13, 17.",
+    "Exit codes: 0, 2 (format and name do not fit, or the folder is not empty), 13, 15 "
+    "(the file is there), 17.",
 )
 def export(
     *,
@@ -46,7 +48,7 @@ def export(
         typer.Option(
             "--output",
             "-o",
-            help="The file to write, .csv or .parquet; or a new folder, for hf.",
+            help="The file to write, .csv or .parquet; - for csv on standard output; a new folder for hf.",
             readable=False,
         ),
     ],
@@ -57,6 +59,7 @@ def export(
             help="csv, parquet or hf (a Hugging Face data set); what the ending says, or csv, if left out.",
         ),
     ] = None,
+    force: outputs.Force = False,
     from_block: FromBlock = None,
     to_block: ToBlock = None,
     model: options.Model = None,
@@ -66,11 +69,14 @@ def export(
     quiet: options.Quiet = False,
 ) -> None:
     """Write one row per sample on-chain: label, features, contributor, time, deposit and its fate."""
-    from dcai_cli.services.export import export_data, export_format
+    from dcai_cli.services.export import CSV, HUGGING_FACE, export_data, export_format
     from dcai_cli.services.history import read_history
 
     output = Output("data export", json=json, quiet=quiet)
-    export_format(output_file, format)
+    if (chosen := export_format(output_file, format)) != HUGGING_FACE:
+        outputs.check_file(output_file, force=force, streams=chosen == CSV, json=json)
+    elif force:
+        raise UsageError("--force is for files, and hf writes a new folder.", hint="Name another folder.")
     with options.open_workspace(rpc_url=rpc_url, chain_id=chain_id) as workspace, ExitStack() as stack:
         with output.progress("reading blocks") as progress:
             history = stack.enter_context(
@@ -88,7 +94,10 @@ def export(
             "columns": list(done.columns),
             "to_block": done.to_block,
         },
-        lambda _: output.note(f"{done.samples} samples of {done.batches} batches in {done.output}"),
+        lambda _: output.note(
+            f"{counted(done.samples, 'sample')} of {counted(done.batches, 'batch')} "
+            f"in {outputs.name_of(done.output)}"
+        ),
     )
 
 
@@ -187,7 +196,8 @@ def _show_stats(console: Console, done: DataStats, shown: Sequence[ContributorPa
         return
     total, features = done.total, done.features
     console.print(
-        f"{total.samples:,} samples in {done.batches:,} batches by {len(done.contributors):,} contributors"
+        f"{counted(total.samples, 'sample')} in {counted(done.batches, 'batch')} "
+        f"by {counted(len(done.contributors), 'contributor')}"
     )
     console.print(f"from      {iso_time(done.first_at)}")
     console.print(f"to        {iso_time(done.last_at)}")
@@ -197,11 +207,12 @@ def _show_stats(console: Console, done: DataStats, shown: Sequence[ContributorPa
     )
     console.print(f"          {format_ether(total.open_wei)} open")
     console.print(f"features  {features.least} to {features.most} a sample, median {features.median}")
-    console.print(f"repeats   {done.duplicates:,} samples that repeat others, label included")
+    repeats = counted(done.duplicates, "sample that repeats another", "samples that repeat others")
+    console.print(f"repeats   {repeats}, label included")
     console.print(f"          {done.contradictions:,} whose features also come with another label")
     console.print(f"taught    {done.informative:,} changed the model when they came")
     for name, part in (*done.labels, *done.states):
-        console.print(f"{name}: {part.samples:,} samples, deposits {format_ether(part.deposit_wei)}")
+        console.print(f"{name}: {counted(part.samples, 'sample')}, deposits {format_ether(part.deposit_wei)}")
     for parts in (done.labels, done.states):
         show_bars(console, [(name, part.samples) for name, part in parts])
     show_timeline(console, "over time", done.timeline)
@@ -211,15 +222,26 @@ def _show_stats(console: Console, done: DataStats, shown: Sequence[ContributorPa
 
 
 def _show_contributors(console: Console, shown: Sequence[ContributorPart]) -> None:
+    from rich.measure import Measurement
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
     table.add_column("contributor", no_wrap=True)
     for header in ("samples", "batches", "deposits", "came back", "lost"):
-        table.add_column(header, justify="right")
-    table.add_column("account")
+        table.add_column(header, justify="right", no_wrap=True)
+    table.add_column("account", no_wrap=True)
     for who in shown:
         amounts = (who.deposit_wei, who.refunded_wei, who.lost_wei)
         cells = (f"{who.samples:,}", f"{who.batches:,}", *map(format_ether, amounts))
         table.add_row(who.contributor, *cells, who.account or "")
-    console.print(table)
+    unbounded = console.options.update(max_width=WIDE)
+    if Measurement.get(console, unbounded, table).maximum <= console.width:
+        console.print(table)
+        return
+    # An address and figures cut short would say nothing.
+    for who in shown:
+        console.print(f"{shortened(who.contributor)}  {who.account or ''}".rstrip())
+        console.print(f"  {who.samples:,} samples, {who.batches:,} batches")
+        console.print(f"  deposits  {format_ether(who.deposit_wei)}")
+        console.print(f"  came back {format_ether(who.refunded_wei)}")
+        console.print(f"  lost      {format_ether(who.lost_wei)}")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dcai_cli.cli import options
+from dcai_cli.cli import options, outputs
 from dcai_cli.cli.output import Output, kept, print_long_document, stdout
+from dcai_cli.domain import counted
 from dcai_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         "featurize",
         epilog="Example: dcai featurize reviews.csv --spec spec.json --limit 3. Exit codes: 0, 1, 2, 13, 15 "
-        "(bad file or spec), 17.",
+        "(bad file or spec, or the output is there), 17.",
     )(featurize)
 
 
@@ -39,8 +40,14 @@ def featurize(
     ],
     output_file: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Write one JSON object a row into this file.", readable=False),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write one JSON object a row into this file; - is standard output.",
+            readable=False,
+        ),
     ] = None,
+    force: outputs.Force = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Read so many rows at most.")] = None,
     text_column: Annotated[str | None, typer.Option(help="Column of the text.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Column of the label.")] = None,
@@ -54,7 +61,7 @@ def featurize(
     quiet: options.Quiet = False,
 ) -> None:
     """Show what each row of a file becomes: its features, the bytes sent, and what is read back from them."""
-    from dcai_cli.files import write_atomically
+    from dcai_cli.files import write_output
     from dcai_cli.services.featurize import featurized_samples, find_spec
 
     if no_labels and label_column is not None:
@@ -62,7 +69,7 @@ def featurize(
             f"--no-labels reads no labels, and --label-column {label_column} names their column.",
             hint="Leave out one of them.",
         )
-    options.check_output(output_file, file)
+    outputs.check_file(output_file, source=file, force=force, streams=True, json=json)
     output = Output("featurize", json=json, quiet=quiet)
     found = find_spec(spec, lambda: options.open_workspace(rpc_url=rpc_url, chain_id=chain_id))
     with featurized_samples(
@@ -79,10 +86,10 @@ def featurize(
         items = (_item(row) for row in tally.count(rows))
         if output_file is not None:
             with kept(items) as lines:
-                write_atomically(output_file, lines, mode=0o644)
+                write_output(output_file, lines)
             output.result(
                 {"output": str(output_file), **tally.data()},
-                lambda _: output.note(f"{tally.text()} in {output_file}"),
+                lambda _: output.note(f"{tally.text()} in {outputs.name_of(output_file)}"),
             )
         elif json:
             print_long_document("featurize", data=tally.data, name="samples", items=items)
@@ -130,7 +137,8 @@ class _Tally:
         }
 
     def text(self) -> str:
-        return f"{self.samples} samples of {self.payload_bytes:,} bytes, {self.skipped} rows skipped"
+        samples, skipped = counted(self.samples, "sample"), counted(self.skipped, "row")
+        return f"{samples} of {counted(self.payload_bytes, 'byte')}, {skipped} skipped"
 
 
 def _item(row: FeaturizedSample | Skipped) -> dict[str, Any]:
@@ -156,4 +164,4 @@ def _line(row: FeaturizedSample | Skipped) -> str:
     payload = row.payload.hex()
     shown = payload if len(payload) <= HEX_SHOWN else f"{payload[:HEX_SHOWN]}..."
     label = "" if row.label is None else f"{row.label}  "
-    return f"{row.row}  {label}{len(row.vector.indices)} features  {shown}"
+    return f"{row.row}  {label}{counted(len(row.vector.indices), 'feature')}  {shown}"

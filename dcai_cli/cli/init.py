@@ -164,7 +164,7 @@ def _ask_network(workspace: Workspace) -> dict[str, str]:
         try:
             for url in split_urls(chosen.get("rpc_url", "")):
                 host_of(url)
-            with _opened(chosen) as other:
+            with _opened(chosen, is_answer=True) as other:
                 _network(other)
         except DcaiError as error:
             print_error(error, command="init", as_json=False)
@@ -173,13 +173,26 @@ def _ask_network(workspace: Workspace) -> dict[str, str]:
 
 
 def _opened(
-    chosen: dict[str, Any], chain_id: int | None = None, password_file: Path | None = None
+    chosen: dict[str, Any],
+    chain_id: int | None = None,
+    password_file: Path | None = None,
+    *,
+    is_answer: bool = False,
 ) -> Workspace:
-    """The parts with the network that was chosen; a chain id that is set belongs to the one that was."""
+    """The parts with the network that was chosen; a chain id that is set belongs to the one that was.
+
+    Args:
+        chosen: its name or URL.
+        chain_id: the chain id that it must have.
+        password_file: as it was given.
+        is_answer: whether it was typed as an answer, so that no option is to be checked.
+    """
     from dcai_cli.config import load_settings
     from dcai_cli.services.workspace import Workspace
 
     settings = load_settings(**chosen, chain_id=chain_id, password_file=password_file)
+    if settings.nodes_from and is_answer:
+        settings = replace(settings, nodes_from="the URL")
     if "rpc_url" in chosen and "network" not in chosen:
         settings = replace(settings, chain_id=chain_id)
     return Workspace(settings)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dcai_cli.cli import options
+from dcai_cli.cli import options, outputs
 from dcai_cli.cli.output import Output
-from dcai_cli.domain import format_ether
+from dcai_cli.domain import counted, format_ether
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,7 +32,10 @@ def _data(size: LedgerSize) -> dict[str, Any]:
 
 
 def _text(size: LedgerSize) -> str:
-    return f"{size.transactions:,} transactions, {size.batches:,} batches, {size.samples:,} samples"
+    return (
+        f"{counted(size.transactions, 'transaction')}, {counted(size.batches, 'batch')}, "
+        f"{counted(size.samples, 'sample')}"
+    )
 
 
 @app.command(
@@ -93,8 +96,9 @@ def rebuild(
         for address, reason in found.foreign:
             console.print(f"left out {address}: {reason}")
         console.print(
-            f"{found.batches:,} batches with {found.samples:,} samples of {found.account.name} in "
-            f"{len(found.models)} models; {found.open_batches:,} batches are open, "
+            f"{counted(found.batches, 'batch')} with {counted(found.samples, 'sample')} "
+            f"of {found.account.name} in {counted(len(found.models), 'model')}; "
+            f"{counted(found.open_batches, 'batch is', 'batches are')} open, "
             f"{format_ether(found.open_wei)} of deposits"
         )
         if found.open_batches:
@@ -105,20 +109,21 @@ def rebuild(
 
 @app.command(
     "backup",
-    epilog="Example: dcai ledger backup ledger.backup. Exit codes: 0, 1 (cannot be written), 15 (the file is "
-    "there, or the ledger is damaged), 18.",
+    epilog="Example: dcai ledger backup ledger.backup. Exit codes: 0, 1 (cannot be written), 2, 15 (the file "
+    "is there, or the ledger is damaged), 18.",
 )
 def backup(
     file: Annotated[
         Path, typer.Argument(help="Where the copy shall stand.", show_default=False, readable=False)
     ],
     *,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    force: outputs.Force = False,
     json: options.Json = False,
 ) -> None:
     """Copy the ledger, in a file or on a server, into one file; others may use it meanwhile."""
     from dcai_cli.services.ledger_care import back_up
 
+    outputs.check_file(file, option="FILE", force=force)
     with options.open_workspace() as workspace:
         size = back_up(workspace, file, force=force)
 

@@ -12,6 +12,8 @@ from dcai_cli.cli.output import Output
 from dcai_cli.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Console
 
 app = typer.Typer(help="Deploy, look at, choose and measure models.", no_args_is_help=True)
@@ -43,10 +45,8 @@ def seal(
     flags = {"rpc_url": rpc_url, "chain_id": chain_id, "password_file": password_file}
     with options.open_workspace(**flags) as workspace:
         model = find_model(workspace, name)
-        network, ceiling_wei = options.asked_network(workspace)
-        output.ask(f"Seal {model.name} ({model.address}) for ever{network}?")
         password = output.password(workspace.settings)
-        sent = seal_model(workspace, model, password=password, ceiling_wei=ceiling_wei)
+        sent = seal_model(workspace, model, password=password, confirm=_go_on(output))
     output.result(
         {
             "address": model.address,
@@ -56,6 +56,10 @@ def seal(
         },
         lambda console: console.print(f"{model.name} is open for contributions."),
     )
+
+
+def _go_on(output: Output) -> Callable[[str], None]:
+    return lambda said: output.ask(f"{said} Go on?")
 
 
 Registry = Annotated[
@@ -130,10 +134,8 @@ def supersede(
     flags = {"rpc_url": rpc_url, "chain_id": chain_id, "password_file": password_file}
     with options.open_workspace(**flags) as workspace:
         model = find_model(workspace, name)
-        network, ceiling_wei = options.asked_network(workspace)
-        output.ask(f"Recommend {by or 'nothing'} instead of {model.name} ({model.address}){network}?")
         password = output.password(workspace.settings)
-        sent = supersede_model(workspace, model, by, password=password, ceiling_wei=ceiling_wei)
+        sent = supersede_model(workspace, model, by, password=password, confirm=_go_on(output))
     output.result(
         {
             "address": model.address,

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dcai_cli.cli import options
+from dcai_cli.cli import options, outputs
 from dcai_cli.cli.documents import model_data
 from dcai_cli.cli.output import Output
+from dcai_cli.domain import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,12 +25,12 @@ def register(models: typer.Typer) -> None:
     models.command(
         "snapshot",
         epilog="Example: dcai model snapshot reviews --output weights.npz. "
-        "Exit codes: 0, 1 (the file cannot be written), 2, 13, 15, 17.",
+        "Exit codes: 0, 1 (the file cannot be written), 2, 13, 15 (the file is there), 17.",
     )(snapshot)
     models.command(
         "export",
         epilog="Example: dcai model export reviews --output reviews.npz. "
-        "Exit codes: 0, 1 (the file cannot be written), 2, 13, 15, 17.",
+        "Exit codes: 0, 1 (the file cannot be written), 2, 13, 15 (the file is there), 17.",
     )(export)
     models.command(
         "verify",
@@ -42,6 +43,7 @@ def snapshot(
     name: options.NameOrAddress = None,
     *,
     output: WeightsFile,
+    force: outputs.Force = False,
     block: Annotated[
         int | None,
         typer.Option(min=0, help="As after this block, if the node still has its state; as now if left out."),
@@ -54,6 +56,7 @@ def snapshot(
     """Write the storage words of a model into a file, with its feature spec and type."""
     from dcai_cli.services.weights import save_weights
 
+    outputs.check_file(output, force=force)
     speaks = Output("model snapshot", json=json, quiet=quiet)
     with (
         options.open_workspace(rpc_url=rpc_url, chain_id=chain_id) as workspace,
@@ -67,6 +70,7 @@ def export(
     name: options.NameOrAddress = None,
     *,
     output: WeightsFile,
+    force: outputs.Force = False,
     rpc_url: options.RpcUrl = None,
     chain_id: options.ChainId = None,
     json: options.Json = False,
@@ -75,6 +79,7 @@ def export(
     """Write a model for scikit-learn (dcai_cli.sklearn) or numpy, or for another model to start with."""
     from dcai_cli.services.weights import save_weights
 
+    outputs.check_file(output, force=force)
     speaks = Output("model export", json=json, quiet=quiet)
     with (
         options.open_workspace(rpc_url=rpc_url, chain_id=chain_id) as workspace,
@@ -95,7 +100,8 @@ def _saved(saved: SavedWeights) -> dict[str, Any]:
 
 
 def _told(saved: SavedWeights) -> str:
-    return f"{saved.model.name} after block {saved.block.number}: {saved.words:,} words in {saved.output}"
+    words = counted(saved.words, "word")
+    return f"{saved.model.name} after block {saved.block.number}: {words} in {saved.output}"
 
 
 def verify(

@@ -11,6 +11,7 @@ import typer
 from dcai_cli.cli import options, plots
 from dcai_cli.cli.charts import show_bars
 from dcai_cli.cli.output import Output, printable
+from dcai_cli.domain import counted
 from dcai_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -131,13 +132,13 @@ def _class(figures: ClassFigures) -> dict[str, Any]:
 
 
 def _show_evaluation(console: Console, done: Evaluation) -> None:
-    console.print(
-        f"accuracy {done.accuracy:.4f} ({done.correct} of {done.rows} rows, {len(done.skipped)} skipped)"
-    )
+    right = f"{done.correct:,} of {counted(done.rows, 'row')}"
+    console.print(f"accuracy {done.accuracy:.4f} ({right}, {len(done.skipped):,} skipped)")
     for figures in done.classes:
         precision = "-" if figures.precision is None else f"{figures.precision:.3f}"
         recall = "-" if figures.recall is None else f"{figures.recall:.3f}"
-        console.print(f"{figures.label}: {figures.rows} rows, precision {precision}, recall {recall}")
+        rows = counted(figures.rows, "row")
+        console.print(f"{figures.label}: {rows}, precision {precision}, recall {recall}")
     recalls = [(figures.label, round(100 * (figures.recall or 0))) for figures in done.classes]
     show_bars(console, recalls, "recall in percent")
     for line in confusion_lines(done.model.spec.labels, done.confusion, console.width):
@@ -223,8 +224,9 @@ def _show_audit(console: Console, done: Audit) -> None:
         f"{done.model.name} ({done.model.address}): the weights after block {done.block.number} are the "
         "result of what was contributed, bit for bit."
     )
-    start = f"{done.written_words:,} words that its owner wrote" if done.written_words else "empty weights"
+    words = counted(done.written_words, "word")
+    start = f"{words} that its owner wrote" if done.written_words else "empty weights"
     console.print(
-        f"Replayed from {start}: {done.samples:,} samples in {done.batches:,} batches, "
-        f"{done.informative:,} informative."
+        f"Replayed from {start}: {counted(done.samples, 'sample')} "
+        f"in {counted(done.batches, 'batch')}, {done.informative:,} informative."
     )

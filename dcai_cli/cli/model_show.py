@@ -13,6 +13,7 @@ from dcai_cli.domain import (
     NAIVE_BAYES,
     NEAREST_CENTROID,
     ModelParams,
+    counted,
     format_duration,
     format_ether,
     iso_time,
@@ -114,7 +115,7 @@ def _show_status(console: Console, status: ModelStatus, successor: str | None) -
     console.print(f"batches   {status.batches}, deposits held {format_ether(status.balance_wei)}")
     if status.contributions is not None and status.contributions.samples:
         done = status.contributions
-        by = "1 contributor" if done.contributors == 1 else f"{done.contributors:,} contributors"
+        by = counted(done.contributors, "contributor")
         console.print(
             f"samples   {done.samples:,} from {by}, {done.informative:,} informative;"
             f" the last {iso_time(status.last_contributed_at)}"
@@ -163,9 +164,9 @@ def _features(spec: FeatureSpec) -> str:
             how.append(f"and the constant {spec.constant}")
         what = ""
     else:
-        how, what = [f"{len(spec.columns)} columns, each cell hashed with its column's name"], ""
-    counted = f"; {what}" if what else ""
-    return f"{', '.join(how)}{counted}; a sample has {spec.max_features:,} at most"
+        how, what = [f"{counted(len(spec.columns), 'column')}, each cell hashed with its column's name"], ""
+    values = f"; {what}" if what else ""
+    return f"{', '.join(how)}{values}; a sample has {spec.max_features:,} at most"
 
 
 def _shape(params: ModelParams) -> str:

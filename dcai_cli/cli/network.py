@@ -9,6 +9,7 @@ import typer
 
 from dcai_cli.cli import completion, options
 from dcai_cli.cli.output import Output
+from dcai_cli.domain import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -123,10 +124,13 @@ def _data(network: Network) -> dict[str, Any]:
         "nodes": list(network.hosts),
         "in_use": network.in_use,
         "confirmations": network.confirmations,
+        "fault": network.fault,
     }
 
 
 def _chain(network: Network) -> str:
+    if network.fault is not None:
+        return f"broken: {network.fault}"
     nodes = ", ".join(network.hosts) or "in this process"
     return f"chain id {network.chain_id}, {nodes}"
 
@@ -134,7 +138,7 @@ def _chain(network: Network) -> str:
 def _result(command: str, network: Network, *, json: bool) -> None:
     def human(console: Console) -> None:
         console.print(f"{network.name}, {_chain(network)}{'; in use' if network.in_use else ''}")
-        if network.hosts:
-            console.print(f"final after {network.confirmations} blocks")
+        if network.hosts and network.confirmations is not None:
+            console.print(f"final after {counted(network.confirmations, 'block')}")
 
     Output(command, json=json).result(_data(network), human)

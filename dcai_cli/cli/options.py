@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from dcai_cli.cli import completion
-from dcai_cli.cli.output import Talk
+from dcai_cli.cli.output import NARROW, Talk
 from dcai_cli.domain import format_gwei
 from dcai_cli.errors import UsageError
 
@@ -118,6 +119,13 @@ Yes = Annotated[
 ]
 
 
+VALUED = frozenset({"--network", "--rpc-url", "--chain-id", "--account", "--password-file"})
+"""Options that many commands take, with a value; they may stand before the command, too."""
+
+FLAGS = frozenset({"--json", "--quiet", "-q", "--verbose", "-v", "--yes", "-y"})
+"""Likewise, without one."""
+
+
 def _hush(wanted: bool) -> None:
     if wanted:
         Talk.set_quiet()
@@ -168,6 +176,11 @@ def _made(function: Callable[..., None]) -> list[Any]:
     return list(typer.main.get_command(program).params)
 
 
+def everywhere() -> list[Any]:
+    """The options that every command takes."""
+    return _made(_everywhere)
+
+
 _network: ContextVar[str | None] = ContextVar("network", default=None)
 """What `--network` says to the command that runs, whose own signature need not name it."""
 
@@ -191,7 +204,27 @@ def _unhurried(param: Any) -> Any:  # noqa: ANN401 - typer's own
     return param
 
 
-class Group(TyperGroup):
+class _Narrow:
+    """Help whose words stay whole on a narrow screen: an option has a line, and its help those below."""
+
+    rich_markup_mode: Any
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - typer's own
+        """Write the help as typer does, in panels, or in plain lines where these would cut names."""
+        columns = get_terminal_size().columns
+        if columns >= NARROW:
+            super().format_help(ctx, formatter)  # type: ignore[misc]
+            return
+        formatter.width = columns - 1
+        formatter.write_dl = partial(formatter.write_dl, col_max=4, col_spacing=2)
+        markup, self.rich_markup_mode = self.rich_markup_mode, None
+        try:
+            super().format_help(ctx, formatter)  # type: ignore[misc]
+        finally:
+            self.rich_markup_mode = markup
+
+
+class Group(_Narrow, TyperGroup):
     """A group of commands."""
 
     def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - typer's own
@@ -199,7 +232,7 @@ class Group(TyperGroup):
         return [_unhurried(param) for param in super().get_params(ctx)]
 
 
-class Command(TyperCommand):
+class Command(_Narrow, TyperCommand):
     """A command with the options that every command takes."""
 
     def __init__(self, name: str | None, *, params: list[Any] | None = None, **attributes: Any) -> None:  # noqa: ANN401 - typer's own
@@ -210,7 +243,7 @@ class Command(TyperCommand):
         taken = {option for param in own for option in param.opts}
         super().__init__(
             name,
-            params=[*own, *(param for param in _made(_everywhere) if param.opts[0] not in taken)],
+            params=[*own, *(param for param in everywhere() if param.opts[0] not in taken)],
             **attributes,
         )
         self._names_network = "network" in names
@@ -242,18 +275,6 @@ def data_source(place: Path, format: str | None, encoding: str | None) -> Source
     from dcai_cli.features.readers import Source
 
     return Source(place.as_posix(), format, encoding)
-
-
-def check_output(output: Path | None, source: Path | None) -> None:
-    """Refuse to write over what is read.
-
-    Raises:
-        UsageError: both are one file.
-    """
-    if output is None or source is None or not (output.exists() and source.is_file()):
-        return
-    if output.samefile(source):
-        raise UsageError(f"--output {output} is the file that is read.", hint="Name another file.")
 
 
 def row_sources(

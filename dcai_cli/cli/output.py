@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -76,6 +78,19 @@ class Talk:
             logging.getLogger(_LOGGER).removeHandler(cls._handler)
             logging.getLogger(_LOGGER).setLevel(logging.NOTSET)
         cls.quiet, cls.verbose, cls.answered, cls._handler = False, False, False, None
+
+
+class ClosedStream(io.TextIOWrapper):
+    """Stands for a stream that somebody closed, and knows whether something was to be said on it."""
+
+    def __init__(self) -> None:
+        super().__init__(os.fdopen(os.open(os.devnull, os.O_WRONLY), "wb"), encoding="utf-8")
+        self.has_lost = False
+
+    def write(self, text: str, /) -> int:
+        """Drop a text."""
+        self.has_lost = self.has_lost or bool(text)
+        return super().write(text)
 
 
 def is_asked() -> bool:
@@ -217,8 +232,11 @@ class Output:
             def render(self, task: Task) -> Text:
                 return TaskProgressColumn.render_speed(task.speed)
 
-        columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
-        bar = Bar(*columns, console=stderr(), transient=True)
+        console = stderr()
+        columns: tuple[ProgressColumn, ...] = (MofNCompleteColumn(), TimeRemainingColumn())
+        if console.width >= NARROW:
+            columns = (BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+        bar = Bar(TextColumn(what), *columns, console=console, transient=True)
         task = bar.add_task(what, total=None)
 
         def show(done: int, total: int) -> None:

@@ -18,12 +18,14 @@ def check(plot: Path | None) -> None:
     """Refuse a plot that cannot be drawn, before any work.
 
     Raises:
-        UsageError: the ending says no format, or matplotlib is not installed.
+        UsageError: the ending says no format, matplotlib is not installed, or there is no such folder.
     """
     if plot is not None:
+        from dcai_cli.cli import outputs
         from dcai_cli.services.plots import check_plot
 
         check_plot(plot)
+        outputs.check_folder_of(plot, option="--plot")
 
 
 def draw(output: Output, plot: Path, charts: Sequence[Chart]) -> None:

@@ -9,7 +9,7 @@ import typer
 from dcai_cli.cli import options, plots
 from dcai_cli.cli.charts import show_bars
 from dcai_cli.cli.output import NARROW, Output, shortened
-from dcai_cli.domain import format_ether
+from dcai_cli.domain import counted, format_ether
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,9 +53,10 @@ def validate(
     output = Output("validate", json=json, quiet=quiet, yes=yes)
 
     def confirm(plan: ValidationPlan) -> None:
+        left = counted(plan.model_points - plan.spent_points, "point")
         output.ask(
             f"Validate {', '.join(plan.contributors)}, and spend {len(plan.contributors)} of the "
-            f"{plan.model_points - plan.spent_points} points that {plan.account.name} has left{network}?"
+            f"{left} that {plan.account.name} has left{network}?"
         )
 
     flags = {"rpc_url": rpc_url, "chain_id": chain_id, "password_file": password_file}
@@ -101,7 +102,7 @@ def _show_validated(console: Console, done: Validated) -> None:
         console.print(f"validated before: {contributor}")
     data = _validated(done)
     console.print(
-        f"{done.points_left} points left to spend, fees {format_ether(int(data['fee_wei']))} "
+        f"{counted(done.points_left, 'point')} left to spend, fees {format_ether(int(data['fee_wei']))} "
         f"({data['gas_used']:,} gas)"
     )
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dcai_cli.cli import options
+from dcai_cli.cli import options, outputs
 from dcai_cli.cli.output import Output
+from dcai_cli.domain import counted
 from dcai_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ def register(app: typer.Typer) -> None:
     """Add the command to the program."""
     app.command(
         "predict",
-        epilog='Example: dcai predict "what a film" --model reviews. Exit codes: 0, 2, 13, 15, 17.',
+        epilog='Example: dcai predict "what a film" --model reviews. Exit codes: 0, 2, 13, 15 (bad file, '
+        "or the output is there), 17.",
     )(predict)
 
 
@@ -38,8 +40,14 @@ def predict(
     ] = None,
     output_file: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Write the rows with their predictions as csv.", readable=False),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write the rows with their predictions as csv; - is standard output.",
+            readable=False,
+        ),
     ] = None,
+    force: outputs.Force = False,
     model: options.Model = None,
     text_column: Annotated[str | None, typer.Option(help="Column of the text.")] = None,
     format: options.Format = None,
@@ -58,6 +66,7 @@ def predict(
         )
     of_files = {
         "--output": output_file,
+        "--force": force or None,
         "--text-column": text_column,
         "--format": format,
         "--encoding": encoding,
@@ -65,7 +74,7 @@ def predict(
     for option, value in of_files.items():
         if value is not None and file is None:
             raise UsageError(f"{option} goes with --file.", hint="Leave it out, or add --file F.")
-    options.check_output(output_file, file)
+    outputs.check_file(output_file, source=file, force=force, streams=True, json=json)
     output = Output("predict", json=json, quiet=quiet)
     with options.open_workspace(rpc_url=rpc_url, chain_id=chain_id) as workspace:
         if text is not None:
@@ -81,7 +90,7 @@ def predict(
                 count = write_predictions(output_file, predicted)
                 output.result(
                     {"model": hosted.address, "output": str(output_file), "rows": count},
-                    lambda _: output.note(f"{count} rows in {output_file}"),
+                    lambda _: output.note(f"{counted(count, 'row')} in {outputs.name_of(output_file)}"),
                 )
                 return
             predictions = [prediction for _, prediction in predicted]

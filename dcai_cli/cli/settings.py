@@ -26,9 +26,11 @@ Name = Annotated[
 @app.command("show", epilog="Example: dcai config show. Exit codes: 0, 2, 15 (config.toml cannot be read).")
 def show(*, json: options.Json = False) -> None:
     """Show the settings in force: flag over environment over file."""
-    from dcai_cli.config import describe_settings, load_settings
+    from dcai_cli.config import describe_settings
+    from dcai_cli.services.accounts import account_in_force
 
-    data: dict[str, Any] = describe_settings(load_settings())
+    with options.open_workspace() as workspace:
+        data: dict[str, Any] = describe_settings(workspace.settings, account_in_force(workspace))
 
     def human(console: Console) -> None:
         for name, value in data.items():

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dcai_cli.cli import options
+from dcai_cli.cli import completion, options
 from dcai_cli.cli.output import Output
 from dcai_cli.errors import UsageError
+from dcai_cli.files import STREAM
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,16 +36,21 @@ def register(app: typer.Typer) -> None:
 
 def simulate(
     scenario: Annotated[
-        Path, typer.Argument(help="A scenario file (TOML), or the name of a bundled one.", readable=False)
+        Path,
+        typer.Argument(
+            help="A scenario file (TOML), or the name of a bundled one.",
+            readable=False,
+            autocompletion=completion.scenarios,
+        ),
     ],
     *,
-    output_folder: Annotated[
-        Path | None,
+    output: Annotated[
+        str | None,
         typer.Option(
             "--output",
             "-o",
+            metavar="FOLDER",
             help="Write a page, plots, an animation, the ledger and all figures into this folder.",
-            readable=False,
         ),
     ] = None,
     data: Annotated[
@@ -74,25 +80,39 @@ def simulate(
     from dcai_cli.simulation.engine import run
     from dcai_cli.simulation.onchain import on_chain
     from dcai_cli.simulation.pool import prepare
-    from dcai_cli.simulation.results import describe, write_results
+    from dcai_cli.simulation.results import check_folder, describe, write_results
     from dcai_cli.simulation.scenario import find_scenario, read_scenario
 
     if rpc_url is not None and not real:
         raise UsageError("--rpc-url is for --real: nothing is sent without it.", hint="Add --real.")
-    if output_folder is not None and output_folder.exists() and not output_folder.is_dir():
-        raise UsageError(f"--output {output_folder} is no folder.", hint="Name another one.")
-    output = Output("simulate", json=json, quiet=quiet)
+    folder = _folder(output)
+    if folder is not None:
+        check_folder(folder)
+    speaks = Output("simulate", json=json, quiet=quiet)
     read = read_scenario(find_scenario(scenario), dict(map(_change, set_ or ())))
-    prepared = prepare(read, folder=data or scenario.parent, note=output.note)
+    prepared = prepare(read, folder=data or scenario.parent, note=speaks.note)
     with (
         on_chain(read, prepared, rpc_url) if real else nullcontext() as chain,
-        watching(output, read, prepared.test_rows) as watch,
+        watching(speaks, read, prepared.test_rows) as watch,
     ):
         done = run(read, prepared, seed=seed, chain=chain, watch=watch)
-    files = write_results(output_folder, done, note=output.note) if output_folder is not None else []
+    files = write_results(folder, done, note=speaks.note) if folder is not None else []
     for path in files:
-        output.note(f"written: {path}")
-    output.result({**describe(done), "files": list(map(str, files))}, lambda console: _show(console, done))
+        speaks.note(f"written: {path}")
+    speaks.result({**describe(done), "files": list(map(str, files))}, lambda console: _show(console, done))
+
+
+def _folder(typed: str | None) -> Path | None:
+    """What --output says; a path would make the current folder of an empty one.
+
+    Raises:
+        UsageError: it is empty, standard output, or no folder.
+    """
+    if typed is None:
+        return None
+    if not typed or Path(typed) == STREAM or (Path(typed).exists() and not Path(typed).is_dir()):
+        raise UsageError(f"--output {typed or repr(typed)} is no folder.", hint="Name another one.")
+    return Path(typed)
 
 
 def _change(text: str) -> tuple[str, object]:
@@ -104,6 +124,10 @@ def _change(text: str) -> tuple[str, object]:
         return name, tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         return name, value
+    except RecursionError:
+        raise UsageError(
+            f"--set {name} has lists too deep in each other.", hint="Write it shorter."
+        ) from None
 
 
 def _show(console: Console, run: Run) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dcai_cli.cli import options
 from dcai_cli.cli.output import Output, describe_error, print_error, shortened
-from dcai_cli.domain import format_duration, format_ether, iso_time
+from dcai_cli.domain import counted, format_duration, format_ether, iso_time
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,15 +15,19 @@ if TYPE_CHECKING:
     from dcai_cli.services.standing import Standing
 
 
-def show_standing(*, json: bool) -> int:
+def show_standing(*, network: str | None = None, json: bool) -> int:
     """Show network, account, balance, model, refunds and daemon, and what to type next.
+
+    Args:
+        network: the name of the network to look at; the one in use if None.
+        json: one JSON document instead of text.
 
     Returns:
         The exit code: 0, or that of what kept the chain from being asked.
     """
     from dcai_cli.services.standing import where_you_stand
 
-    with options.open_workspace() as workspace:
+    with options.open_workspace(network=network) as workspace:
         standing = where_you_stand(workspace)
     Output("", json=json).result(_data(standing), lambda console: _show(console, standing))
     if standing.problem is None:
@@ -114,5 +118,5 @@ def _refunds(standing: Standing) -> list[str]:
 
 def _worth(found: OpenSum) -> str:
     """What some batches come to: their deposits, or, where there are points, their samples."""
-    worth = format_ether(found.amount_wei) if found.amount_wei else f"{found.samples:,} samples"
+    worth = format_ether(found.amount_wei) if found.amount_wei else counted(found.samples, "sample")
     return f"{worth} in {found.batches:,} {'batch' if found.batches == 1 else 'batches'}"

@@ -8,7 +8,7 @@ import typer
 
 from dcai_cli.cli import options
 from dcai_cli.cli.output import Output
-from dcai_cli.domain import format_ether, format_gwei, iso_time, parse_amount
+from dcai_cli.domain import counted, format_ether, format_gwei, iso_time, parse_amount
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -190,7 +190,7 @@ def _line(view: TransactionView) -> str:
 def _show(console: Console, view: TransactionView) -> None:
     stored, fields = view.stored, view.fields
     console.print(_line(view).strip())
-    console.print(f"signed    {iso_time(stored.created_at)}, {view.attempts} times")
+    console.print(f"signed    {iso_time(stored.created_at)}, {counted(view.attempts, 'time')}")
     console.print(f"to        {fields.to or 'a new contract'}, with {format_ether(fields.value_wei)}")
     priority = fields.fees.priority_fee_wei
     tip = "" if priority is None else f", {format_gwei(priority)} gwei of it above the base fee"

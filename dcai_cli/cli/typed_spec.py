@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from dcai_cli.features.spec import FeatureSpec
 
 _HINT_LABELS = """Write for instance --labels ham,spam, or --labels '"yes, please",no'."""
-_HINT_TYPED = "--analyzer is word, char or char_wb. See what each option takes: dcai model deploy --help"
+_HINT_TYPED = "See what each option takes: dcai model deploy --help"
+_HINT_ANALYZER = f"--analyzer is word, char or char_wb. {_HINT_TYPED}"
 _N_FEATURES = 16_384
 
 
@@ -129,7 +130,7 @@ def typed_spec(
         # Without the vocabulary first: what was typed wrong is said before a file is read.
         hashed = FeatureSpec.text(n_features=n_features or _N_FEATURES, **common)
     except BadInput as error:  # all of it was typed
-        raise UsageError(error.message, hint=error.hint or _HINT_TYPED) from None
+        raise UsageError(error.message, hint=error.hint or _hint_of(error.message)) from None
     words = _vocabulary(hashed, reading, n_features, note)
     return hashed if words is None else FeatureSpec.text(vocabulary=words, **common)
 
@@ -209,3 +210,10 @@ def _ngram_range(text: str) -> tuple[int, int]:
     if not (low.isdecimal() and (high or low).isdecimal() and len(text) < 9):
         raise UsageError(f"{text!r} is no range of n-grams.", hint="Write --ngrams 1, or --ngrams 1-2.")
     return int(low), int(high or low)
+
+
+def _hint_of(message: str) -> str:
+    """What to type instead of what was refused."""
+    if "analyzer" in message:
+        return _HINT_ANALYZER
+    return _HINT_LABELS if "label" in message else _HINT_TYPED

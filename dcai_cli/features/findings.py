@@ -21,6 +21,16 @@ KINDS = {
 }
 """Names of the findings, and what they say of rows, in their order."""
 
+KINDS_OF_ONE = {
+    "duplicates": "repeats an earlier row, label included",
+    "conflicting_labels": "stands with another label in an earlier row",
+    "empty": "is empty",
+    "unknown_labels": "has a label that the model does not know",
+    "no_sample": "has no features, no vector of the right length, or a cell that its column does not take",
+    "cut": "has more features than the model takes of one sample, and loses the rarest",
+}
+"""The same, of one row."""
+
 _OF_FAULT = {"empty": "empty", "unknown-label": "unknown_labels", "no-sample": "no_sample"}
 
 

@@ -1,13 +1,16 @@
 """The perceptrons of the contracts in numpy: the same bits after any history.
 
 Two classes: score = bias + sum(w[i] * v_i); class 1 iff score > 0. Let y be +1 for label 1 and -1 for label
-0. A sample of n indices is informative, and trains the model, iff y * score <= margin * n; then each of its
-weights becomes w[i] + y * v_i and the bias becomes bias + y.
+0. A sample of n indices trains the model iff y * score <= margin * n; then each of its weights becomes
+w[i] + y * v_i and the bias becomes bias + y.
 
 More classes: each has weights, a bias and a score of its own; the greatest score is predicted, the lowest
-class on ties. Let r be the best other class than the label y. A sample is informative iff score_y - score_r
+class on ties. Let r be the best other class than the label y. A sample trains the model iff score_y - score_r
 <= margin * n; then the weights of class y become w[i] + v_i, those of r become w[i] - v_i, and their biases
 change by 1.
+
+A sample is informative iff the model predicted another label just before: confirming what the model says
+already trains it within the margin, but shows no knowledge of one's own.
 
 Weights saturate at +-32767 (+-127 if they have 8 bits), biases at +-32767.
 """
@@ -75,8 +78,8 @@ class Perceptron(_Margins):
 
     >>> model = Perceptron(ModelParams("perceptron", 256, 256, margin=2))
     >>> sample = bytes.fromhex("01000200070009")  # label 1, the two features 7 and 9
-    >>> model.train(sample + sample + sample)  # the third finds a score of 6 above 2 * 2
-    3
+    >>> model.train(sample + sample + sample)  # the second is expected already
+    1
     >>> model.predict(sample).tolist()
     [1]
     """
@@ -105,9 +108,10 @@ class Perceptron(_Margins):
             sign = 1 if label else -1
             places = self._places(indices)
             active = self._lanes[places].astype(np.int64)
-            if sign * (self.bias + int(active @ values)) > self.margin * indices.size:
+            score = self.bias + int(active @ values)
+            if sign * score > self.margin * indices.size:
                 continue
-            informative[position] = True
+            informative[position] = (score > 0) != label
             self._lanes[places] = np.clip(active + sign * values, -self._limit, self._limit)
             self._move_bias(0, sign)
         return bitmap(informative)
@@ -166,12 +170,13 @@ class MulticlassPerceptron(_Margins):
         for position, (label, indices, values) in enumerate(batch):
             active = self._rows[indices].astype(np.int64)
             scores = self._biases[: self.params.classes] + values @ active
+            predicted = int(scores.argmax())
             rivals = scores.copy()
             rivals[label] = np.iinfo(np.int64).min
             rival = int(rivals.argmax())
             if scores[label] - scores[rival] > self.margin * indices.size:
                 continue
-            informative[position] = True
+            informative[position] = predicted != label
             for column, sign in ((label, 1), (rival, -1)):
                 moved = np.clip(active[:, column] + sign * values, -self._limit, self._limit)
                 self._rows[indices, column] = moved

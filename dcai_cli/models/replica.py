@@ -148,7 +148,7 @@ class Replica(ABC):
         """Train on samples as `contribute` does; any number of them, so that pre-training can use it, too.
 
         Returns:
-            The bitmap of informative samples: bit i is set iff sample i is informative.
+            The bitmap of informative samples: bit i is set iff the model predicted another label for it.
 
         Raises:
             BadInput: the payload is malformed; the model is as it was.

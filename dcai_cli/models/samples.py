@@ -47,7 +47,7 @@ class Batch:
     @property
     def sizes(self) -> NDArray[np.int64]:
         """How many features each sample has, shape (samples,)."""
-        return np.diff(self.ends, prepend=0)
+        return self.ends - self.starts
 
     def __iter__(self) -> Iterator[Sample]:
         """One sample after the other."""
@@ -129,7 +129,8 @@ def _check(batch: Batch, heads: NDArray[np.int64], wire: Wire, *, counts: bool) 
     suspect = (batch.labels >= wire.classes) | (sizes < 1) | (sizes > wire.max_features)
     bad = (batch.indices >= wire.n_features) | (batch.values == 0) | (batch.values == -128)
     bad |= counts & (batch.values < 0)
-    falling = np.diff(batch.indices, prepend=-1) <= 0
+    falling = np.zeros(batch.indices.size, dtype=np.bool_)
+    np.less_equal(batch.indices[1:], batch.indices[:-1], out=falling[1:])
     falling[batch.starts[sizes > 0]] = False
     faults = np.flatnonzero(bad | falling)
     if not suspect.any() and not faults.size:

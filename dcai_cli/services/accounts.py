@@ -158,6 +158,22 @@ def acting_account(workspace: Workspace, name_or_address: str | None = None) -> 
     return _acting(_stored_account(workspace, name_or_address))
 
 
+def account_in_force(workspace: Workspace) -> str | None:
+    """The name of the account that commands act with when none is named; None if they would ask, or fail.
+
+    Nothing is made: where there is no ledger yet, none was chosen.
+    """
+    settings, stored = workspace.settings, workspace.keystore.list()
+    if settings.account is not None:
+        return settings.account
+    if len(stored) < 2 or not (settings.ledger_url or settings.ledger_path.exists()):
+        return stored[0].name if len(stored) == 1 else None
+    try:
+        return acting_account(workspace).name
+    except DcaiError:
+        return None
+
+
 def _acting(stored: StoredAccount) -> ActingAccount:
     if stored.address is None:
         raise NoAccount(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dcai_cli.models.replica import Difference, Replica
     from dcai_cli.services.workspace import Workspace
 
-_DISTRUST = "Do not trust this model's predictions. Whether its code is what dcai ships: dcai model verify"
+_DISTRUST = "Do not trust this model's predictions. Whether its code is what dcai ships: dcai model verify "
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,5 +203,5 @@ def _differs(
     return DcaiError(
         f"The weights of {model.name} ({model.address}) after block {block} are not the result of what was "
         f"contributed: {'; '.join(found)}.",
-        hint=_DISTRUST,
+        hint=f"{_DISTRUST}{model.typed}",
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dcai_cli.chain import GasTooHigh
 from dcai_cli.chain.commitment import samples_root
-from dcai_cli.domain import MAX_PAYLOAD_BYTES, MAX_TRANSACTION_GAS
+from dcai_cli.domain import MAX_PAYLOAD_BYTES, MAX_TRANSACTION_GAS, counted, told_apart
 from dcai_cli.errors import DcaiError, InsufficientFunds, PartlyDone, and_goes_on
 from dcai_cli.features.featurize import FeaturizedRow, Skipped
 from dcai_cli.ledger.records import PlannedSample
@@ -130,8 +130,9 @@ class BatchSender:
             if not self.batches and not flying:
                 raise
             also = f", {flying} on their way" if flying else ""
+            of_all = counted(total, "sample is", "samples are")
             raise PartlyDone(
-                f"{self._samples} of {total} samples are on-chain{also}; then: {error.message}",
+                f"{self._samples:,} of {of_all} on-chain{also}; then: {error.message}",
                 hint=and_goes_on(error.hint),
             ) from error
         progress(self._samples, total)
@@ -268,7 +269,8 @@ def too_poor(
     address: str, balance_wei: int, needed_wei: int, what: str = "Deposits and fees"
 ) -> InsufficientFunds:
     """The error of an account that cannot pay."""
+    needed, balance = told_apart(needed_wei, balance_wei)
     return InsufficientFunds(
-        f"{what} can take {needed_wei} wei; {address} has {balance_wei} wei.",
+        f"{what} can take {needed}; {address} has {balance}.",
         hint="Send ether to the account, or send fewer rows: --limit N",
     )

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dcai_cli.chain.signing import decode_signed
 from dcai_cli.errors import Reverted, WrongChain
-from dcai_cli.services.accounts import Password, acting_account, unlock
+from dcai_cli.services.accounts import Password, acting_account
+from dcai_cli.services.cost import carry_out_asked
 from dcai_cli.services.models import HostedModel, describe, find_model, known_models
 from dcai_cli.services.registry import known_registry
-from dcai_cli.services.transactions import Outbox, Sent, finish
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dcai_cli.chain import Chain
+    from dcai_cli.services.transactions import Sent
     from dcai_cli.services.workspace import Workspace
 
 PAGE = 100
@@ -76,7 +78,7 @@ def supersede_model(
     successor: str | None,
     *,
     password: Password,
-    ceiling_wei: int | None = None,
+    confirm: Callable[[str], None] = lambda _: None,
 ) -> Sent:
     """Recommend another model instead of one's own.
 
@@ -85,20 +87,31 @@ def supersede_model(
         model: one's own.
         successor: name or address of the other; None takes the recommendation back.
         password: asked once for the account's password.
-        ceiling_wei: what a unit of gas may cost at most.
+        confirm: gets what will be done and its cost before anything is signed; raises to stop it.
 
     Raises:
-        Reverted: the registry refused: it made neither, or somebody else owns the model.
+        Reverted: it is the same model, or the registry refused: it made neither, or somebody else owns it.
     """
     chain = workspace.chain
-    other = "0x" + "0" * 40 if successor is None else find_model(workspace, successor).address
-    registry = chain.view("CollaborativeTrainer", model.address, "registry")
-    key = unlock(workspace, acting_account(workspace, model.owner), password)
-    data = chain.encode("ModelRegistry", "supersede", model.address, other)
-    with workspace.sending(key.address):
-        for done in finish(workspace, key.address, key, ceiling_wei=ceiling_wei):
-            # An earlier run of the same command may have died before it saw that this was mined.
-            if (done.kind, done.state) == ("supersede", "mined") and decode_signed(done.raw).data == data:
-                return Sent.found(done)
-        outbox = Outbox(workspace, key.address, key, ceiling_wei=ceiling_wei)
-        return outbox.carry_out(kind="supersede", to=registry, data=data, model=model.address)
+    other = None if successor is None else find_model(workspace, successor)
+    if other is not None and other.address == model.address:
+        raise Reverted(
+            f"{model.name} ({model.address}) cannot be recommended instead of itself.",
+            hint="Name another model of the same registry: dcai model list",
+            name="UnknownModel",
+            values={"trainer": model.address},
+        )
+    instead = "nothing" if other is None else f"{other.name} ({other.address})"
+    return carry_out_asked(
+        workspace,
+        acting_account(workspace, model.owner),
+        model,
+        kind="supersede",
+        to=chain.view("CollaborativeTrainer", model.address, "registry"),
+        data=chain.encode(
+            "ModelRegistry", "supersede", model.address, "0x" + "0" * 40 if other is None else other.address
+        ),
+        what=f"Recommend {instead} instead of {model.name} ({model.address})",
+        password=password,
+        confirm=confirm,
+    )

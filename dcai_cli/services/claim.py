@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dcai_cli.chain import RpcError
+from dcai_cli.domain import counted
 from dcai_cli.errors import DcaiError, PartlyDone, and_goes_on
 from dcai_cli.services.accounts import Password, acting_account, unlock
 from dcai_cli.services.claim_items import (
@@ -115,8 +116,9 @@ def claim_due(
             if not sender.sent and not sender.flying:
                 raise
             also = f", {sender.flying} on their way" if sender.flying else ""
+            claims = counted(len(sender.sent), "claim is", "claims are")
             raise PartlyDone(
-                f"{len(sender.sent)} claims are on-chain{also}; then: {error.message}",
+                f"{claims} on-chain{also}; then: {error.message}",
                 hint=and_goes_on(error.hint),
             ) from error
     return _claimed(sender, items, workspace.chain.timestamp())

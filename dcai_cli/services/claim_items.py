@@ -87,6 +87,11 @@ class ClaimItem:
         return self.open.bit_count()
 
     @property
+    def claimable_samples(self) -> int:
+        """How many of these claiming now would settle or draw on."""
+        return self.samples if self.sweep else self.claimable.bit_count()
+
+    @property
     def points(self) -> int:
         """How many model points claiming now would earn."""
         return self.claimable.bit_count() if self.model.has_points else 0

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dcai_cli.chain.price import deposit_per_unit_wei
+from dcai_cli.chain.signing import decode_signed
 from dcai_cli.chain.verification import is_ours
-from dcai_cli.domain import MAX_BATCH_SAMPLES
+from dcai_cli.domain import MAX_BATCH_SAMPLES, told_apart
 from dcai_cli.errors import BadInput, LimitExceeded, Locked, UsageError
 from dcai_cli.features.cluster import featurizer
 from dcai_cli.features.featurize import FeaturizedRow, Skipped
 from dcai_cli.features.findings import DataChecks, Finding
 from dcai_cli.features.readers import RowSource, Source, check_source, open_rows
+from dcai_cli.ledger.fold import UNSETTLED
 from dcai_cli.ledger.records import PlannedSample
 from dcai_cli.services.accounts import ActingAccount, Password, acting_account, unlock
 from dcai_cli.services.batches import (
@@ -24,7 +27,7 @@ from dcai_cli.services.batches import (
     too_poor,
 )
 from dcai_cli.services.index import follow, sample_key
-from dcai_cli.services.models import HostedModel, find_model, known_models, snapshot
+from dcai_cli.services.models import HostedModel, find_model, hints_naming, known_models, snapshot
 from dcai_cli.services.settling import recheck
 from dcai_cli.services.transactions import (
     ENVELOPE_BYTES,
@@ -85,6 +88,23 @@ class ContributeRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """How batches are paced.
+
+    Args:
+        seconds: the time that they are spread over.
+        interval_s: from the start of a full batch to that of the next.
+        batches: how many, if each has room for as many samples as the first.
+        deposit_alone_wei: what their deposits come to if nobody else contributes meanwhile.
+    """
+
+    seconds: int
+    interval_s: int
+    batches: int
+    deposit_alone_wei: int
+
+
+@dataclass(frozen=True, slots=True)
 class ContributionPlan:
     """What a contribution will send, cost and risk; shown before anything is signed.
 
@@ -100,9 +120,13 @@ class ContributionPlan:
         sorted_by_label: whether the rows stand in groups of one label: a model forgets the first of them.
         batches: batches, if none has to shrink.
         deposit_at_most_wei: deposits of all batches, sent back to back.
-        fee_estimate_wei: transaction fees, from an estimate of the first batch.
-        data_fee_wei: the part of them that a layer 2 takes for the data.
-        gas_price_wei: what a unit of gas was taken to cost at most.
+        spread: how the batches are paced; None if they are sent at once.
+        gas: gas of all batches, from an estimate of the first.
+        fee_estimate_wei: fees if the next blocks take them.
+        fee_offer_wei: fees that have to be offered now, which leave room for dearer blocks and more gas.
+        fee_at_most_wei: fees that are never exceeded, however dear gas gets.
+        data_fee_wei: the part of the estimate that a layer 2 takes for the data.
+        gas_price_wei: what a unit of gas is offered at most now.
         balance_wei: the account's balance.
         rejected: samples that the model would reject after learning all of them today.
         at_risk_wei: their part of the deposits: the expected loss; 0 for points.
@@ -120,13 +144,27 @@ class ContributionPlan:
     sorted_by_label: bool
     batches: int
     deposit_at_most_wei: int
+    spread: Spread | None
+    gas: int
     fee_estimate_wei: int
+    fee_offer_wei: int
+    fee_at_most_wei: int
     data_fee_wei: int
     gas_price_wei: int
     balance_wei: int
     rejected: int
     at_risk_wei: int
     first_time: bool
+
+    @property
+    def loss_wei(self) -> int:
+        """What is gone in the end by what is known now: fees, and deposits of what the model rejects."""
+        return self.fee_estimate_wei + self.at_risk_wei
+
+    @property
+    def total_at_most_wei(self) -> int:
+        """What deposits and fees take from the balance at most, before any deposit comes back."""
+        return self.deposit_at_most_wei + self.fee_at_most_wei
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +225,10 @@ def contribute(
     check_source(request.file)
     account = acting_account(workspace, request.account)
     model = find_model(workspace, request.model, unverified=request.unverified)
-    with open_rows(request.file, note=note, vector_column=model.spec.vector_column) as rows:
+    with (
+        hints_naming(model),
+        open_rows(request.file, note=note, vector_column=model.spec.vector_column) as rows,
+    ):
         if not request.unverified:
             is_ours(workspace.chain, model.address)
         with workspace.sending(account.address) as turn:
@@ -202,25 +243,18 @@ def contribute(
                 before.check_untouched(candidates)
                 key = unlock(workspace, account, password)
                 ceiling_wei = plan.gas_price_wei * FEE_RISE
-                spent_wei = before.send_again(key, ceiling_wei, request.max_fee_wei)
+                spent_wei = before.send_again(key, ceiling_wei, plan.fee_at_most_wei)
                 outbox = Outbox(
                     workspace,
                     account.address,
                     key,
                     ceiling_wei=ceiling_wei,
-                    budget_wei=_budget_wei(request, plan, spent_wei),
+                    budget_wei=max(0, plan.fee_at_most_wei - spent_wei),
                 )
                 pace = _Pace(workspace, turn, request.spread_s, len(candidates))
                 sender.send_all(outbox, candidates, progress, pace.wait)
                 recheck(workspace, account.address)
     return Contribution(plan, (*before.batches, *sender.batches), (*plan.skipped, *sender.skipped))
-
-
-def _budget_wei(request: ContributeRequest, plan: ContributionPlan, spent_wei: int) -> int:
-    """What all fees may still cost: what the user said, or not far more than what was shown."""
-    if request.max_fee_wei is None:
-        return plan.fee_estimate_wei * FEE_RISE
-    return max(0, request.max_fee_wei - spent_wei)
 
 
 class _Before:
@@ -281,7 +315,14 @@ class _Before:
         prices = {model.address: highest_unit_price_wei(model) for model in known_models(self._workspace)}
         return sum(batch.units * prices[batch.model] for batch in self.unfinished())
 
-    def send_again(self, key: LocalAccount, ceiling_wei: int, budget_wei: int | None) -> int:
+    def fee_at_most_wei(self, ceiling_wei: int) -> int:
+        """What the fees of all that is on its way can cost, replaced up to the ceiling where it is stuck."""
+        chain = self._workspace.chain
+        flying = self._workspace.ledger.transactions(chain.key, account=self._address, states=UNSETTLED)
+        offers = [decode_signed(stored.raw) for stored in flying]
+        return sum(offer.gas * max(offer.fees.max_fee_per_gas_wei, ceiling_wei) for offer in offers)
+
+    def send_again(self, key: LocalAccount, ceiling_wei: int, budget_wei: int) -> int:
         """Finish the unfinished.
 
         Returns:
@@ -378,7 +419,7 @@ def _plan(
         first = unusable[0]
         raise BadInput(
             f"There is no row in {request.file} that can be sent; row {first.row}: {first.reason}.",
-            hint="Check the columns and the labels; see the model's with: dcai model show",
+            hint=f"Check the columns and the labels; see the model's with: dcai model show {model.typed}",
         )
     known = workspace.ledger.contributed_keys(chain.key, account.address, model.address)
     candidates, already, repeated = _choose(
@@ -391,26 +432,30 @@ def _plan(
     unit_price_wei = highest_unit_price_wei(model)
     deposit_at_most_wei = unit_price_wei * sum(units) + before.deposit_at_most_wei()
     if request.max_deposit_wei is not None and deposit_at_most_wei > request.max_deposit_wei:
+        deposit, limit = told_apart(deposit_at_most_wei, request.max_deposit_wei)
         raise LimitExceeded(
-            f"The deposits can reach {deposit_at_most_wei} wei, above the limit of "
-            f"{request.max_deposit_wei} wei.",
+            f"The deposits can reach {deposit}, above the limit of {limit}.",
             hint="Raise --max-deposit, or send fewer rows with --limit.",
         )
     balance_wei = chain.balance_wei(account.address)
     if deposit_at_most_wei and balance_wei <= deposit_at_most_wei:
         raise too_poor(account.address, balance_wei, deposit_at_most_wei)
-    gas_price_wei = chain.fees().max_fee_per_gas_wei
-    gas, data_fee_wei = _estimate(chain, sender, candidates)
-    fee_estimate_wei = gas * gas_price_wei + data_fee_wei
-    if candidates and balance_wei < deposit_at_most_wei + fee_estimate_wei:
+    fees = chain.fees()
+    gas, data_fee_wei, size = _estimate(chain, sender, candidates)
+    fee_offer_wei = (gas * fees.max_fee_per_gas_wei + data_fee_wei) * (100 + GAS_MARGIN_PERCENT) // 100
+    if candidates and balance_wei < deposit_at_most_wei + fee_offer_wei:
         what = "Deposits and fees" if deposit_at_most_wei else "Fees"
-        raise too_poor(account.address, balance_wei, deposit_at_most_wei + fee_estimate_wei, what)
-    # What is promised has a margin above the estimate; within the limit, it stops nothing on the way.
-    fees_at_most_wei = fee_estimate_wei * (100 + GAS_MARGIN_PERCENT) // 100
-    if request.max_fee_wei is not None and fees_at_most_wei > request.max_fee_wei:
+        raise too_poor(account.address, balance_wei, deposit_at_most_wei + fee_offer_wei, what)
+    if request.max_fee_wei is not None and fee_offer_wei > request.max_fee_wei:
+        offered, limit = told_apart(fee_offer_wei, request.max_fee_wei)
         raise LimitExceeded(
-            f"The fees can reach {fees_at_most_wei} wei, above the limit of {request.max_fee_wei} wei.",
+            f"The fees can reach {offered} by what is offered now, above the limit of {limit}.",
             hint="Raise --max-fee, send fewer rows with --limit, or wait until gas is cheaper.",
+        )
+    fee_at_most_wei = request.max_fee_wei
+    if fee_at_most_wei is None:
+        fee_at_most_wei = fee_offer_wei * FEE_RISE + before.fee_at_most_wei(
+            fees.max_fee_per_gas_wei * FEE_RISE
         )
     rejected = _rejected(snapshot(chain, model), candidates) if candidates else []
     plan = ContributionPlan(
@@ -425,9 +470,13 @@ def _plan(
         sorted_by_label=checks.is_sorted,
         batches=-(-len(candidates) // request.batch_size),
         deposit_at_most_wei=deposit_at_most_wei,
-        fee_estimate_wei=fee_estimate_wei,
+        spread=_spread(chain, request.spread_s, model, candidates, size),
+        gas=gas,
+        fee_estimate_wei=gas * fees.likely_price_wei + data_fee_wei,
+        fee_offer_wei=fee_offer_wei,
+        fee_at_most_wei=fee_at_most_wei,
         data_fee_wei=data_fee_wei,
-        gas_price_wei=gas_price_wei,
+        gas_price_wei=fees.max_fee_per_gas_wei,
         balance_wei=balance_wei,
         rejected=len(rejected),
         at_risk_wei=unit_price_wei * sum(units[position] for position in rejected),
@@ -436,15 +485,43 @@ def _plan(
     return plan, candidates
 
 
-def _estimate(chain: Chain, sender: BatchSender, candidates: Sequence[Candidate]) -> tuple[int, int]:
-    """Gas and data fee of all batches, if each sample needs as much as those of the first that fits."""
+def _estimate(chain: Chain, sender: BatchSender, candidates: Sequence[Candidate]) -> tuple[int, int, int]:
+    """Gas and data fee of all batches, if each sample needs as much as those of the first that fits.
+
+    Returns:
+        Gas, data fee, and how many samples the first has; all 0 if none fits.
+    """
     for first in range(len(candidates)):
         fitted = sender.fit(candidates[first:])
         if fitted is not None:
-            batches = -(-(len(candidates) - first) // len(fitted.chosen))
+            size = len(fitted.chosen)
+            batches = -(-(len(candidates) - first) // size)
             data_fee_wei = chain.data_fee_wei(len(fitted.data) + ENVELOPE_BYTES, gas=fitted.gas)
-            return fitted.gas * (len(candidates) - first) // len(fitted.chosen), batches * data_fee_wei
-    return 0, 0
+            return fitted.gas * (len(candidates) - first) // size, batches * data_fee_wei, size
+    return 0, 0, 0
+
+
+def _spread(
+    chain: Chain, spread_s: int, model: HostedModel, candidates: Sequence[Candidate], size: int
+) -> Spread | None:
+    """What pacing does to the deposits: each batch is as idle as those before let it be."""
+    if not spread_s or not size:
+        return None
+    total = len(candidates)
+    last = chain.view("CollaborativeTrainer", model.address, "lastContributedAt")
+    last = last or chain.view("CollaborativeTrainer", model.address, "sealedAt")
+    idle_s, due_s, deposit_wei = max(0, chain.timestamp() - last), 0, 0
+    for start in range(0, total, size):
+        idle_s, due_s = idle_s + spread_s * start // total - due_s, spread_s * start // total
+        units = sum(candidate.row.units for candidate in candidates[start : start + size])
+        deposit_wei += units * deposit_per_unit_wei(model.terms, units, idle_s)
+        idle_s = 0
+    return Spread(
+        seconds=spread_s,
+        interval_s=spread_s * min(size, total) // total,
+        batches=-(-total // size),
+        deposit_alone_wei=deposit_wei if not model.has_points else 0,
+    )
 
 
 def _choose(

@@ -17,13 +17,13 @@ from random import SystemRandom
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from dcai_cli import __version__, files
-from dcai_cli.domain import format_duration, format_ether
+from dcai_cli.domain import counted, format_duration, format_ether
 from dcai_cli.errors import BadInput, DcaiError, Locked, NoAccount, UsageError, WrongChain, WrongPassword
 from dcai_cli.services import daemon_state
 from dcai_cli.services.accounts import acting_account, unlock
 from dcai_cli.services.alerts import notice, notice_failure
 from dcai_cli.services.cycle import CycleReport, CycleRequest, LeftOver, run_cycle
-from dcai_cli.services.daemon_state import STALE_INTERVALS, DaemonState, counted
+from dcai_cli.services.daemon_state import STALE_INTERVALS, DaemonState, counted_up
 from dcai_cli.services.webhook import Webhook, deliver
 
 if TYPE_CHECKING:
@@ -298,8 +298,8 @@ class Daemon:
             failures=state.failures + 1 if failed else 0 if good else state.failures,
             failing_since=(state.failing_since or now) if failed else None if good else state.failing_since,
             error=_described(report.error),
-            cycles=counted(state.cycles, report.outcome),
-            errors=state.errors if report.error is None else counted(state.errors, report.error.code),
+            cycles=counted_up(state.cycles, report.outcome),
+            errors=state.errors if report.error is None else counted_up(state.errors, report.error.code),
             claims=totals.claims,
             left=report.left_by_code,
             exposure=report.exposure or state.exposure,
@@ -322,8 +322,8 @@ class Daemon:
             failures=self.state.failures + 1,
             failing_since=self.state.failing_since or now,
             error=_described(error),
-            cycles=counted(self.state.cycles, outcome),
-            errors=counted(self.state.errors, error.code),
+            cycles=counted_up(self.state.cycles, outcome),
+            errors=counted_up(self.state.errors, error.code),
         )
         self.state = notice_failure(state, error, now)
         self._log_error(error)
@@ -403,13 +403,13 @@ class Daemon:
             )
         self._log_left(report.left)
         out = report.exposure
-        pending = (
-            "" if out is None else f", {out.pending_batches} batches with {format_ether(out.pending_wei)} out"
-        )
+        pending = ""
+        if out is not None:
+            pending = f", {counted(out.pending_batches, 'batch')} with {format_ether(out.pending_wei)} out"
         self._log(
             "info",
             "cycle",
-            f"Cycle {report.outcome}: {len(report.claims)} claims{pending}",
+            f"Cycle {report.outcome}: {counted(len(report.claims), 'claim')}{pending}",
             outcome=report.outcome,
             seconds=report.ended_at - report.started_at,
             recovered=report.recovered,

@@ -172,7 +172,7 @@ def load_all(settings: Settings) -> Iterator[DaemonState]:
             yield state
 
 
-def counted(counts: dict[str, int], name: str) -> dict[str, int]:
+def counted_up(counts: dict[str, int], name: str) -> dict[str, int]:
     """Counts with one more of a name."""
     return {**counts, name: counts.get(name, 0) + 1}
 

@@ -16,10 +16,11 @@ from dcai_cli.chain.registry import (
 )
 from dcai_cli.chain.signing import decode_signed
 from dcai_cli.chain.verification import trainer_address
-from dcai_cli.domain import ModelParams, Terms, format_ether
+from dcai_cli.domain import ModelParams, Terms
 from dcai_cli.errors import BadInput, DcaiError
 from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.services.accounts import Password, acting_account, unlock
+from dcai_cli.services.cost import Cost, carry_out_asked
 from dcai_cli.services.limits import check_name, check_spec, check_terms
 from dcai_cli.services.models import HostedModel, describe, known_models, remember, snapshot
 from dcai_cli.services.registry import cost_of_ready_registry, ready_registry
@@ -131,7 +132,7 @@ def deploy_model(
         workspace,
         key.address,
         key,
-        ceiling_wei=cost.gas_price_wei * FEE_RISE,
+        ceiling_wei=cost.ceiling_wei,
         # What a layer 2 takes for data is not in what was shown.
         budget_wei=cost.fee_wei * FEE_RISE if workspace.chain.layer2 is None else None,
     )
@@ -161,35 +162,23 @@ def deploy_model(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Cost:
-    """What a deployment will cost, as it is shown."""
-
-    gas_price_wei: int
-    fee_wei: int
-    in_words: str
-
-
-def _cost(workspace: Workspace, account: str, plan: _Plan, words: int, *, seal: bool) -> _Cost:
+def _cost(workspace: Workspace, account: str, plan: _Plan, words: int, *, seal: bool) -> Cost:
     """What a deployment will cost, and what the account has."""
     chain = workspace.chain
     count, gas = cost_of_ready_registry(workspace, account, plan.contracts)
     count += 1 + -(-words // WORDS_PER_TRANSACTION) + int(seal)
     gas += GAS_PER_MODEL + GAS_PER_SPEC_BYTE * len(plan.spec.to_json().encode()) + GAS_PER_WORD * words
     gas += GAS_PER_SEAL if seal else 0
-    gas_price_wei = chain.fees().max_fee_per_gas_wei
-    fee_wei = gas * gas_price_wei
-    return _Cost(
-        gas_price_wei,
-        fee_wei,
-        f"That takes {count} transactions of about {gas:,} gas in all. "
-        f"It costs up to {format_ether(fee_wei)} at the present gas price. "
-        f"The balance is {format_ether(chain.balance_wei(account))}.",
-    )
+    price_wei = chain.fees().max_fee_per_gas_wei
+    return Cost(count, gas, price_wei, gas * price_wei, chain.balance_wei(account))
 
 
 def seal_model(
-    workspace: Workspace, model: HostedModel, *, password: Password, ceiling_wei: int | None = None
+    workspace: Workspace,
+    model: HostedModel,
+    *,
+    password: Password,
+    confirm: Callable[[str], None] = lambda _: None,
 ) -> Sent:
     """Open a model for contributions; final.
 
@@ -197,16 +186,22 @@ def seal_model(
         workspace: the opened parts.
         model: one's own.
         password: asked once for the account's password.
-        ceiling_wei: what a unit of gas may cost at most.
+        confirm: gets what will be done and its cost before anything is signed; raises to stop it.
+
+    Raises:
+        Reverted: it is sealed already.
     """
-    key = unlock(workspace, acting_account(workspace, model.owner), password)
-    with workspace.sending(key.address):
-        for done in finish(workspace, key.address, key, ceiling_wei=ceiling_wei):
-            # An earlier run of the same command may have died before it saw that this was mined.
-            if (done.kind, done.model, done.state) == ("seal", model.address, "mined"):
-                return Sent.found(done)
-        outbox = Outbox(workspace, key.address, key, ceiling_wei=ceiling_wei)
-        return _send(workspace, outbox, model, "seal", "seal")
+    return carry_out_asked(
+        workspace,
+        acting_account(workspace, model.owner),
+        model,
+        kind="seal",
+        to=model.address,
+        data=workspace.chain.encode(TRAINER, "seal"),
+        what=f"Seal {model.name} ({model.address}) for ever",
+        password=password,
+        confirm=confirm,
+    )
 
 
 def _send(

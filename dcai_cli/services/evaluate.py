@@ -20,15 +20,16 @@ from typing import TYPE_CHECKING
 
 from dcai_cli.chain.registry import TRAINER
 from dcai_cli.chain.signing import decode_signed
-from dcai_cli.domain import format_ether
+from dcai_cli.domain import counted
 from dcai_cli.errors import BadInput, DcaiError
 from dcai_cli.features.featurize import Skipped, featurize
 from dcai_cli.features.readers import Source, open_rows
 from dcai_cli.hashing import keccak256, keccak256_in_parts
 from dcai_cli.services.accounts import Password, acting_account, unlock
+from dcai_cli.services.cost import cost_of
 from dcai_cli.services.models import HostedModel, find_model, snapshot
 from dcai_cli.services.predict import classes_of
-from dcai_cli.services.transactions import ENVELOPE_BYTES, FEE_RISE, Outbox, finish
+from dcai_cli.services.transactions import Outbox, finish
 
 if TYPE_CHECKING:
     from dcai_cli.chain import Chain
@@ -258,18 +259,15 @@ def publish_evaluation(
         evaluation.correct,
     )
     with workspace.sending(stored.address) as turn:
-        gas = chain.estimate_gas(stored.address, model.address, data)
-        price_wei = chain.fees().max_fee_per_gas_wei
-        fee_wei = gas * price_wei + chain.data_fee_wei(len(data) + ENVELOPE_BYTES, gas=gas)
+        cost = cost_of(workspace, stored.address, model.address, data)
         with turn.aside():
             confirm(
                 f"State on {chain.url_label} for ever, from {stored.name} ({stored.address}): {model.name} "
-                f"predicts {evaluation.correct} of {evaluation.rows} rows right, test set "
-                f"{evaluation.test_set_hash}. That takes about {gas:,} gas, up to {format_ether(fee_wei)}. "
-                f"The balance is {format_ether(chain.balance_wei(stored.address))}."
+                f"predicts {evaluation.correct} of {counted(evaluation.rows, 'row')} right, test set "
+                f"{evaluation.test_set_hash}. {cost.in_words}"
             )
         key = unlock(workspace, stored, password)
-        ceiling_wei = None if chain.is_embedded else price_wei * FEE_RISE
+        ceiling_wei = None if chain.is_embedded else cost.ceiling_wei
         for done in finish(workspace, key.address, key, ceiling_wei=ceiling_wei):
             # An earlier run of the same command may have died before it saw that this was mined.
             if done.kind == "evaluation" and done.state == "mined" and decode_signed(done.raw).data == data:

@@ -20,7 +20,7 @@ from dcai_cli.domain import LAST_TIMESTAMP, Vector, iso_time
 from dcai_cli.errors import BadInput, UsageError
 from dcai_cli.features.payload import decode_payload
 from dcai_cli.features.recover import NUMBERS, VALUE, WORDS, Cell, Recover, recoverable
-from dcai_cli.files import make_folder_atomically, open_atomically, write_atomically
+from dcai_cli.files import make_folder_atomically, open_atomically, open_output, write_atomically
 from dcai_cli.services.data_card import data_card
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def export_data(
 
     Args:
         history: what was read.
-        output: the file; for hf a folder that is not there, or empty.
+        output: the file, or for csv `STREAM`; for hf a folder that is not there, or empty.
         format: one of `EXPORT_FORMATS`; what the ending of the output says if None.
         progress: gets (samples written, samples in all).
 
@@ -133,13 +133,14 @@ def export_data(
     if format == HUGGING_FACE and not history.samples:
         raise BadInput(
             f"{history.model.name} has no samples in these blocks, and `datasets` loads no empty data set.",
-            hint="Contribute first: dcai contribute FILE; or export to csv or parquet.",
+            hint=f"Contribute first: dcai contribute FILE --model {history.model.typed}; "
+            "or export to csv or parquet.",
         )
     columns = export_columns(history.model)
     samples = _counted(_samples(history), history.samples, progress)
     if format == CSV:
         columns = [column for column in columns if column.name not in {"indices", "values"}]
-        with open_atomically(output, mode=0o644) as file:
+        with open_output(output) as file:
             _write_csv(file, columns, samples)
     else:
         columns = [column for column in columns if column.name != "features"]

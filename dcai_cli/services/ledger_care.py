@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dcai_cli.domain import counted
 from dcai_cli.errors import BadInput
 
 if TYPE_CHECKING:
@@ -125,7 +126,8 @@ def _left_out(workspace: Workspace, backup: Database, path: Path, *, force: bool
         return 0, False  # nobody can tell; it is kept
     if missing and not force:
         raise BadInput(
-            f"The ledger has {len(missing)} transactions that {path} lacks, the newest {missing[-1]}.",
+            f"The ledger has {counted(len(missing), 'transaction')} that {path} lacks, "
+            f"the newest {missing[-1]}.",
             hint="Keep the ledger; or restore all the same, and keep a copy of the ledger beside it: --force",
         )
     return len(missing), True

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from dcai_cli.chain.registry import ANY_INCENTIVE, ANY_MODEL, INCENTIVE_CONTRACTS, MODEL_CONTRACTS
 from dcai_cli.chain.verification import is_ours
 from dcai_cli.domain import PERCEPTRON, ModelParams, Terms, Wire
-from dcai_cli.errors import BadInput, UsageError
+from dcai_cli.errors import BadInput, DcaiError, UsageError
 from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.ledger import ModelRecord
 from dcai_cli.services.accounts import acting_account
@@ -64,9 +65,37 @@ class HostedModel:
         return self.spec.wire
 
     @property
+    def typed(self) -> str:
+        """What names it in a command: its name, or its address where that is no plain word."""
+        return self.name if re.fullmatch(r"[a-z0-9][a-z0-9-]*", self.name) else self.address
+
+    @property
     def has_points(self) -> bool:
         """Whether contributions earn points, instead of costing a deposit."""
         return self.incentive_type == "points"
+
+
+@contextmanager
+def hints_naming(model: HostedModel) -> Iterator[None]:
+    """Let the hints of errors name the model: pasted as they are, they mean no other one that is in use."""
+    try:
+        yield
+    except DcaiError as error:
+        for command, named in _OF_A_MODEL.items():
+            if f"{command} --model" not in error.hint:
+                error.hint = error.hint.replace(command, named.format(model=model.typed))
+        raise
+
+
+_OF_A_MODEL = {
+    "dcai contribute FILE": "dcai contribute FILE --model {model}",
+    "dcai leaderboard": "dcai leaderboard --model {model}",
+    "dcai refunds": "dcai refunds --model {model}",
+    "dcai reports": "dcai reports --model {model}",
+    "dcai model seal NAME": "dcai model seal {model}",
+    "dcai model verify": "dcai model verify {model}",
+}
+"""Commands of hints that mean the model in use unless they name one."""
 
 
 def describe(chain: Chain, address: str, *, name: str = "", from_block: int = 0) -> HostedModel:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dcai_cli.domain import counted
 from dcai_cli.errors import DcaiError, PartlyDone, Reverted, UsageError, and_goes_on
 from dcai_cli.services.accounts import Password, acting_account, list_accounts, unlock
-from dcai_cli.services.models import HostedModel, find_model
+from dcai_cli.services.models import HostedModel, find_model, hints_naming
 from dcai_cli.services.transactions import Outbox, Sent, finish
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def validate(
     hosted = _with_points(find_model(workspace, model))
     acting = acting_account(workspace, account)
     wanted = list(dict.fromkeys(_address(workspace, name) for name in names))
-    with workspace.sending(acting.address):
+    with hints_naming(hosted), workspace.sending(acting.address):
         recovered = finish(workspace, acting.address)
         done = [
             Validation(stored.detail, stored.hash, stored.gas_used or 0, stored.fee_wei or 0)
@@ -273,15 +274,16 @@ def _check_validator(workspace: Workspace, plan: ValidationPlan) -> None:
     who, earned, spent = plan.account, plan.model_points, plan.spent_points
     if earned < required:
         raise Reverted(
-            f"{who.name} ({who.address}) has earned {earned} model points; validating takes {required}.",
+            f"{who.name} ({who.address}) has earned {counted(earned, 'model point')}; "
+            f"validating takes {required}.",
             hint="Contribute, wait, and earn points: dcai refunds --claim",
             name="TooFewPoints",
             values={"validator": who.address, "modelPoints": earned, "requiredPoints": required},
         )
     if earned - spent < len(plan.contributors):
         raise Reverted(
-            f"{who.name} ({who.address}) has {earned - spent} of its {earned} model points left; to validate "
-            f"{len(plan.contributors)} takes {len(plan.contributors)}.",
+            f"{who.name} ({who.address}) has {earned - spent} of its {counted(earned, 'model point')} left; "
+            f"to validate {len(plan.contributors)} takes {len(plan.contributors)}.",
             hint="Name fewer, or earn more points by contributing.",
             name="NothingToSpend",
             values={"validator": who.address, "spentPoints": spent},
@@ -293,7 +295,8 @@ def _check_validated(workspace: Workspace, model: HostedModel, contributor: str)
     if validated < earned:
         return
     if earned:
-        message = f"{contributor} has {validated} validation points, as many as its model points: {earned}."
+        given = counted(validated, "validation point")
+        message = f"{contributor} has {given}, as many as its model points: {earned}."
         hint = "It has to earn more model points first; leave it out."
     else:
         message = f"{contributor} has earned no model points from {model.name}."
@@ -332,7 +335,7 @@ def _send(
             if not done:
                 raise
             raise PartlyDone(
-                f"{len(done)} validations are on-chain; then: {error.message}",
+                f"{counted(len(done), 'validation is', 'validations are')} on-chain; then: {error.message}",
                 hint=and_goes_on(error.hint),
             ) from error
         done.append(Validation(contributor, sent.hash, sent.gas_used, sent.fee_wei))

@@ -19,7 +19,7 @@ from dcai_cli.errors import BadInput, DcaiError, UsageError, shown
 from dcai_cli.features.dense import DENSE
 from dcai_cli.features.featurize import FeaturizedRow, Skipped, featurize
 from dcai_cli.features.readers import Source, json_cells, open_rows
-from dcai_cli.files import write_atomically
+from dcai_cli.files import write_output
 from dcai_cli.services.models import HostedModel, find_model, snapshot
 
 if TYPE_CHECKING:
@@ -186,6 +186,6 @@ def write_predictions(path: Path, predictions: Iterable[tuple[Row, Prediction]])
             writer.writerow([*(row.cells.get(name, "") for name in columns), prediction.label or ""])
         text.flush()
         file.seek(0)
-        write_atomically(path, file, mode=0o644)
+        write_output(path, file)
         text.detach()
     return count

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dcai_cli.chain import GasTooHigh
@@ -11,7 +11,7 @@ from dcai_cli.chain.commitment import sample_proof
 from dcai_cli.domain import bits
 from dcai_cli.errors import BadInput, Reverted
 from dcai_cli.features.payload import split_payload
-from dcai_cli.ledger import Claim
+from dcai_cli.ledger import Claim, OpenSum
 from dcai_cli.services.accounts import Password, acting_account
 from dcai_cli.services.claim import Claimed, claim_due, models_meant
 from dcai_cli.services.claim_items import (
@@ -43,6 +43,67 @@ def pending_reports(
     recheck(workspace, address)  # receipts tell more than the index has read
     follow(workspace, models)
     return _report_items(workspace, address, models)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenReports:
+    """What could be taken of others' batches, and what may be some day.
+
+    Args:
+        due: what claiming now would pay: samples that the model rejects, and sweeps.
+        waiting: batches that nobody but their contributor can claim yet; what will be rejected is not known.
+        agreed: batches that could be reported, but the model agrees with them, or they would pay nothing.
+        next_due_at: when the first of what waits can be reported; None if nothing waits.
+        next_sweep_at: when the first of all that is not due can be swept; None if there is nothing.
+        items: what is due, then what waits, then the others, no more than asked for.
+        now: the chain's time.
+    """
+
+    due: OpenSum
+    waiting: OpenSum
+    agreed: OpenSum
+    next_due_at: int | None
+    next_sweep_at: int | None
+    items: tuple[ClaimItem, ...]
+    now: int
+
+    @property
+    def all(self) -> OpenSum:
+        """Everything."""
+        return self.due + self.waiting + self.agreed
+
+
+def open_reports(
+    workspace: Workspace, *, model: str | None = None, account: str | None = None, first: int | None = None
+) -> OpenReports:
+    """Sum up others' batches with something still open, and list some, what can be taken first.
+
+    Args:
+        workspace: the opened parts.
+        model: only of this model.
+        account: who would take it; the acting account if None.
+        first: how many to list; all if None.
+    """
+    address = acting_account(workspace, account).address
+    items = pending_reports(workspace, model=model, account=account)
+    due = [item for item in items if item.is_claimable]
+    waiting = [item for item in items if item.state == "waiting"]
+    agreed = [item for item in items if not item.is_claimable and item.state != "waiting"]
+    sweeps = (item.batch.added_at + sweep_wait_s(item.model, address) for item in (*waiting, *agreed))
+    return OpenReports(
+        due=_sum(due),
+        waiting=_sum(waiting),
+        agreed=_sum(agreed),
+        next_due_at=min((item.due_at for item in waiting), default=None),
+        next_sweep_at=min(sweeps, default=None),
+        items=(*due, *waiting, *agreed)[:first],
+        now=workspace.chain.timestamp(),
+    )
+
+
+def _sum(items: Sequence[ClaimItem]) -> OpenSum:
+    samples = (item.claimable_samples if item.is_claimable else item.samples for item in items)
+    return OpenSum(len(items), sum(samples), sum(item.amount_wei for item in items))
 
 
 def claim_reports(

@@ -16,14 +16,13 @@ from dcai_cli.config import (
     read_file,
     unknown_setting,
 )
-from dcai_cli.errors import BadInput, NoAccount
+from dcai_cli.errors import BadInput, NoAccount, UsageError
 from dcai_cli.keystore import Keystore
-from dcai_cli.networks import TABLE, find_profile, read_profiles
+from dcai_cli.networks import KEYS as PROFILE_KEYS
+from dcai_cli.networks import TABLE, find_profile, read_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
-
-    from dcai_cli.networks import Profile
 
 
 def change_settings(
@@ -54,7 +53,7 @@ def change_settings(
         if name == "account" and text is not None:
             _check_account(text, environ)
         if name == "network" and text is not None:
-            find_profile(read_profiles(read_file(folders(environ)[0] / CONFIG_NAME)), text)
+            find_profile(read_tables(read_file(folders(environ)[0] / CONFIG_NAME)), text)
 
     def change(document: MutableMapping[str, Any]) -> None:
         for name, value in values.items():
@@ -69,16 +68,15 @@ def change_settings(
 
 def change_profile(
     name: str, values: Mapping[str, str | int] | None, environ: Mapping[str, str] = os.environ
-) -> Profile | None:
+) -> None:
     """Write or remove the profile of a network; its other settings, comments and order stay.
+
+    What a profile cannot set goes when it is written: a name that is none, or a value that is none.
 
     Args:
         name: of the network.
         values: what it sets from now on; None removes it.
         environ: the environment.
-
-    Returns:
-        The profile that stood there before; None if there was none.
 
     Raises:
         BadInput: the file cannot be read.
@@ -91,14 +89,24 @@ def change_profile(
             document[TABLE] = tomlkit.table(is_super_table=True)
         if values is None:
             document[TABLE].pop(name, None)
-        elif name in document[TABLE]:
-            document[TABLE][name].update(values)
+        elif isinstance(document[TABLE].get(name), dict):
+            profile = document[TABLE][name]
+            for key in [key for key, value in profile.unwrap().items() if not _can_be_set(key, value)]:
+                del profile[key]
+            profile.update(values)
         else:  # in the form that its owner gave to the others
             document[TABLE][name] = dict(values)
         if not document[TABLE]:
             del document[TABLE]
 
-    return read_profiles(_rewrite(environ, change)).get(name)
+    _rewrite(environ, change)
+
+
+def _can_be_set(key: str, value: object) -> bool:
+    try:
+        return key in PROFILE_KEYS and check_setting(key, str(value)) is not None
+    except UsageError:
+        return False
 
 
 def _rewrite(

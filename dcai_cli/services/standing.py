@@ -175,7 +175,18 @@ def _steps(standing: Standing, settings: Settings) -> list[Step]:
         ]
     if standing.account is None:
         return [Step(f"dcai account use {standing.accounts[0]}", "choose the account to act with")]
-    return [*_money_steps(standing, settings), *_model_steps(standing, settings)]
+    return [
+        *_funding_steps(standing, settings),
+        *_money_steps(standing, settings),
+        *_model_steps(standing, settings),
+    ]
+
+
+def _funding_steps(standing: Standing, settings: Settings) -> list[Step]:
+    """Whoever has nothing can send nothing; the embedded chain funds each account before its first one."""
+    if standing.balance_wei != 0 or not settings.rpc_urls:
+        return []
+    return [Step("dcai", f"send ether to {standing.address} first, then look again")]
 
 
 def _money_steps(standing: Standing, settings: Settings) -> list[Step]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 from dcai_cli.chain import FeesAboveCeiling, FeeTooLow, NonceTaken, NotMined, RpcError
 from dcai_cli.chain.fees import bumped
 from dcai_cli.chain.signing import decode_signed
-from dcai_cli.domain import MAX_TRANSACTION_GAS
+from dcai_cli.domain import MAX_TRANSACTION_GAS, format_ether, told_apart
 from dcai_cli.errors import InsufficientFunds, LimitExceeded, Locked, Reverted
 from dcai_cli.ledger.fold import UNSETTLED
 from dcai_cli.ledger.records import Outcome
@@ -305,9 +305,10 @@ class Outbox:
         if self._budget_wei is None:
             return
         if self.committed_wei + fee_wei > self._budget_wei:
+            in_all, limit = told_apart(self.committed_wei + fee_wei, self._budget_wei)
             raise LimitExceeded(
-                f"The next transaction's fee can reach {fee_wei} wei; of the limit of {self._budget_wei} wei "
-                f"{self.committed_wei} wei are spent or promised.",
+                f"With up to {format_ether(fee_wei)} for the next transaction, all fees can reach {in_all}, "
+                f"above the limit of {limit}.",
                 hint="Raise --max-fee, or wait until gas is cheaper.",
             )
 
@@ -317,10 +318,10 @@ class Outbox:
         promised_wei = sum(_cost_wei(stored.raw) for stored in self.flying)
         balance_wei = chain.balance_wei(address)
         if balance_wei < promised_wei + needed_wei:
-            also = f", and transactions on their way {promised_wei} wei" if promised_wei else ""
+            also = f", with those on their way {format_ether(promised_wei)} more" if promised_wei else ""
+            needed, balance = told_apart(needed_wei, balance_wei)
             raise InsufficientFunds(
-                f"This transaction ({what}) can take {needed_wei} wei{also}; "
-                f"{address} has {balance_wei} wei.",
+                f"This transaction ({what}) can take {needed}{also}; {address} has {balance}.",
                 hint="Send ether to the account.",
             )
 
@@ -499,8 +500,9 @@ def _send_replacement(
     needed_wei, balance_wei = _cost_wei(signed.raw), workspace.chain.balance_wei(stored.account)
     if balance_wei < needed_wei:
         # No node would take it, and it would stand before what is on its way.
+        needed, balance = told_apart(needed_wei, balance_wei)
         raise InsufficientFunds(
-            f"The higher offer can take {needed_wei} wei; {stored.account} has {balance_wei} wei.",
+            f"The higher offer can take {needed}; {stored.account} has {balance}.",
             hint="Send ether to the account.",
         )
     replacement = workspace.ledger.replace(stored, signed, cancels=cancels)

@@ -8,6 +8,7 @@ from typing import Any
 
 from dcai_cli.domain import parse_amount, parse_duration
 from dcai_cli.errors import BadInput, UsageError
+from dcai_cli.features.numbers import parse_number
 
 
 class Fields:
@@ -41,12 +42,23 @@ class Fields:
         return value
 
     def texts(self, name: str, default: Sequence[str] | None = None) -> tuple[str, ...]:
-        """A text or a list of them."""
-        value = self._take(name, default)
-        value = [value] if isinstance(value, str) else value
+        """A text or a list of them; if there has to be one, none of them is empty."""
+        typed = self._take(name, default)
+        value = [typed] if isinstance(typed, str) else typed
         if not isinstance(value, Sequence) or not all(isinstance(one, str) for one in value):
-            raise self._wrong(name, value, "a list of texts")
+            raise self._wrong(name, typed, "a list of texts")
+        if default is None and not (value and all(value)):
+            raise self._wrong(name, typed, "a list of texts, none of them empty")
         return tuple(value)
+
+    def decimal(self, name: str, default: str | None = None) -> str:
+        """A decimal number as it is written, since its last digit may count."""
+        value = self._take(name, default)
+        try:
+            parse_number(value if isinstance(value, str) else "")
+        except ValueError:
+            raise self._wrong(name, value, 'a decimal number in quotes, such as "127" or "0.5"') from None
+        return str(value)
 
     def count(self, name: str, default: int | None = None, *, least: int = 0, most: int = 2**40) -> int:
         """A whole number."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Protocol
 
 from dcai_cli.domain import bits
-from dcai_cli.simulation.rules import Deposit, Refused, Sample, StakeRules
+from dcai_cli.simulation.rules import MAX_PAYLOAD_BYTES, Deposit, Refused, Sample, StakeRules
 
 if TYPE_CHECKING:
     from dcai_cli.models.replica import Replica
@@ -144,18 +145,24 @@ class Market:
 
     # Actions
 
-    def contribute(self, who: str, samples: Sequence[Sample], *, seen: bool = True) -> Deposit | None:
+    def contribute(
+        self, who: str, samples: Sequence[Sample], *, seen: bool = True, most_rise: float = math.inf
+    ) -> Deposit | None:
         """Contribute a batch, if the balance covers it.
 
         Args:
             who: the account.
             samples: the batch.
             seen: whether others see it before it is mined.
+            most_rise: it is given up if it comes to cost more than quoted by more than this share.
         """
-        if self.balance_wei(who) < self.quote_wei(samples):
+        quoted_wei = self.quote_wei(samples)
+        if self.balance_wei(who) < quoted_wei:
             return None
         for watcher in self.watchers if seen else ():
             watcher(who, samples)
+        if self.quote_wei(samples) > quoted_wei * (1 + most_rise):
+            return None
         try:
             deposit = self.rules.contribute(who, samples, self.now)
         except Refused:  # somebody came first, and now it costs more
@@ -169,8 +176,7 @@ class Market:
 
     def refund(self, who: str, claims: Claims) -> None:
         """Claim refunds, in as many transactions as it takes."""
-        for first in range(0, len(claims), REFUNDS_AT_ONCE):
-            part = claims[first : first + REFUNDS_AT_ONCE]
+        for part in self._parts(claims):
             if self.now == self.rules.last_contributed_at:
                 self.now += 1
             paid = self.rules.refund(who, part, self.now)
@@ -194,6 +200,20 @@ class Market:
         gas = self._chain.sweep(who, deposit, amount_wei, self.now) if self._chain else None
         self._close(deposit.id)
         self._enter(who, "sweep", deposit.id, left, amount_wei, gas)
+
+    def _parts(self, claims: Claims) -> Iterator[Claims]:
+        """Claims that go into one transaction: so many, and of so many bytes."""
+        part: list[tuple[int, int]] = []
+        size = 0
+        for claim in claims:
+            more = self.rules.deposits[claim[0]].payload_bytes
+            if part and (len(part) == REFUNDS_AT_ONCE or size + more > MAX_PAYLOAD_BYTES):
+                yield part
+                part, size = [], 0
+            part.append(claim)
+            size += more
+        if part:
+            yield part
 
     def _close(self, number: int) -> None:
         if number in self._open and not self._open[number].open:

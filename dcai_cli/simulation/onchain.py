@@ -64,8 +64,7 @@ def on_chain(scenario: Scenario, prepared: Prepared, rpc_url: str | None) -> Ite
             hint="Leave out --real, or what is in [variant].",
         )
     with tempfile.TemporaryDirectory(prefix="dcai-simulation-") as home:
-        environment = {"DCAI_HOME": home} | ({"ETH_RPC_URL": rpc_url} if rpc_url else {})
-        settings = load_settings(environment)
+        settings = load_settings({"DCAI_HOME": home}, rpc_url=rpc_url)
         keystore = Keystore(settings.keystore_dir, work_factor=_LIGHT_SCRYPT)
         # The embedded chain's clock stands still: every block gets its time from here.
         with Workspace(settings, keystore=keystore, clock=lambda: 1_700_000_000) as workspace:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dcai_cli.domain import Row
-from dcai_cli.errors import BadInput
+from dcai_cli.errors import BadInput, shown
 from dcai_cli.features.columns import Column
 from dcai_cli.features.featurize import FeaturizedRow, featurize
 from dcai_cli.features.quantiles import learn_bins
@@ -137,7 +137,12 @@ def _read(
 def _places(name: str, folder: Path) -> list[str]:
     if name.startswith("hf:"):
         return [name]
-    places = sorted(str(path) for path in folder.glob(name)) if not Path(name).is_absolute() else [name]
+    try:
+        places = sorted(str(path) for path in folder.glob(name)) if not Path(name).is_absolute() else [name]
+    except ValueError as error:
+        raise BadInput(
+            f"{shown(name)} is no name of a file, and no pattern of names: {error}.", hint="Name a file."
+        ) from error
     if not places:
         raise BadInput(
             f"There is no {name} in the folder {folder.absolute()}.",
@@ -151,6 +156,11 @@ def _bundled(name: str, labels: Sequence[str]) -> list[Row]:
     from sklearn import datasets
 
     loaded = getattr(datasets, f"load_{name}")()
+    if len(labels) != len(loaded.target_names):
+        raise BadInput(
+            f"labels in [data] of the scenario has {len(labels)}, and {name} has {len(loaded.target_names)}.",
+            hint=f"Write labels for {', '.join(map(str, loaded.target_names))}, in this order.",
+        )
     names = [str(column) for column in loaded.feature_names]
     return [
         Row(
@@ -191,6 +201,8 @@ def _spec(data: DataPlan, features: FeaturePlan, rows: Sequence[Row], folder: Pa
 
 def _quantiles(data: DataPlan, features: FeaturePlan, rows: Sequence[Row]) -> FeatureSpec:
     """Every column but the label is a number, parted into equal shares."""
+    if not rows:
+        raise BadInput("The data has no rows to learn columns from.", hint="Name more data in [data].")
     names = [name for name in rows[0].cells if name != data.label_column]
     columns = {Column(name, "numeric", ("0",)): features.quantiles for name in names}
     bins = learn_bins(rows, columns, "the data")

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 from dcai_cli.files import told, write_atomically
@@ -20,6 +21,17 @@ if TYPE_CHECKING:
 
 PAGE_FILE, ANIMATION_FILE, RUN_FILE, LEDGER_FILE = "index.html", "animation.svg", "run.json", "ledger.csv"
 PLOT_FILES = {"svg": "curves.svg", "png": "curves.png"}
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that cannot be written to, before a run that may take hours; nothing is left of it.
+
+    Raises:
+        DcaiError: it is none, or nothing can be made in it.
+    """
+    near = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    with told(folder, "written"):
+        Path(mkdtemp(prefix=".dcai-", dir=near)).rmdir()
 
 
 def write_results(folder: Path, run: Run, *, note: Callable[[str], None] = lambda _: None) -> list[Path]:

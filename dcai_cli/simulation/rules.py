@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from dcai_cli.models.replica import Replica
 
 
+MAX_PAYLOAD_BYTES = 126_976
+"""Of one contribution: its refund has to carry it, too, within the 128 KiB of a transaction."""
+
+
 class Refused(DcaiError):
     """The contracts refuse this action.
 
@@ -62,7 +66,7 @@ class Deposit:
         added_at: when it was contributed.
         per_unit_wei: the deposit of one unit.
         samples: its samples, in order.
-        informative: the bitmap of samples that changed the model.
+        informative: the bitmap of samples of which the model predicted another label.
         settled: the bitmap of samples of which nothing is left.
         paid_wei: what was paid out of it.
         reported_wei: what reports took, by sample; of those from which they took something.
@@ -95,6 +99,11 @@ class Deposit:
         return self.per_unit_wei * self.units
 
     @property
+    def payload_bytes(self) -> int:
+        """The size of its samples as they are sent."""
+        return sum(len(sample.data) for sample in self.samples)
+
+    @property
     def open(self) -> int:
         """The bitmap of samples of which something is left."""
         return ~self.settled & ((1 << len(self.samples)) - 1)
@@ -112,10 +121,13 @@ class Variant:
         looks_apart_s: a refund needs two looks at which the model agrees, so far apart; 0 for one look, as
             the contracts have it.
         burned_bp: of what a contribution costs, so many hundredths of a percent are burned at once.
+        confirming: standing is earned by every sample that changed the model, also where the model predicted
+            its label already.
     """
 
     looks_apart_s: int = 0
     burned_bp: int = 0
+    confirming: bool = False
 
 
 class StakeRules:
@@ -157,13 +169,16 @@ class StakeRules:
         """Train the model with a batch and take its deposit.
 
         Raises:
-            Refused: the balance does not cover it.
+            Refused: the balance does not cover it, or it does not fit into a transaction.
         """
+        payload = b"".join(sample.data for sample in samples)
+        if len(payload) > MAX_PAYLOAD_BYTES:
+            raise Refused("PayloadTooLarge")
         units = sum(sample.units for sample in samples)
         per_unit_wei = self._per_unit_wei(units, now)
         if self.balances_wei[who] < per_unit_wei * units:
             raise Refused("InsufficientDeposit")
-        informative = self.replica.train(b"".join(sample.data for sample in samples))
+        informative = self._train_each(samples) if self.variant.confirming else self.replica.train(payload)
         self.balances_wei[who] -= per_unit_wei * units
         self.last_contributed_at = now
         burned_wei = -(-per_unit_wei * self.variant.burned_bp // 10_000)
@@ -289,6 +304,16 @@ class StakeRules:
 
     def _per_unit_wei(self, units: int, now: int) -> int:
         return deposit_per_unit_wei(self.terms, units, now - self.last_contributed_at)
+
+    def _train_each(self, samples: Sequence[Sample]) -> int:
+        """Train the model one sample after the other; the bitmap of those that changed it."""
+        changed, before = 0, self.replica.words()
+        for index, sample in enumerate(samples):
+            self.replica.train(sample.data)
+            after = self.replica.words()
+            changed |= (after != before) << index
+            before = after
+        return changed
 
     def _agreed(self, plans: Sequence[tuple[Deposit, int]]) -> list[int]:
         """Of each deposit the samples among these that the model agrees with now."""

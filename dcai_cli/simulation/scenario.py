@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,12 @@ from dcai_cli.services.limits import check_name, check_terms
 from dcai_cli.simulation.agents import Agent, read_agent
 from dcai_cli.simulation.fields import Fields
 from dcai_cli.simulation.rules import Variant
+
+NOBODY = "owner"
+"""The account that owns a model of which no agent is the owner."""
+
+ACCURACY = "accuracy"
+"""What the curve beside those of the agents is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +134,12 @@ class Scenario:
     @property
     def owner(self) -> str:
         """The account that owns the model: an agent's, or nobody's."""
-        return next((agent.accounts[0] for agent in self.agents if agent.is_owner), "owner")
+        return next((agent.accounts[0] for agent in self.agents if agent.is_owner), NOBODY)
+
+
+def bundled_scenarios() -> dict[str, Path]:
+    """The files of the scenarios that come along, by their names."""
+    return {path.stem: path for path in sorted(example("scenarios").glob("*.toml"))}
 
 
 def find_scenario(named: Path) -> Path:
@@ -141,7 +153,7 @@ def find_scenario(named: Path) -> Path:
     """
     if named.exists() and not named.is_dir():
         return named
-    bundled = {path.stem: path for path in sorted(example("scenarios").glob("*.toml"))}
+    bundled = bundled_scenarios()
     if str(named) in bundled:
         return bundled[str(named)]
     near = difflib.get_close_matches(named.stem, bundled, 1)
@@ -174,6 +186,9 @@ def read_scenario(path: Path, changes: Mapping[str, object] | None = None) -> Sc
 
 _DEEPEST = 8
 
+_MOST_BURNED = 0.99
+"""Of what a contribution costs; something has to be left as its deposit."""
+
 
 def _read_toml(path: Path, depth: int = 0) -> dict[str, Any]:
     """A file over those that it names as its base."""
@@ -183,6 +198,10 @@ def _read_toml(path: Path, depth: int = 0) -> dict[str, Any]:
         raise BadInput(f"{path} cannot be read: {error.strerror}.", hint="Check the name.") from error
     except ValueError as error:
         raise BadInput(f"{path} is not TOML: {error}.", hint="See examples/scenarios.") from error
+    except RecursionError:
+        raise BadInput(
+            f"{path} has lists or tables too deep in each other.", hint="See examples/scenarios."
+        ) from None
     if "base" not in table:
         return table
     base = Fields("the top", table).text("base")
@@ -243,13 +262,33 @@ def _scenario(path: Path, table: dict[str, Any]) -> Scenario:
         agents=tuple(read_agent(one) for one in fields.tables("agents")),
     )
     fields.end()
-    accounts = [account for agent in scenario.agents for account in agent.accounts]
-    for account in accounts:
-        if accounts.count(account) > 1:
-            raise BadInput(f"Two agents of {path} have an account {account}.", hint="Give them other names.")
+    _check_names(path, scenario.agents)
     if sum(agent.is_owner for agent in scenario.agents) > 1:
         raise BadInput(f"Two agents of {path} own the model.", hint="One does at most.")
     return scenario
+
+
+def _check_names(path: Path, agents: Sequence[Agent]) -> None:
+    """Refuse agents that could not be told apart, by their own names or those of their accounts."""
+    hint = "Give them other names."
+    for what, names in (
+        ("the name", [agent.name for agent in agents]),
+        ("an account", [account for agent in agents for account in agent.accounts]),
+    ):
+        for name, times in Counter(names).items():
+            if times > 1:
+                raise BadInput(f"Two agents of {path} have {what} {name}.", hint=hint)
+    for agent in agents:
+        if agent.name == ACCURACY:
+            raise BadInput(
+                f"An agent of {path} is called {ACCURACY}, as the curve of the model's accuracy is.",
+                hint="Give it another name.",
+            )
+        if NOBODY in agent.accounts and not agent.is_owner:
+            raise BadInput(
+                f"An agent of {path} is called {NOBODY}, and would own the model, which no agent does.",
+                hint='Give it another name, or the strategy "owner".',
+            )
 
 
 def _data(fields: Fields) -> DataPlan:
@@ -275,7 +314,7 @@ def _features(fields: Fields) -> FeaturePlan:
         schema=fields.text("schema", ""),
         quantiles=fields.count("quantiles", 8, least=2, most=256),
         vector_column=fields.text("vector_column", "vector"),
-        scale=fields.text("scale", "1"),
+        scale=fields.decimal("scale", "1"),
         constant=fields.count("constant", 0, most=127),
     )
     fields.end()
@@ -301,7 +340,7 @@ def _terms(fields: Fields) -> Terms:
         public_wait_s=fields.duration("public_wait", "9d"),
         min_gap_s=fields.duration("min_gap", "0s"),
         max_idle_s=fields.duration("max_idle", "1h"),
-        cost_weight_wei=fields.amount("cost_weight"),
+        cost_weight_wei=fields.amount("cost_weight", least=1),
     )
     fields.end()
     check_terms(terms)
@@ -311,7 +350,8 @@ def _terms(fields: Fields) -> Terms:
 def _variant(fields: Fields) -> Variant:
     variant = Variant(
         looks_apart_s=fields.duration("looks_apart", "0s"),
-        burned_bp=round(fields.number("burned", 0.0) * 10_000),
+        burned_bp=round(fields.number("burned", 0.0, most=_MOST_BURNED) * 10_000),
+        confirming=fields.flag("confirming", default=False),
     )
     fields.end()
     return variant

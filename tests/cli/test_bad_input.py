@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dcai_cli.chain.registry import code_hash
-from dcai_cli.domain import Vector, Wire
+from dcai_cli.domain import Vector, Wire, format_ether
 from dcai_cli.errors import Reverted
 from dcai_cli.features.payload import encode_sample
 
@@ -155,7 +155,7 @@ def test_doubtful_rows_are_found_before_money_is_spent(dcai: Dcai) -> None:
     assert findings["conflicting_labels"]["first"][0] == {"row": 3, "earlier_row": 1}
     assert findings["unknown_labels"]["first"] == [{"row": 5, "earlier_row": None}]
     assert "2 rows stand with another label in an earlier row: 3 (as 1), 8 (as 1)\n" in lines
-    assert "1 rows are empty: 4\n" in lines
+    assert "1 row is empty: 4\n" in lines
     assert "more features" not in lines
 
 
@@ -260,7 +260,7 @@ def test_too_little_balance_is_found_before_anything_is_signed(
     with dcai.unchanged():
         error = dcai.error("contribute", films, "--yes")
     assert (error["code"], error["exit_code"]) == ("insufficient-funds", 12)
-    assert f"{ALICE} has {balance_wei} wei" in error["message"]
+    assert f"{ALICE} has {format_ether(balance_wei)}" in error["message"]
 
 
 def test_a_model_that_is_too_dear_is_found_before_anything_is_signed(dcai: Dcai, films: Path) -> None:
@@ -270,7 +270,7 @@ def test_a_model_that_is_too_dear_is_found_before_anything_is_signed(dcai: Dcai,
     with dcai.unchanged():
         error = dcai.error("contribute", films, "--model", "dear", "--yes")
     assert error["exit_code"] == 12
-    assert f"can take {6 * 3600 * 10**18} wei" in error["message"]
+    assert "can take 21,600 ETH" in error["message"]
 
 
 def test_deploying_without_ether_sends_nothing(dcai: Dcai) -> None:
@@ -472,6 +472,80 @@ def test_a_damaged_key_file_is_named(dcai: Dcai, films: Path) -> None:
         error = dcai.error("contribute", films, "--account", "alice", "--yes")
     assert error["exit_code"] in {10, 15}
     assert "alice" in error["message"]
+
+
+def test_a_plan_tells_the_fees_of_now_from_those_that_are_never_exceeded(dcai: Dcai, films: Path) -> None:
+    """What it costs now, what is offered and the bound stand apart; a limit below the offer names it."""
+    plan = dcai.data("contribute", films, "--dry-run")["plan"]
+    now, offered, most = (int(plan[f"fee_{name}_wei"]) for name in ("estimate", "offer", "at_most"))
+    assert now < offered < most == 4 * offered
+    assert int(plan["total_at_most_wei"]) == most + int(plan["deposit_at_most_wei"])
+    lines = dcai("contribute", films, "--dry-run").out
+    assert f"fees      about {format_ether(now)} now ({plan['gas']:,} gas)\n" in lines
+    assert f"{format_ether(offered)} is offered, {format_ether(most)} at most if gas grows dearer\n" in lines
+    limited = dcai.data("contribute", films, "--dry-run", "--max-fee", str(offered + 10**14))["plan"]
+    assert int(limited["fee_at_most_wei"]) == offered + 10**14
+    error = dcai.error("contribute", films, "--dry-run", "--max-fee", str(offered // 2))
+    assert error["exit_code"] == 16
+    assert f"can reach {format_ether(offered)} by what is offered now" in error["message"]
+    assert f"limit of {format_ether(offered // 2)}." in error["message"]
+
+
+def test_a_limit_that_is_missed_by_less_than_can_be_shown_is_told_in_wei(dcai: Dcai, films: Path) -> None:
+    """Amounts stand in ether, and in wei only where both would look the same."""
+    error = dcai.error("contribute", films, "--max-deposit", "0.001ether", "--yes")
+    assert error["message"] == "The deposits can reach 0.00216 ETH, above the limit of 0.001 ETH."
+    error = dcai.error("contribute", films, "--max-deposit", "2159999999999999", "--yes")
+    assert error["message"] == (
+        "The deposits can reach 2160000000000000 wei, above the limit of 2159999999999999 wei."
+    )
+
+
+def test_a_plan_tells_what_spreading_saves(dcai: Dcai, films: Path) -> None:
+    """Pace and deposits stand beside the bound, and come true if nobody else contributes meanwhile."""
+    command = ("contribute", films, "--batch-size", "2")
+    dcai.data("devnet", "advance", "2h")
+    plan = dcai.data(*command, "--spread", "3h", "--dry-run")["plan"]
+    assert dcai.data(*command, "--dry-run")["plan"]["spread"] is None
+    spread = plan["spread"]
+    assert (spread["seconds"], spread["interval_s"], spread["batches"]) == (10_800, 3_600, 3)
+    lines = dcai(*command, "--spread", "3h", "--dry-run").out
+    alone = format_ether(int(spread["deposit_alone_wei"]))
+    assert "spread    over 3 h: 3 batches, one every 1 h\n" in lines
+    assert f"deposits  at most 0.00216 ETH; about {alone} if nobody else contributes\n" in lines
+    paid_wei = 0
+    for limit in ("2", "4", "6"):
+        paid_wei += int(dcai.data(*command, "--limit", limit, "--yes")["deposit_wei"])
+        dcai.data("devnet", "advance", "1h")
+    assert paid_wei == pytest.approx(int(spread["deposit_alone_wei"]), rel=0.01)
+    assert paid_wei < int(plan["deposit_at_most_wei"]) // 5
+
+
+def test_a_file_with_nothing_new_says_so(dcai: Dcai, films: Path) -> None:
+    """Neither a dry run nor a run tells of deposits, fees and risks of no samples."""
+    dcai.data("contribute", films, "--yes")
+    planned = dcai("contribute", films, "--dry-run").out.splitlines()
+    assert planned[3:] == [
+        "samples   none: nothing in 6 rows is new",
+        "          0 rows skipped, 6 contributed before",
+        "Nothing was sent.",
+    ]
+    assert (
+        dcai("contribute", films, "--yes").out
+        == "Nothing is new: 6 rows were on-chain before, 0 rows skipped.\n"
+    )
+
+
+def test_one_of_a_kind_is_written_as_one(dcai: Dcai) -> None:
+    """One sample in one batch of one row: no plural stands behind a one."""
+    file = dcai.write("one.csv", [("a film of its own", "positive")])
+    plan = dcai("contribute", file, "--dry-run").out
+    assert "samples   1 of 1 row in 1 batch or more\n" in plan
+    assert dcai("contribute", file, "--yes").out.startswith("1 sample in 1 batch is on-chain")
+    assert "1 sample, " in dcai("refunds").out
+    assert "waiting: 1 batch, " in dcai("refunds").out
+    assert ", 1 time\n" in dcai("tx", "show", "0").out
+    assert dcai("data", "stats").out.startswith("1 sample in 1 batch by 1 contributor\n")
 
 
 def test_a_dry_run_does_everything_but_sign(dcai: Dcai, films: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dcai_cli.cli import claims
 from dcai_cli.domain import format_ether
 
 if TYPE_CHECKING:
@@ -113,6 +114,81 @@ def test_what_the_model_rejects_stays_out_and_is_counted(books: Books) -> None:
     assert "3 samples are due" in said
 
 
+def test_a_limit_for_fees_that_lets_nothing_be_claimed_is_an_error(books: Books) -> None:
+    """Exit code 16, for refunds and for reports; --min-profit says what is worth it, and is no limit."""
+    dcai = books.dcai
+    dcai.data("devnet", "advance", "25h")
+    for command, wait in (("refunds", "24h"), ("reports", "0s")):
+        with dcai.unchanged():
+            error = dcai.error(command, "--claim", "--max-fee", "1gwei", "--yes")
+            assert (error["exit_code"], "--max-fee 1gwei" in error["message"]) == (16, True)
+            said = dcai(command, "--claim", "--max-fee", "1gwei", "--yes")
+            assert (said.code, said.out.splitlines()[0]) == (16, "Nothing can be claimed now.")
+            left = dcai.data(command, "--claim", "--min-profit", "1ether", "--yes")["left"]
+            assert "unprofitable" in {one["code"] for one in left}
+        books.change("alice", command, "--claim")
+        dcai.data("devnet", "advance", wait)
+
+
+def test_a_limit_for_fees_that_stops_a_part_says_so(books: Books) -> None:
+    """Two models, and ether for one refund: exit code 3, and the same command again takes more."""
+    dcai = books.dcai
+    dcai.data("model", "deploy", "--name", "second", "--labels", "negative,positive", "--yes")
+    other = [("a wonderful film", "positive"), ("a dull mess", "negative")]
+    rows = dcai.write("other.csv", [*other, *[(f"{text} again", label) for text, label in other]])
+    dcai.data("contribute", rows, "--model", "second", "--yes")
+    dcai.data("devnet", "advance", "25h")
+    before = dcai.data("refunds")["items"]
+    with dcai.chain() as chain:
+        price_wei = chain.fees().max_fee_per_gas_wei
+    for gas in range(50_000, 500_000, 25_000):  # until one of both fits
+        limit = ("--max-fee", str(price_wei * gas), "--min-profit=-1ether")
+        command = ("refunds", "--claim", *limit, "--yes")
+        error = dcai.error(*command)
+        if error["exit_code"] != 16:
+            break
+    assert (error["exit_code"], "1 claim is on-chain" in error["message"]) == (3, True)
+    assert " left by --max-fee" in error["message"]
+    after = dcai.data("refunds")["items"]
+    assert 0 < len(after) < len(before)
+    assert dcai(*command).code in {0, 3}
+    assert len(dcai.data("refunds")["items"]) < len(after)
+
+
+def test_others_batches_that_wait_are_a_line(books: Books) -> None:
+    """Nothing is listed that cannot be taken now; --all lists it, and JSON has it with its sums."""
+    dcai = books.dcai
+    waiting = dcai("reports", "--account", "bob").out
+    due, later, _ = waiting.splitlines()
+    assert due == "due: 0 batches, 0 samples, 0 ETH"
+    assert later.startswith(
+        "waiting: 2 batches, 18 samples; what the model rejects of the first can be taken in "
+    )
+    assert "batch 0 of" in dcai("reports", "--account", "bob", "--all").out
+    data = dcai.data("reports", "--account", "bob")
+    assert (data["shown"], data["totals"]["waiting"]["batches"], data["totals"]["batches"]) == (2, 2, 2)
+    assert data["next_due_at"] == data["items"][0]["due_at"]
+    dcai.data("devnet", "advance", "25h")
+    books.change("alice", "refunds", "--claim")
+    dcai.data("devnet", "advance", "24h")
+    due, totals = dcai("reports").out, dcai.data("reports")["totals"]
+    assert "batch 1 of films: 3 of 3 samples" in due
+    assert (totals["due"]["samples"], totals["due"]["amount_wei"]) == (3, str(books.held_wei))
+
+
+def test_what_can_be_taken_is_capped(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many batches as refunds lists, and a word of the others; --all lists all."""
+    monkeypatch.setattr(claims, "SHOWN", 1)
+    dcai = books.dcai
+    dcai.data("devnet", "advance", "217h")
+    listed = dcai("reports", "--account", "bob")
+    assert listed.out.count("sweepable") == 1
+    assert listed.err == "1 more batch can be taken; all of them: dcai reports --all\n"
+    assert dcai("reports", "--account", "bob", "--all").out.count("sweepable") == 2
+    data = dcai.data("reports", "--account", "bob")
+    assert (data["shown"], len(data["items"]), data["totals"]["due"]["batches"]) == (1, 1, 2)
+
+
 def test_a_rejected_deposit_goes_to_the_validated_reporter(books: Books) -> None:
     """Alice, the only validated contributor, takes all of it; bob's books show the loss."""
     dcai = books.dcai
@@ -185,7 +261,7 @@ def test_the_export_says_what_became_of_every_sample(books: Books) -> None:
     dcai = books.dcai
 
     def states() -> list[str]:
-        dcai.data("data", "export", "--output", "out.csv")
+        dcai.data("data", "export", "--output", "out.csv", "--force")
         with (dcai.folder / "out.csv").open(newline="") as file:
             return [row["state"] for row in csv.DictReader(file)]
 

@@ -184,3 +184,12 @@ def test_a_real_bash_completes_a_model_and_an_account(dcai: Dcai, tmp_path: Path
         shell.kill()
         shell.wait()
         os.close(screen)
+
+
+def test_scenarios_are_completed_by_name_and_by_file(empty: Dcai) -> None:
+    """Those that come along, and files of the folder that was typed."""
+    (empty.folder / "mine").mkdir()
+    (empty.folder / "mine" / "bad.toml").write_text("")
+    assert "tumours" in offered(empty, "simulate ")
+    assert offered(empty, "simulate tum") == ["tumours"]
+    assert offered(empty, "simulate mine/b") == ["mine/bad.toml"]

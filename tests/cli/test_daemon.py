@@ -57,7 +57,7 @@ def on_node(dcai: Dcai, films: Path, anvil: StartAnvil) -> Dcai:
     dcai.environment["ETH_RPC_URL"] = node.url
     node.rpc("anvil_setBalance", ALICE, hex(10**21))
     labels = ("--labels", "negative,positive", "--n-features", "256")
-    dcai.data("model", "deploy", "--name", "noded", *labels, "--yes")
+    dcai.data("model", "deploy", "--name", "noded", *labels, "--max-idle", "1m", "--yes")
     dcai.data("contribute", films, "--model", "noded", "--yes")
     dcai.data("devnet", "advance", "25h")
     return dcai
@@ -566,6 +566,6 @@ def test_a_partly_done_cycle_says_what_is_on_chain(contributed: Dcai) -> None:
         error = contributed.error("daemon", "run", "--once")
     assert (error["exit_code"], error["message"]) == (
         3,
-        "1 claims are on-chain; then: Something else is wrong.",
+        "1 claim is on-chain; then: Something else is wrong.",
     )
     assert open_deposits(contributed) == 0

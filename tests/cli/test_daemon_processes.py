@@ -179,7 +179,7 @@ def test_one_cycle_that_is_stopped_early_is_130(due: tuple[Dcai, Anvil]) -> None
         assert running.end() == 130
         assert running.process.stdout is not None
         error = json.loads(running.process.stdout.read())["error"]
-    assert (error["code"], error["message"]) == ("interrupted", "Stopped after 1 claims.")
+    assert (error["code"], error["message"]) == ("interrupted", "Stopped after 1 claim.")
     node.rpc("evm_setAutomine", True)
     data = dcai.data("daemon", "run", "--once", "--reports")
     assert (data["outcome"], data["claims"], data["pending_batches"]) == ("good", [], 0)

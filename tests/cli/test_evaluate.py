@@ -116,7 +116,7 @@ def test_what_publishing_costs_is_asked_and_nothing_is_sent_without_an_answer(
     with dcai.unchanged():
         error = dcai.error("model", "evaluate", films, "--publish")
     assert (error["exit_code"], "--yes" in error["hint"]) == (2, True)
-    for phrase in ("3 of 6 rows", "gas, up to", "The balance is"):
+    for phrase in ("3 of 6 rows", "gas. It costs up to", "The balance is"):
         assert phrase in error["message"]
     error = dcai.error("model", "evaluate", films, "--account", "bob")
     assert (error["exit_code"], "--publish" in error["hint"]) == (2, True)

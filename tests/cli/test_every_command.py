@@ -69,7 +69,7 @@ FAULTS = {
     "the ledger": r"config .*|daemon status|devnet .*|featurize|ledger restore|model suggest|"
     r"network (list|remove|show|use)|simulate",
     "the chain": r"account (list|use)|config .*|daemon .*|devnet reset|featurize|"
-    r"ledger (backup|check|restore)|model suggest|network (list|remove|show)|simulate",
+    r"ledger (backup|check|restore)|model suggest|network (list|remove|show|use)|simulate",
 }
 """What may be broken, and commands that do not need it."""
 
@@ -204,6 +204,7 @@ def test_verbose_names_settings_and_requests_and_ends_with_the_command(dcai: Dca
     "typed",
     [
         "leaderboard",
+        "data stats",
         "model suggest many.csv",
         "refunds",
         "account list --quiet",
@@ -217,6 +218,13 @@ def test_rows_are_short_lines_on_a_narrow_screen(stocked: Path, tmp_path: Path, 
     narrow, wide = on_screen(dcai, typed.split(), NARROW), on_screen(dcai, typed.split(), 120)
     assert narrow
     assert "…" not in narrow + wide
+    if typed == "data stats":
+        rows = narrow[narrow.index("0x") :].splitlines()
+        assert max(map(len, rows)) <= NARROW
+        assert {line.split()[0] for line in rows[2::5]} == {"deposits"}
+        assert all(re.search(r" [\d,.]+ ETH$", line) for line in rows[2::5])
+        assert re.search(r"contributor +samples +batches", wide)
+        assert "samples, " in on_screen(dcai, typed.split(), 80).split("0x")[1]
     if typed == "leaderboard":
         assert max(map(len, narrow.splitlines())) <= NARROW
         assert "model points" in wide

@@ -65,10 +65,10 @@ def test_people_get_a_line_for_each_row(empty: Dcai, spec: Path) -> None:
     """Without --json each row is a line, and the sums are talk."""
     result = empty("featurize", empty.write("rows.csv", ROWS), "--spec", spec, "--limit", "2")
     assert result.out.splitlines() == [
-        "1  spam  1 features  0100010a4702",
+        "1  spam  1 feature  0100010a4702",
         "2  skipped: no features: the text has no word of two or more letters or digits",
     ]
-    assert result.err == "1 samples of 6 bytes, 1 rows skipped\n"
+    assert result.err == "1 sample of 6 bytes, 1 row skipped\n"
 
 
 def test_labels_can_be_left_out(empty: Dcai, spec: Path) -> None:

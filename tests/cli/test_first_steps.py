@@ -177,10 +177,82 @@ def test_an_account_that_is_set_and_missing_is_a_problem(dcai: Dcai) -> None:
     assert (result.code, result.document["data"]["problem"]["code"]) == (10, "no-account")
 
 
-def test_json_before_a_command_is_a_usage_error(dcai: Dcai) -> None:
-    """`dcai --json refunds` says where the option stands, as a document."""
-    error = dcai.error("--json", "refunds")
-    assert error["hint"] == "dcai refunds ... --json"
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [
+        (["--json", "refunds"], ["refunds", "--json"]),
+        (["--network", "embedded", "model", "list"], ["model", "list", "--network", "embedded"]),
+        (["--network=embedded", "--json", "refunds"], ["refunds", "--network=embedded", "--json"]),
+        (["-q", "--account", "bob", "account", "show", "alice"], None),
+        (["--network", "nosuch", "refunds", "--all"], ["refunds", "--network", "nosuch", "--all"]),
+        (["--json", "account", "use", "bob"], ["account", "use", "--json", "bob"]),
+    ],
+)
+def test_an_option_of_every_command_may_stand_before_it(
+    dcai: Dcai, before: list[str], behind: list[str] | None
+) -> None:
+    """It does what it does behind the command; one that the command does not take is refused by its name."""
+    result = dcai(*before)
+    if behind is None:
+        assert (result.code, result.err.splitlines()[0]) == (2, "error: No such option: --account")
+        assert result.err.splitlines()[1] == "hint: dcai account show --help"
+    else:
+        assert result == dcai(*behind)
+        assert "No such option" not in result.err
+
+
+def test_verbose_before_a_command_talks(dcai: Dcai) -> None:
+    """`dcai -v refunds` says what it reads, and prints the same result."""
+    result = dcai("-v", "refunds")
+    assert (result.code, result.out) == (0, dcai("refunds").out)
+    assert "settings: " in result.err
+    assert "settings: " in dcai("-v").err
+
+
+def test_dcai_alone_takes_a_network(dcai: Dcai, closed_url: str) -> None:
+    """It goes over what is set, and an unknown one is refused."""
+    result = dcai("--network", "embedded", "--json", ETH_RPC_URL=closed_url)
+    assert (result.code, result.document["data"]["network"]) == (0, "embedded")
+    assert dcai.error("--network", "nosuch")["exit_code"] == 2
+    assert dcai("--netwrok", "embedded").err.splitlines()[1] == "hint: dcai ... --network ..."
+
+
+def test_who_has_no_ether_is_told_where_to_send_some(dcai: Dcai, anvil_url: str) -> None:
+    """Before anything that costs gas, with the whole address; the embedded chain needs no such thing."""
+    data = dcai.data(ETH_RPC_URL=anvil_url)
+    assert data["balance_wei"] == "0"
+    first = data["next"][0]
+    assert first == {"command": "dcai", "why": f"send ether to {ADDRESSES['alice']} first, then look again"}
+    assert first["why"] in dcai(ETH_RPC_URL=anvil_url).out
+    with dcai.chain() as chain:
+        chain.fund_if_new(ADDRESSES["alice"])
+    assert "send ether" not in dcai().out
+
+
+def test_the_account_in_force_is_shown(dcai: Dcai) -> None:
+    """The one in use, else the one that is set; looking makes no ledger."""
+    assert dcai.data("config", "show")["account"] == "alice"
+    dcai.data("account", "use", "bob")
+    assert dcai.data("config", "show")["account"] == "bob"
+    assert dcai.data("config", "show", ETH_FROM="alice")["account"] == "alice"
+    other = dcai.folder / "other"
+    assert dcai.data("config", "show", DCAI_HOME=str(other))["account"] is None
+    assert not other.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [('network = "a"\nconfirmations = = 3\n', "line 2"), ("a b = 1\n", "line 1"), ('a = """', "its end")],
+)
+def test_a_settings_file_that_is_no_toml_is_told_with_its_line(empty: Dcai, text: str, where: str) -> None:
+    """The hint names the line, and a command that puts the file aside."""
+    empty.home.mkdir()
+    path = empty.home / "config.toml"
+    path.write_text(text)
+    hint = empty.error("network", "list")["hint"]
+    assert hint.startswith(f"Mend {where}")
+    subprocess.run(["sh", "-c", hint.partition("aside: ")[2]], check=True)
+    assert (path.exists(), empty("network", "list").code) == (False, 0)
 
 
 def test_the_daemon_that_runs_is_seen(contributed: Dcai) -> None:

@@ -173,3 +173,16 @@ def test_what_a_file_is_like_is_judged_by_the_command_alone() -> None:
     paths = [descriptor.parameter_info for descriptor in descriptors if descriptor.is_path]
     assert len(paths) >= 9
     assert not any(path.readable or path.writable or path.exists for path in paths)
+
+
+@pytest.mark.parametrize("words", EVERYTHING, ids=" ".join)
+def test_help_on_a_narrow_screen_cuts_no_name_and_no_word(empty: Dcai, words: tuple[str, ...]) -> None:
+    """At 40 columns every option is there by its whole name, and no line is longer."""
+    result = empty(*words, "--help", COLUMNS="40")
+    assert result.code == 0
+    assert "\u2026" not in result.out
+    lines = result.out.splitlines()
+    for param in EVERYTHING[words].params:
+        if param.opts[0].startswith("--"):
+            assert any(re.match(rf" +(-\w, )?{param.opts[0]}\b", line) for line in lines), param.opts[0]
+    assert [line for line in lines if len(line) > 40 and " " in line.strip()] == []

@@ -30,6 +30,7 @@ from dcai_cli.errors import (
     WrongChain,
     WrongPassword,
 )
+from dcai_cli.services.models import describe
 from tests.cli.conftest import ADDRESSES, HONEST, Dcai
 from tests.cli.hints import commands_in, fault_of
 from tests.cli.test_processes import StartTerminal, on_anvil, proxy, terminal
@@ -179,9 +180,9 @@ KINDS: dict[type[DcaiError], tuple[Callable[[Stage], Any], str]] = {
         lambda stage: stage.dcai().error(
             "refunds", ETH_RPC_URL=str(stage.request.getfixturevalue("closed_url"))
         ),
-        "ETH_RPC_URL or --rpc-url",
+        "Check ETH_RPC_URL",
     ),
-    Reverted: (unsealed, "dcai model seal NAME"),
+    Reverted: (unsealed, "dcai model seal raw"),
     BadInput: (lambda stage: stage.dcai().error("contribute", "film.csv"), "Check the name and the folder."),
     LimitExceeded: (
         lambda stage: stage.dcai().error("contribute", "films.csv", "--max-deposit", "1", "--yes"),
@@ -189,7 +190,7 @@ KINDS: dict[type[DcaiError], tuple[Callable[[Stage], Any], str]] = {
     ),
     WrongChain: (
         lambda stage: stage.dcai().error("model", "show", ADDRESSES["bob"]),
-        "--rpc-url",
+        "--network",
     ),
     Locked: (locked, "Wait until it ends, or stop it, and run the same command again."),
     Interrupted: (interrupted, "The same command again goes on where this one stopped."),
@@ -221,3 +222,26 @@ def test_an_error_without_advice_of_its_own_names_the_help(dcai: Dcai) -> None:
     dcai.write("films.csv", HONEST)
     hint = dcai.error("featurize", "films.csv", "--spec", "spec.json")["hint"]
     assert hint == "See what it takes: dcai featurize --help"
+
+
+def test_a_hint_names_the_model_that_the_command_named(club: Dcai) -> None:
+    """With another model in use, what is pasted means the one that the command named."""
+    club.data("model", "use", "films")
+    assert club.error("model", "seal", "club", "--yes")["hint"].endswith("dcai contribute FILE --model club")
+    file = club.write("other.csv", [("a text", "neutral")])
+    error = club.error("contribute", file, "--model", "club", "--dry-run")
+    assert error["hint"].endswith("dcai model show club")
+    asking = ("--model", "club", "--yes")
+    assert club.error("validate", "alice", *asking)["hint"].endswith("dcai leaderboard --model club")
+    error = club.error("validate", f"0x{255:040x}", *asking)
+    assert error["hint"].endswith("dcai leaderboard --model club")
+    error = club.error("validate", "alice", "--account", "bob", *asking)
+    assert error["hint"].endswith("dcai refunds --model club --claim")
+
+
+def test_a_model_whose_name_is_no_plain_word_is_named_by_its_address(dcai: Dcai) -> None:
+    """A name with more than letters, digits and dashes never stands in what is pasted into a shell."""
+    address = dcai.data("model", "show")["address"]
+    with dcai.chain() as chain:
+        assert describe(chain, address, name="films; reboot").typed == address
+        assert describe(chain, address, name="films-2").typed == "films-2"

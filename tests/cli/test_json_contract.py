@@ -113,7 +113,7 @@ def test_talk_goes_to_stderr_and_quiet_silences_it(dcai: Dcai, films: Path) -> N
     assert "deposits  at most" not in loud.out
     quiet = dcai("contribute", films, "--yes", "--quiet")
     assert (quiet.code, quiet.err) == (0, "")
-    assert quiet.out.startswith("4 samples in 1 batches are on-chain")
+    assert quiet.out.startswith("4 samples in 1 batch are on-chain")
 
 
 def test_what_is_public_for_ever_is_said_once(dcai: Dcai, films: Path) -> None:
@@ -150,6 +150,7 @@ def test_paths_that_look_like_markup_are_printed_as_they_are(dcai: Dcai, films: 
     home = dcai.folder / "[red]home[/]"
     assert dcai("config", "path", DCAI_HOME=str(home)).out == f"{home}/config.toml\n"
     assert f"{home}/config.toml\n" in dcai("config", "show", DCAI_HOME=str(home)).out
+    (dcai.folder / "[").mkdir()
     result = dcai("predict", "--file", films, "--output", "[/b].csv")
     assert (result.code, result.err) == (0, "6 rows in [/b].csv\n")
     assert "error: There is no file [/b]x.csv." in dcai("predict", "--file", "[/b]x.csv").err
@@ -165,4 +166,4 @@ def test_labels_that_look_like_markup_are_printed_as_they_are(dcai: Dcai) -> Non
     assert dcai("predict", "anger", "--model", "odd").out == "[red]\n"
     assert "[red] or :heart:" in dcai("model", "show", "odd").out
     assert "[red], :heart:" in dcai("model", "list").out
-    assert "[red]: 1 rows" in dcai("model", "evaluate", file, "--model", "odd").out
+    assert "[red]: 1 row," in dcai("model", "evaluate", file, "--model", "odd").out

@@ -21,7 +21,7 @@ def test_a_ledger_is_checked_backed_up_and_restored(contributed: Dcai) -> None:
     result = contributed("ledger", "check")
     assert result.code == 0
     assert "ledger.sqlite is sound: " in result.out
-    assert "1 batches, 3 samples" in result.out
+    assert "1 batch, 3 samples" in result.out
     result = contributed("ledger", "backup", "ledger.backup")
     assert "Wrote ledger.backup: " in result.out
     assert "key files" in result.out
@@ -61,7 +61,7 @@ def test_a_restored_ledger_lets_a_contribution_go_on(contributed: Dcai) -> None:
     contributed.data("ledger", "backup", "ledger.backup")
     contributed.data("contribute", "films.csv", "--yes")
     error = contributed.error("ledger", "restore", "ledger.backup")
-    assert "1 transactions that ledger.backup lacks" in error["message"]
+    assert "1 transaction that ledger.backup lacks" in error["message"]
     data = contributed.data("ledger", "restore", "ledger.backup", "--force")
     assert (data["left_out"], data["batches"]) == (1, 1)
     data = contributed.data("ledger", "restore", data["kept"])

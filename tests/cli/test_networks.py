@@ -78,6 +78,7 @@ def test_the_example_of_add_works_on_a_node_of_that_chain(empty: Dcai, chains: C
         "nodes": [chains.sepolia.url.removeprefix("http://")],
         "in_use": False,
         "confirmations": 12,
+        "fault": None,
     }
     url = chains.sepolia.url
     assert settings_of(empty) == {"networks": {"sepolia": {"rpc_url": url, "chain_id": CHAIN_IDS["sepolia"]}}}
@@ -238,6 +239,133 @@ def test_an_unknown_network_names_those_that_there_are(both: Dcai) -> None:
     for words in (["use", "nosuch"], ["show", "nosuch"], ["remove", "nosuch"], ["remove", "embedded"]):
         assert both.error("network", *words)["exit_code"] == 2
     assert both.error("config", "set", "network", "nosuch")["exit_code"] == 2
+
+
+BROKEN = {
+    "no chain id": 'rpc_url = "http://h/s3cr3t"',
+    "an unknown name": 'rpc_url = "http://h/s3cr3t"\nchain_id = 4711\nchainid = 5',
+    "no number": 'rpc_url = "http://h/s3cr3t"\nchain_id = 4711\nconfirmations = "http://h/s3cr3t"',
+    "no URL": 'rpc_url = "h/s3cr3t"\nchain_id = 4711',
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_broken_network_hinders_no_other(empty: Dcai, chains: Chains, what: str) -> None:
+    """It is listed with its fault and without its URL; used, it ends with an error whose command mends it."""
+    add_account(empty, "alice")
+    path = empty.home / "config.toml"
+    path.write_text(f"# mine\n[networks.a]\n{BROKEN[what]} # its last\n")
+    for words in (["refunds"], ["refunds", "--network", "embedded"], ["account", "list"], []):
+        assert empty(*words).code == 0, words
+    _, listed = empty.data("network", "list")["networks"]
+    check_document("network list", empty("network", "list", "--json").document)
+    assert (listed["name"], listed["chain_id"], listed["in_use"]) == ("a", None, False)
+    assert listed["fault"]
+    assert SECRET not in json.dumps(listed)
+    assert f"  a                broken: {listed['fault']}" in empty("network", "list").out
+    assert offered(empty, "network use ") == ["embedded"]
+    error = empty.error("refunds", "--network", "a")
+    assert error["exit_code"] in {2, 15}
+    assert SECRET not in json.dumps(error)
+    added = empty.data("network", "add", "a", "--rpc-url", chains.other.url)
+    assert (added["chain_id"], added["fault"]) == (OTHER_ID, None)
+    assert settings_of(empty) == {"networks": {"a": {"rpc_url": chains.other.url, "chain_id": OTHER_ID}}}
+    assert empty("refunds", "--network", "a").code == 0
+    path.write_text(f"[networks.a]\n{BROKEN[what]}\n")
+    empty.data("network", "remove", "a")
+    assert settings_of(empty) == {}
+
+
+def test_a_broken_network_in_use_is_told_by_name_and_can_be_left(empty: Dcai) -> None:
+    """The list goes on, marks it, and `network use` goes to another one."""
+    empty.home.mkdir()
+    path = empty.home / "config.toml"
+    path.write_text('network = "a"\n[networks.a]\nrpc_url = "http://h/s3cr3t"\n[networks.embedded]\n')
+    error = empty.error("refunds")
+    assert (error["exit_code"], error["hint"]) == (
+        15,
+        "Let it be written: dcai network add a --rpc-url URL",
+    )
+    found = empty.data("network", "list")["networks"]
+    assert [(one["name"], one["in_use"], bool(one["fault"])) for one in found] == [
+        ("embedded", False, False),
+        ("a", True, True),
+        ("embedded", False, True),
+    ]
+    assert empty.error("network", "remove", "a")["hint"] == "Use another one first: dcai network use embedded"
+    empty.data("network", "use", "embedded")
+    empty.data("network", "remove", "a")
+    empty.data("network", "remove", "embedded")  # the table, which says nothing of the chain in this process
+    assert settings_of(empty) == {"network": "embedded"}
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "hint"),
+    [
+        ([], {}, "Check its nodes, and that they run: dcai network show silent"),
+        (["tx", "list", "--all"], {}, "Check its nodes, and that they run: dcai network show silent"),
+        (["tx", "list", "--network", "silent"], {"ETH_RPC_URL": "URL"}, "dcai network show silent"),
+        (["tx", "list", "--rpc-url", "URL"], {}, "Check --rpc-url, and that the node runs."),
+        (["tx", "list"], {"ETH_RPC_URL": "URL"}, "Check ETH_RPC_URL, and that the node runs."),
+        (["model", "list"], {"DCAI_HOME": "file"}, "Check rpc_url in config.toml, and that the node runs."),
+        (["network", "add", "new", "--rpc-url", "URL"], {}, "Check --rpc-url, and that the node runs."),
+    ],
+)
+def test_who_gave_a_silent_node_is_named(
+    empty: Dcai, closed_url: str, words: list[str], environment: dict[str, str], hint: str
+) -> None:
+    """The hint is about the name, the option, the variable or the setting that is in force, and no other."""
+    add_account(empty, "alice")
+    empty("account", "list")
+    (empty.folder / "file").mkdir()
+    (empty.folder / "file" / "config.toml").write_text(f'rpc_url = "{closed_url}"\n')
+    (empty.home / "config.toml").write_text(
+        f'network = "silent"\n[networks.silent]\nrpc_url = "{closed_url}"\nchain_id = 5\n'
+    )
+    typed = [closed_url if word == "URL" else word for word in words]
+    places = {"URL": closed_url, "file": str(empty.folder / "file")}
+    result = empty(*typed, **{name: places[value] for name, value in environment.items()})
+    assert result.code == 13, result.err
+    (said,) = [line for line in result.err.splitlines() if line.startswith("hint: ")]
+    assert said.endswith(hint)
+
+
+def test_init_hints_at_the_answer_not_at_an_option(
+    empty: Dcai, closed_url: str, terminal: StartTerminal
+) -> None:
+    """A URL that was typed as an answer is checked there, and the question comes again."""
+    add_account(empty, "alice")
+    command = terminal(empty, "init")
+    command.until("Account (")
+    command.type("\n")
+    command.until("[embedded]: ")
+    command.type(f"{closed_url}\n")
+    command.until(
+        " Check the URL, and that the node runs.\r\nNetwork (embedded, or a node's URL) [embedded]: "
+    )
+    command.interrupt()
+    assert command.end()[0] == 130
+    assert not (empty.home / "config.toml").exists()
+
+
+def test_an_address_without_a_contract_may_be_on_another_network(both: Dcai) -> None:
+    """The hint says how to name that, whatever is in use."""
+    error = both.error("model", "show", "0x" + "5a" * 20, "--network", "other")
+    assert error["exit_code"] == 17
+    assert error["hint"] == "Check the address, or give --network the one that it is on: dcai network list"
+
+
+def test_a_network_that_a_variable_names_is_removed_without_it(both: Dcai) -> None:
+    """The hint is a command that can be pasted, and does it."""
+    error = both.error("network", "remove", "other", DCAI_NETWORK="other")
+    assert error["hint"] == "Leave the variable out: env -u DCAI_NETWORK dcai network remove other"
+    both.data("network", "remove", "other")
+
+
+def test_the_embedded_chain_is_final_at_once(both: Dcai) -> None:
+    """No confirmations are waited for there, whatever is set for others."""
+    found = both.data("network", "list", DCAI_CONFIRMATIONS="7")["networks"]
+    assert {one["name"]: one["confirmations"] for one in found} == {"embedded": 0, "sepolia": 7, "other": 7}
 
 
 def test_the_settings_file_stays_as_its_owner_wrote_it(empty: Dcai, chains: Chains) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -77,11 +78,12 @@ def test_who_has_no_ether_is_told_what_the_fees_are(club: Dcai) -> None:
     file = club.write("new.csv", distinct("new", 4))
     command = ("contribute", file, "--account", "bob")
     price = {"ETH_GAS_PRICE": str(10**10)}
-    fee_wei = int(club.data(*command, "--dry-run", **price)["plan"]["fee_estimate_wei"])
+    fee_wei = int(club.data(*command, "--dry-run", **price)["plan"]["fee_offer_wei"])
     drain(club, "bob", left_wei=fee_wei - 1)
     with club.unchanged():
         error = club.error(*command, "--yes", **price)
     assert error["exit_code"] == 12
+    # In ether both would look the same.
     assert error["message"] == f"Fees can take {fee_wei} wei; {BOB} has {fee_wei - 1} wei."
 
 
@@ -109,7 +111,7 @@ def test_due_points_are_earned_once(club: Dcai, wait: str) -> None:
     assert (item["points"], item["claimable_samples"], item["state"]) == (4, 4, "due")
     assert club("refunds").out.splitlines()[-1] == "in all 4 points now"
     asked = club("refunds", "--claim").err
-    assert "Claim 4 samples of 1 batches, which earn up to 4 points?" in asked
+    assert "Claim 4 samples of 1 batch, which earn up to 4 points?" in asked
     data = club.data("refunds", "--claim", "--yes")
     assert (data["points"], data["claimed_samples"], data["refunded_wei"]) == (4, 4, "0")
     assert view(club, "pointsOf", ALICE)[0] == 28
@@ -175,7 +177,7 @@ def test_deposits_and_points_are_claimed_together(club: Dcai) -> None:
     club.data("contribute", club.write("new.csv", distinct("new", 3)), "--yes")
     club.data("devnet", "advance", "25h")
     lines = club("refunds").out.splitlines()
-    assert lines[-2].endswith(" gwei")
+    assert re.fullmatch(r"in all 0\.0000\d+ ETH", lines[-2])
     assert lines[-1] == "in all 3 points now"
     # Two deposits after an idle hour are worth less than the gas: they are claimed only if that may be.
     with_points_only = club("refunds", "--claim", "--model", "quiet", "--yes")
@@ -220,7 +222,7 @@ def test_validating_asks_before_anything_is_sent(club: Dcai) -> None:
     ("arguments", "code", "phrases"),
     [
         (["alice"], 2, ["alice", ALICE, "itself"]),
-        ([OTHER, "--account", "bob"], 14, ["bob", "3 model points", "20", "refunds --claim"]),
+        ([OTHER, "--account", "bob"], 14, ["bob", "3 model points", "20", "refunds --model club --claim"]),
         ([NOBODY], 14, ["no model points from club", "leaderboard"]),
         ([f"0x{number:040x}" for number in range(1, 26)], 14, ["24 of its 24 model points", "25"]),
         (["bob", "--model", "films"], 2, ["films takes deposits", "model list"]),
@@ -254,7 +256,7 @@ def test_a_validator_counts_once_and_a_contributor_only_as_its_points(club: Dcai
     with club.unchanged():
         error = club.error("validate", OTHER, "--account", "bob", "--yes")
     assert error["exit_code"] == 14
-    assert f"{OTHER} has 1 validation points, as many as its model points: 1." in error["message"]
+    assert f"{OTHER} has 1 validation point, as many as its model points: 1." in error["message"]
 
 
 def test_validating_that_broke_off_goes_on(club: Dcai) -> None:
@@ -263,7 +265,7 @@ def test_validating_that_broke_off_goes_on(club: Dcai) -> None:
     drain(club, "alice", left_wei=140_000 * 10**10)
     error = club.error("validate", "bob", OTHER, "--yes", **price)
     assert error["exit_code"] == 3, error
-    assert "1 validations are on-chain" in error["message"]
+    assert "1 validation is on-chain" in error["message"]
     assert "goes on where this one stopped" in error["hint"]
     club.send("bob", ALICE, value_wei=10**18)
     data = club.data("validate", "bob", OTHER, "--yes", **price)

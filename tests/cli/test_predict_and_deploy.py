@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -161,7 +162,7 @@ def test_output_goes_through_what_is_no_file_and_behind_links(dcai: Dcai, films:
     link.symlink_to(target.name)
     result = dcai("predict", "--file", films, "--output", link)
     assert (result.out, result.err) == ("", f"6 rows in {link}\n")
-    assert dcai("data", "export", "--output", link, "--quiet").err == ""
+    assert dcai("data", "export", "--output", link, "--force", "--quiet").err == ""
     assert link.is_symlink()
     assert target.read_text().startswith("batch,")
     null = Path("/dev/null")
@@ -356,6 +357,34 @@ def test_a_model_is_sealed_when_its_owner_says_so(dcai: Dcai, films: Path) -> No
     assert error["exit_code"] == 14
     assert "AlreadySealed" in error["message"]
     assert "It has been open since" in error["hint"]
+    assert error["hint"].endswith("dcai contribute FILE --model later")
+
+
+@pytest.mark.parametrize(
+    "command", [("seal", "later"), ("supersede", "films", "--by", "later")], ids=["seal", "supersede"]
+)
+def test_what_is_final_is_asked_with_its_cost(dcai: Dcai, command: tuple[str, ...]) -> None:
+    """As for a deployment, gas, fee and balance stand in the question; without a yes nothing is signed."""
+    dcai.data(*DEPLOY, "later", "--no-seal")
+    with dcai.unchanged():
+        error = dcai.error("model", *command)
+    assert re.search(
+        r"\. That takes 1 transaction of about [\d,]+ gas\. "
+        r"It costs up to [\d,.]+ \w+ at the present gas price\. "
+        r"The balance is [\d,.]+ ETH\. Go on\?",
+        error["message"],
+    )
+    asked = int(re.search(r"about ([\d,]+) gas", error["message"])[1].replace(",", ""))  # type: ignore[index]
+    used = dcai.data("model", *command, "--yes")["gas_used"]
+    assert used <= asked <= used * 1.2
+
+
+def test_no_model_is_recommended_instead_of_itself(dcai: Dcai) -> None:
+    """It is refused in words, before the contract says it in its own."""
+    error = dcai.error("model", "supersede", "films", "--by", "films", "--yes")
+    assert error["exit_code"] == 14
+    assert "cannot be recommended instead of itself" in error["message"]
+    assert "dcai model list" in error["hint"]
 
 
 def test_only_the_owner_can_seal(dcai: Dcai) -> None:

@@ -210,7 +210,7 @@ def test_a_second_process_is_told_who_works_here(dcai: Dcai, films: Path, termin
     first.type("yes\n")
     code, out = first.end()
     assert code == 0
-    assert out.startswith("6 samples in 1 batches are on-chain")
+    assert out.startswith("6 samples in 1 batch are on-chain")
     assert dcai.data("contribute", films, "--yes")["already_contributed"] == 6
 
 
@@ -275,10 +275,29 @@ def test_a_full_disk_behind_stdout_is_a_failure_that_is_said(dcai: Dcai, argumen
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.complaint("failures exit 0")
+@pytest.mark.parametrize("arguments", [["model", "list"], ["config", "path", "--json"], ["--help"]])
+def test_a_closed_stdout_is_a_failure_that_is_said(empty: Dcai, arguments: list[str]) -> None:
+    """What nobody can read is no success: exit code 1, one error, no traceback."""
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "dcai_cli", *arguments],
+        env=surroundings(empty),
+        cwd=empty.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: Standard output cannot be written: it is closed.\nhint: ")
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("streams", [">&-", "2>&-", ">&- 2>&-"])
 @pytest.mark.parametrize(("account", "code"), [("bob", 0), ("nobody", 10)])
-def test_streams_that_somebody_closed_are_no_fault(dcai: Dcai, streams: str, account: str, code: int) -> None:
-    """A command does its work and says what it can; no file gets the number of a stream."""
+def test_a_command_does_its_work_when_somebody_closed_its_streams(
+    dcai: Dcai, streams: str, account: str, code: int
+) -> None:
+    """It says what it can, and no file gets the number of a stream; a result that is lost is no success."""
     command = [sys.executable, "-m", "dcai_cli", "account", "use", account, "--json"]
     done = subprocess.run(
         ["sh", "-c", f'exec "$@" {streams}', "sh", *command],
@@ -288,12 +307,14 @@ def test_streams_that_somebody_closed_are_no_fault(dcai: Dcai, streams: str, acc
         text=True,
         check=False,
     )
-    assert done.returncode == code
+    assert done.returncode == (code or (0 if streams == "2>&-" else 1))
     if streams == "2>&-":
         assert ("error" in json.loads(done.stdout)) == bool(code)
     else:
         assert done.stdout == ""
-    assert bool(done.stderr) == (code != 0 and "2" not in streams)
+    assert bool(done.stderr) == ((code != 0 or ">&-" in streams) and "2" not in streams)
+    if code == 0 and "2" not in streams:
+        assert done.stderr.startswith("error: Standard output cannot be written: it is closed.\nhint: ")
     used = next(item["name"] for item in dcai.data("account", "list")["accounts"] if item["in_use"])
     assert used == ("alice" if code else "bob")
 
@@ -467,3 +488,13 @@ def test_a_question_locks_nobody_out_and_its_answer_is_not_taken_for_another_pla
     assert "Another process contributed" in first.seen
     again = on_anvil.data("contribute", films, "--yes")
     assert (again["contributed"], again["already_contributed"]) == (0, sent)
+
+
+def test_a_bar_on_a_narrow_screen_is_short(dcai: Dcai, films: Path, terminal: StartTerminal) -> None:
+    """What does not fit is left out: no bar and no rate, but how much is done and the time that is left."""
+    command = terminal(dcai, "contribute", films, "--yes", COLUMNS="40")
+    code, _ = command.end()
+    assert code == 0, command.seen
+    assert "6/6" in command.seen
+    assert "\u2501" not in command.seen
+    assert "\u2026" not in command.seen

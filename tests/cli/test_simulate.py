@@ -65,6 +65,32 @@ def test_an_output_that_is_no_folder_is_refused_before_the_run(empty: Dcai) -> N
     assert (error["exit_code"], error["message"]) == (2, "--output run is no folder.")
 
 
+@pytest.mark.parametrize(
+    ("folder", "told"),
+    [("", "'' is no folder"), ("-", "- is no folder"), ("scenario.toml/run", "cannot be written")],
+)
+def test_a_folder_that_cannot_be_written_is_refused_before_the_run(
+    empty: Dcai, folder: str, told: str
+) -> None:
+    """An empty name is not the current folder; nothing is made."""
+    (empty.folder / "scenario.toml").write_text("")
+    before = sorted(path.name for path in empty.folder.iterdir())
+    assert told in empty.error(*FOR_EVER[:-1], folder)["message"]
+    assert sorted(path.name for path in empty.folder.iterdir()) == before
+
+
+def test_values_that_are_set_too_deep_are_refused(empty: Dcai) -> None:
+    """As typed on the command line, in a process of its own: the EVM raises the limit of this one."""
+    done = subprocess.run(
+        [sys.executable, "-m", "dcai_cli", *SHORT, "--set", f"title={'[' * 3_000}"],
+        env=surroundings(empty),
+        cwd=empty.folder,
+        check=False,
+        capture_output=True,
+    )
+    assert (done.returncode, b"--set title has lists too deep in each other." in done.stderr) == (2, True)
+
+
 def test_the_document_names_its_files_and_run_json_has_the_same_figures(empty: Dcai) -> None:
     """By the schema; the files are there, and the ledger adds up to the totals of each agent."""
     result = empty(*SHORT, "--output", "run", "--json")

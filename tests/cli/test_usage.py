@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.cli.test_processes import surroundings
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Dcai
@@ -38,6 +42,7 @@ WRONG = {
     "a schema for a text": ([*DEPLOY_X, "--schema", "schema.toml"], ["--schema", "tabular"]),
     "no labels": ([*DEPLOY, "x"], ["--labels ham,spam"]),
     "labels of one name": ([*DEPLOY, "x", "--labels", "spam"], ["spam", "2 to 16"]),
+    "a label twice": ([*DEPLOY, "x", "--labels", "a,a"], ["'a' stands twice", "--labels ham,spam"]),
     "seventeen labels": ([*DEPLOY, "x", "--labels", ",".join("abcdefghijklmnopq")], ["17 labels", "2 to 16"]),
     "an unknown type": ([*DEPLOY_X, "--model-type", "forest"], ["'forest'", "naive-bayes"]),
     "a width that no perceptron has": ([*DEPLOY_X, "--weight-bits", "12"], ["12 bits"]),
@@ -117,7 +122,7 @@ def test_what_is_typed_wrong_is_named(dcai: Dcai, case: str) -> None:
 ASKING = {
     "contribute": ["films.csv"],
     "model deploy": ["--name", "x", "--labels", "a,b", "--n-features", "256"],
-    "model seal": ["films"],
+    "model supersede": ["films", "--none"],
     "model evaluate": ["films.csv", "--publish"],
     "refunds": ["--claim"],
     "devnet reset": [],
@@ -176,6 +181,83 @@ def test_an_output_that_cannot_be_written_is_named(dcai: Dcai, command: list[str
     assert error["exit_code"] == 1
     assert "taken cannot be written" in error["message"]
     assert sorted(path.name for path in dcai.folder.iterdir()) == before
+
+
+WRITERS = {
+    "data export": ["data", "export", "--output"],
+    "model snapshot": ["model", "snapshot", "--output"],
+    "model export": ["model", "export", "--output"],
+    "featurize": ["featurize", "films.csv", "--spec", "films", "--output"],
+    "predict": ["predict", "--file", "films.csv", "--output"],
+    "ledger backup": ["ledger", "backup"],
+}
+"""Every command that writes a file that the user names, up to the name."""
+
+
+@pytest.mark.parametrize("command", WRITERS)
+def test_a_file_that_is_there_is_replaced_only_by_force(contributed: Dcai, command: str) -> None:
+    """Without --force it keeps its bytes, and the hint says how; with it, it is written."""
+    contributed.write("films.csv", [("a great film", "positive")])
+    mine = contributed.folder / "mine.csv"
+    mine.write_text("mine")
+    error = contributed.error(*WRITERS[command], "mine.csv")
+    assert (error["exit_code"], error["message"]) == (15, "mine.csv is there already.")
+    assert "--force" in error["hint"]
+    assert mine.read_text() == "mine"
+    contributed.data(*WRITERS[command], "mine.csv", "--force")
+    assert mine.read_bytes() != b"mine"
+
+
+@pytest.mark.parametrize("command", [*WRITERS, "plot"])
+def test_a_file_in_a_folder_that_is_not_there_is_refused(contributed: Dcai, command: str) -> None:
+    """A mistyped folder is named, and not made."""
+    contributed.write("films.csv", [("a great film", "positive")])
+    typed = WRITERS.get(command, ["data", "stats", "--plot"])
+    error = contributed.error(*typed, "nodir/out.svg")
+    assert (error["exit_code"], f"no folder {contributed.folder / 'nodir'}" in error["message"]) == (2, True)
+    assert not (contributed.folder / "nodir").exists()
+
+
+@pytest.mark.parametrize("command", WRITERS)
+def test_a_dash_is_standard_output_or_refused(contributed: Dcai, command: str) -> None:
+    """What is text goes there, without --json; nothing gives a file of that name."""
+    contributed.write("films.csv", [("a great film", "positive")])
+    error = contributed.error(*WRITERS[command], "-")
+    assert (error["exit_code"], "standard output" in error["message"]) == (2, True)
+    done = subprocess.run(
+        [sys.executable, "-m", "dcai_cli", *WRITERS[command], "-"],
+        env=surroundings(contributed),
+        cwd=contributed.folder,
+        capture_output=True,
+        check=False,
+    )
+    streamed = {"data export": b"batch,", "featurize": b'{"row": 1', "predict": b"text,label,prediction"}
+    if command in streamed:
+        assert (done.returncode, done.stdout[: len(streamed[command])]) == (0, streamed[command])
+        assert b"in standard output" in done.stderr
+    else:
+        assert (done.returncode, done.stdout) == (2, b"")
+    assert not (contributed.folder / "-").exists()
+
+
+def test_a_picture_may_be_drawn_again(contributed: Dcai) -> None:
+    """--plot replaces what it drew before, unasked."""
+    picture = contributed.folder / "stats.svg"
+    picture.write_text("old")
+    contributed.data("data", "stats", "--plot", "stats.svg")
+    assert "<svg" in picture.read_text()
+
+
+def test_force_is_for_what_is_written(contributed: Dcai) -> None:
+    """Where it would do nothing it is refused."""
+    contributed.write("films.csv", [("a great film", "positive")])
+    for typed in (
+        ["predict", "good", "--force"],
+        ["predict", "--file", "films.csv", "--force"],
+        ["featurize", "films.csv", "--spec", "films", "--force"],
+        ["data", "export", "-o", "x", "--format", "hf", "--force"],
+    ):
+        assert contributed.error(*typed)["exit_code"] == 2
 
 
 def test_a_home_that_is_no_folder_is_named(empty: Dcai) -> None:

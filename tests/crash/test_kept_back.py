@@ -266,7 +266,7 @@ def test_a_model_whose_past_cannot_be_read_keeps_no_other_back(
         return logs_of(chain, contract, of, *rest, **options)
 
     monkeypatch.setattr(Chain, "logs_of", pruned)
-    with pytest.raises(PartlyDone, match="1 claims are on-chain; then: The node does not have blocks"):
+    with pytest.raises(PartlyDone, match="1 claim is on-chain; then: The node does not have blocks"):
         claim(sealed)
     assert sealed.query("SELECT refunded_wei > 0 FROM batches") == [(1,)]
 

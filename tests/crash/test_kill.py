@@ -96,7 +96,7 @@ def kill_repeatedly(dcai: Dcai, rng: random.Random, *arguments: str | Path) -> t
 
 def exported(dcai: Dcai, output: Path) -> Counter[tuple[str, str]]:
     """Label and features of every sample on-chain."""
-    dcai("data", "export", "--output", output)
+    dcai("data", "export", "--output", output, "--force")
     with output.open(newline="", encoding="utf-8") as file:
         return Counter((row["label"], row["features"]) for row in csv.DictReader(file))
 

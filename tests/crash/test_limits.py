@@ -10,6 +10,7 @@ import pytest
 from dcai_cli.chain import Chain
 from dcai_cli.chain.price import deposit_per_unit_wei
 from dcai_cli.config import load_settings
+from dcai_cli.domain import format_ether, parse_amount
 from dcai_cli.errors import LimitExceeded, PartlyDone
 from dcai_cli.services.claim_items import ClaimPolicy
 from dcai_cli.services.contribute import ContributeRequest, ContributionPlan, contribute
@@ -105,7 +106,7 @@ def test_fees_above_the_limit_are_refused_before_anything_is_sent(
 
     error = deployed("contribute", file, "--max-fee", "1gwei", "--yes", code=16)
 
-    assert "limit of 1000000000 wei" in error["message"]
+    assert "above the limit of 0.000000001 ETH" in error["message"]
     assert node.rpc("eth_blockNumber") == height
     assert deployed.query("SELECT count(*) FROM batches") == [(0,)]
 
@@ -117,8 +118,9 @@ def test_what_a_refusal_names_is_enough_of_a_limit(
     """A limit of just that lets the whole file through, in one batch or several."""
     command = ("contribute", write_texts(ROWS), "--batch-size", batch_size, "--yes", "--max-fee")
     error = deployed(*command, "1", code=16)
+    amount, unit = error["message"].split(" can reach ")[1].split()[:2]
     # The price's root takes a little more or less gas from one second to the next.
-    named = str(int(error["message"].split(" can reach ")[1].split(" wei")[0]) * 51 // 50)
+    named = str(parse_amount(f"{amount} {unit}") * 51 // 50)
 
     done = deployed(*command, named)
 
@@ -142,9 +144,9 @@ def test_fees_that_reach_the_limit_on_the_way_stop_the_command(
     with deployed.workspace() as workspace:
         contribute(workspace, request(file, dry_run=True), password=password(workspace), confirm=plans.append)
         dry = contribute(workspace, request(file, dry_run=True), password=password(workspace)).plan
-        limit_wei = dry.fee_estimate_wei * 3 // 2
+        limit_wei = dry.fee_offer_wei * 13 // 10
         monkeypatch.setattr(Chain, "estimate_gas", dear)
-        with pytest.raises(PartlyDone, match=f"limit of {limit_wei} wei"):
+        with pytest.raises(PartlyDone, match=f"limit of {format_ether(limit_wei)}"):
             contribute(workspace, request(file, max_fee_wei=limit_wei), password=password(workspace))
         monkeypatch.undo()
         fees = deployed.query("SELECT sum(fee_wei) FROM transactions WHERE kind = 'contribute'")
@@ -184,7 +186,7 @@ def test_a_claim_that_pays_too_little_is_left_with_its_reason(
 def test_claims_stop_at_the_limit_for_their_fees_and_say_so(
     deployed: Dcai, node: Anvil, write_texts: WriteTexts
 ) -> None:
-    """A limit below one fee leaves every claim with its reason; waiting ones have theirs."""
+    """A limit below one fee lets nothing be claimed: exit code 16 and why; waiting ones have theirs."""
     file = write_texts(ROWS)
     send(deployed, file)
     early = deployed("refunds", "--claim", "--yes")
@@ -192,11 +194,14 @@ def test_claims_stop_at_the_limit_for_their_fees_and_say_so(
     node.rpc("evm_increaseTime", DAY_S + HOUR_S)
     node.rpc("evm_mine")
 
-    left = deployed("refunds", "--claim", "--max-fee", "1", "--yes")
+    height = node.rpc("eth_blockNumber")
 
-    assert left["transactions"] == []
-    assert "budget" in {entry["code"] for entry in left["left"]}
-    assert {entry["code"] for entry in left["left"]} <= {"budget", "disputed"}
+    error = deployed("refunds", "--claim", "--max-fee", "1", "--yes", code=16)
+
+    assert node.rpc("eth_blockNumber") == height
+    assert "Nothing was claimed" in error["message"]
+    assert "would exceed what is left of the budget" in error["message"]
+    assert "--max-fee" in error["hint"]
 
 
 def test_a_claim_above_the_ceiling_is_left_with_both_prices(

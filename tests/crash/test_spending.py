@@ -77,7 +77,7 @@ def test_replacements_of_a_contribution_stay_within_max_fee(
     with sealed.workspace() as workspace:
         dry = ContributeRequest(file, batch_size=ROWS, dry_run=True)
         plans.append(contribute(workspace, dry, password=password(workspace)).plan)
-    limit_wei = plans[0].fee_estimate_wei * 6 // 5
+    limit_wei = plans[0].fee_offer_wei * 24 // 23
     request = ContributeRequest(file, batch_size=ROWS, max_fee_wei=limit_wei)
     with impatient(sealed, rising(node, sealed, 2)) as workspace, pytest.raises((PartlyDone, NotMined)):
         contribute(workspace, request, password=password(workspace))

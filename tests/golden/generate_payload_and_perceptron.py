@@ -47,8 +47,9 @@ class PlainPerceptron:
         informative = 0
         for position, (label, indices, values) in enumerate(samples):
             sign = 1 if label == 1 else -1
-            if sign * self.score(indices, values) <= self.margin * len(indices):
-                informative |= 1 << position
+            score = self.score(indices, values)
+            if sign * score <= self.margin * len(indices):
+                informative |= ((score > 0) != (label == 1)) << position
                 for index, value in zip(indices, values, strict=True):
                     self.weights[index] = self.saturate("weight", self.weights[index] + sign * value)
                 self.bias = self.saturate("bias", self.bias + sign)

@@ -79,9 +79,10 @@ class Perceptron:
         informative = 0
         for position, (label, indices, values) in enumerate(samples):
             sign = 1 if label else -1
-            if sign * self.score(indices, values) > self.shape.margin * len(indices):
+            score = self.score(indices, values)
+            if sign * score > self.shape.margin * len(indices):
                 continue
-            informative |= 1 << position
+            informative |= (self.predict(indices, values) != label) << position
             for i, v in zip(indices, values, strict=True):
                 moved = self.weights[i] + sign * v
                 self.weights[i] = capped(self.limit, moved)
@@ -135,7 +136,7 @@ class MulticlassPerceptron:
             rival = max(others, key=lambda c: (scores[c], -c))
             if scores[label] - scores[rival] > self.shape.margin * len(indices):
                 continue
-            informative |= 1 << position
+            informative |= (self.predict(indices, values) != label) << position
             for c, sign in ((label, 1), (rival, -1)):
                 for i, v in zip(indices, values, strict=True):
                     moved = self.weights[i, c] + sign * v

@@ -13,12 +13,13 @@ from dcai_cli.simulation.engine import run
 from dcai_cli.simulation.market import Market
 from dcai_cli.simulation.onchain import Mismatch, on_chain
 from dcai_cli.simulation.pool import Pool, Prepared
-from dcai_cli.simulation.rules import Refused, StakeRules, Variant
+from dcai_cli.simulation.rules import MAX_PAYLOAD_BYTES, Refused, StakeRules, Variant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from dcai_cli.simulation.rules import Deposit
+    from dcai_cli.simulation.rules import Deposit, Sample
+    from dcai_cli.simulation.scenario import Scenario
     from tests.simulation.conftest import Read
 
 DAY_S = 86_400
@@ -97,7 +98,7 @@ def test_a_chain_that_says_otherwise_is_noticed(read: Read, tumours: Prepared) -
         run(dearer, tumours, chain=chain)
 
 
-def books(tumours: Prepared, read: Read, **variant: int) -> StakeRules:
+def books(tumours: Prepared, read: Read, **variant: Any) -> StakeRules:
     """Books with three accounts."""
     scenario = read()
     return StakeRules(
@@ -122,8 +123,10 @@ def test_what_the_contracts_refuse_is_refused_by_name(tumours: Prepared, read: R
     deposit = trained(rules, tumours)
     now, number, one = deposit.added_at, deposit.id, [0]
     late = now + 9 * DAY_S
+    rules.balances_wei["bob"] = 0
     refusals: dict[str, Callable[[], object]] = {
-        "InsufficientDeposit": lambda: rules.contribute("ann", tumours.samples * 200, now + 1),
+        "InsufficientDeposit": lambda: rules.contribute("bob", tumours.samples[:1], now + 1),
+        "PayloadTooLarge": lambda: rules.contribute("ann", tumours.samples * 200, now + 1),
         "ContributionThisSecond": lambda: rules.refund("ann", [(number, 1)], now),
         "TooEarly": lambda: rules.refund("ann", [(number, 1)], now + DAY_S - 1),
         "NotContributor": lambda: rules.refund("bob", [(number, 1)], late),
@@ -183,6 +186,56 @@ def test_a_share_is_burned_and_the_rest_is_the_deposit(tumours: Prepared, read: 
     assert market.entries[-1].amount_wei == market.balance_wei("ann") - 10**20 == -quoted_wei
 
 
+def test_standing_is_for_what_the_model_got_wrong_before(tumours: Prepared, read: Read) -> None:
+    """The same sample twice: the first time it is news, the second time it trains the model, but is none."""
+    rules = books(tumours, read)
+    sample = next(one for one in tumours.samples if one.label == 1)
+    first, second = (rules.contribute("ann", [sample], now) for now in (1, 2))
+    assert (first.informative, second.informative) == (1, 0)
+    rules.refund("ann", [(second.id, 1)], DAY_S + 2)
+    assert rules.validated_wei["ann"] == 0
+    rules.refund("ann", [(first.id, 1)], DAY_S + 2)
+    assert rules.validated_wei["ann"] == first.deposit_wei
+    confirming = books(tumours, read, confirming=True)
+    assert confirming.contribute("ann", [sample, sample], 1).informative == 0b11
+    assert confirming.replica.words() == rules.replica.words()
+
+
+def test_a_contribution_that_others_made_dear_is_given_up(tumours: Prepared, read: Read) -> None:
+    """Somebody comes first, and the price rises above what was quoted by more than the contributor takes."""
+    for most_rise, expected in ((0.25, False), (100.0, True)):
+        market = Market(books(tumours, read), Pool(tumours.samples, 2, "a"))
+        market.go_to(3600)
+
+        def copy(_: str, samples: Sequence[Sample], market: Market = market) -> None:
+            market.contribute("eve", samples, seen=False)
+
+        market.watchers.append(copy)
+        made = market.contribute("ann", tumours.samples[:1], most_rise=most_rise)
+        assert (made is not None) is expected
+        assert market.entries[0].account == "eve"
+
+
+def test_refunds_are_parted_so_that_each_transaction_holds_its_payloads(
+    tumours: Prepared, read: Read
+) -> None:
+    """A refund carries all samples again: of large batches, fewer than of single samples."""
+    market = Market(books(tumours, read), Pool(tumours.samples, 2, "a"))
+    market.rules.balances_wei["ann"] = 10**24
+    claims = []
+    for _ in range(9):
+        deposit = market.contribute("ann", tumours.samples[:256])
+        assert deposit is not None
+        claims.append((deposit.id, deposit.open))
+    assert deposit is not None
+    at_once = MAX_PAYLOAD_BYTES // deposit.payload_bytes
+    assert 1 < at_once < 9
+    market.go_to(3 * DAY_S)
+    market.refund("ann", claims)
+    refunds = sum(entry.action == "refund" for entry in market.entries)
+    assert refunds == -(-9 // at_once)
+
+
 def test_a_chain_does_not_have_other_rules(read: Read, tumours: Prepared) -> None:
     """What the contracts do not do cannot be sent."""
     scenario = read(*EVERYBODY[:1], duration="2h", settle="0s", variant__burned=0.03)
@@ -229,3 +282,45 @@ def test_a_refund_of_many_batches_takes_several_transactions(tumours: Prepared, 
     refunds = [entry for entry in market.entries if entry.action == "refund"]
     assert [entry.samples for entry in refunds] == [32, 32, 6]
     assert rules.open_wei == 0
+
+
+def moved(read: Read, **changes: Any) -> Scenario:
+    """An agent that moves the model, alone with a contributor."""
+    agent = {
+        "name": "moves",
+        "strategy": "manipulator",
+        "balance": "500ether",
+        "farm": "1d",
+        "farm_wait": "6h",
+        "victims": 4,
+    }
+    return read({**agent, **changes}, EVERYBODY[0], duration="12d")
+
+
+@pytest.mark.parametrize("every", ["12h", "1d", "3d"])
+def test_every_plant_is_pushed_when_its_refund_is_due(read: Read, tumours: Prepared, every: str) -> None:
+    """However often it plants: each plant has its own pushes, of the planted samples, a refund wait later."""
+    done = run(moved(read, every=every, pushes=2, push_every="10m", copies=3), tumours)
+    batches = [entry for entry in done.entries if entry.account == "moves" and entry.action == "contribute"]
+    plants = [entry.at for entry in batches if entry.samples == 4]
+    pushes = [entry.at for entry in batches if entry.samples == 12]
+    ended = 12 * DAY_S
+    expected = [at + DAY_S + later for at in plants for later in (0, 600) if at + DAY_S + later < ended]
+    assert len(plants) >= 3
+    assert len(pushes) == len(expected)
+    assert all(abs(at - due) < 60 for at, due in zip(pushes, sorted(expected), strict=True))
+
+
+def test_others_are_held_until_they_can_be_reported(read: Read, tumours: Prepared) -> None:
+    """Pushes go on from the choice of victims to the report wait of the last, and end with contributing."""
+    done = run(moved(read, target="others", every="100d", pushes=1000, push_every="1h"), tumours)
+    pushes = [
+        entry.at
+        for entry in done.entries
+        if (entry.account, entry.action, entry.samples) == ("moves", "contribute", 4)
+    ]
+    assert 24 <= len(pushes) <= 50
+    assert DAY_S <= pushes[0] < DAY_S + 60
+    assert pushes[-1] <= DAY_S + 2 * DAY_S
+    late = run(moved(read, target="others", every="1d", pushes=1000, push_every="1h"), tumours)
+    assert max(entry.at for entry in late.entries if entry.action == "contribute") < 12 * DAY_S

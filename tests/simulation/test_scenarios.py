@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import pytest
 from dcai_cli.errors import BadInput
 from dcai_cli.simulation.agents import STRATEGIES
 from dcai_cli.simulation.engine import run
-from dcai_cli.simulation.pool import Prepared
+from dcai_cli.simulation.pool import Prepared, prepare
 from dcai_cli.simulation.results import write_results
 from dcai_cli.simulation.scenario import read_scenario
 from tests.conftest import PROJECT
@@ -41,6 +42,15 @@ def test_the_examples_can_be_read(path: Path) -> None:
         ({"agents.bad.balance": "0ether"}, "balance in [[agents]] number 3 of the scenario is '0ether'."),
         ({"agents.bad.mistake": 1.0}, "mistake in [[agents]] number 3 of the scenario is not known."),
         ({"agents.bad.name": "good"}, "Two agents of"),
+        ({"agents.bad.name": "accuracy"}, "is called accuracy, as the curve of the model's accuracy is."),
+        ({"agents.bad.name": "owner"}, "is called owner, and would own the model"),
+        ({"terms.cost_weight": "0"}, "cost_weight in [terms] of the scenario is '0'."),
+        ({"variant.burned": 1.0}, "burned in [variant] of the scenario is 1.0."),
+        ({"data.train": []}, "train in [data] of the scenario is []."),
+        ({"data.train": ""}, "train in [data] of the scenario is ''."),
+        ({"data.labels": []}, "labels in [data] of the scenario is []."),
+        ({"features.scale": float("nan")}, "scale in [features] of the scenario is nan."),
+        ({"features.scale": "nan"}, "scale in [features] of the scenario is 'nan'."),
         ({"agents": []}, "The scenario has no [[agents]]."),
         ({"model.type": "forest"}, "type in [model] of the scenario is 'forest'."),
         ({"data": {"train": "x.csv"}}, "[data] of the scenario has no labels."),
@@ -55,6 +65,59 @@ def test_what_cannot_be_meant_is_named(changes: dict[str, Any], told: str) -> No
         read_scenario(TUMOURS, changes)
     assert told in error.value.message
     assert error.value.hint
+
+
+def test_agents_are_told_apart_by_their_names(tmp_path: Path) -> None:
+    """The accounts of Sybils have other names than theirs, but their curve has not."""
+    twin = '[[agents]]\nname = "good"\nstrategy = "sybils"\nbalance = "1ether"\nwait = "1h"\n'
+    path = tmp_path / "twins.toml"
+    path.write_text(f"{TUMOURS.read_text()}\n{twin}")
+    with pytest.raises(BadInput, match="have the name good"):
+        read_scenario(path)
+
+
+def test_the_owner_of_the_model_may_be_called_so() -> None:
+    """Whoever owns it may have the name that nobody else has."""
+    scenario = read_scenario(SCENARIOS / "attack-owner.toml", {"agents.attacker.name": "owner"})
+    assert scenario.owner == "owner"
+
+
+def test_a_file_of_lists_in_lists_is_refused(tmp_path: Path) -> None:
+    """Deeper than the reader goes; the EVM, where a test before used it, lets it go deeper than usual."""
+    path = tmp_path / "deep.toml"
+    path.write_text(f"title = {'[' * 3_000}")
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(1_000)
+    try:
+        with pytest.raises(BadInput, match="too deep"):
+            read_scenario(path)
+    finally:
+        sys.setrecursionlimit(before)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"data.labels": ["malignant"]}, "labels in [data] of the scenario has 1, and breast_cancer has 2."),
+        ({"data.train": "digits"}, "labels in [data] of the scenario has 2, and digits has 10."),
+        ({"data.train": ["breast_cancer", "digits"]}, "has 2, and digits has 10."),
+        ({"data.train": "../**x"}, "'../**x' is no name of a file, and no pattern of names"),
+        ({"data.train": "empty.csv"}, "has no rows"),
+    ],
+)
+def test_data_that_cannot_be_used_is_named(tmp_path: Path, changes: dict[str, Any], told: str) -> None:
+    """Labels that are not those of the data, names that are none, and nothing to learn from."""
+    (tmp_path / "empty.csv").write_text("a,label\n")
+    with pytest.raises(BadInput) as error:
+        prepare(read_scenario(TUMOURS, changes), folder=tmp_path)
+    assert told in error.value.message
+    assert error.value.hint
+
+
+def test_a_run_ends_where_nearly_all_is_burned(tumours: Prepared, read: Read) -> None:
+    """Deposits may come to nothing then; nobody sweeps them."""
+    scenario = read(variant__burned=0.99, terms__cost_weight="1", agents__good__wait="3h", duration="2d")
+    assert run(scenario, tumours).totals["good"].contributed > 0
 
 
 def write(folder: Path, **texts: str) -> None:
@@ -165,4 +228,4 @@ def test_the_page_has_every_field_of_a_strategy(strategy: str) -> None:
     assert fields >= page["[[agents]]"] | page[strategy]
     assert fields - page["[[agents]]"] - page[strategy] <= page.get(LIKE.get(strategy, ""), set())
     if strategy in LIKE:
-        assert page[LIKE[strategy]] - fields == ({"mistakes"} if strategy == "boundary" else set())
+        assert page[LIKE[strategy]] <= fields

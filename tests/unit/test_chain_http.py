@@ -350,6 +350,14 @@ def test_estimates_tell_too_much_gas_from_a_refusal(
     assert type(failed.value) is expected
 
 
+def test_a_node_that_lacks_a_method_is_told_with_a_way_out(chain: Chain, server: Server) -> None:
+    """What was typed is right: the hint is about the node."""
+    server.answers["eth_estimateGas"] = refusal("the method eth_estimateGas is not available", -32_601)
+    with pytest.raises(RpcError, match="eth_estimateGas is not available") as failed:
+        chain.estimate_gas(ADDRESS, ADDRESS, b"data")
+    assert failed.value.hint == "Ask a node that has this method: --rpc-url URL"
+
+
 # Logs
 
 

@@ -282,15 +282,29 @@ def test_the_embedded_chain_has_a_name_without_a_profile(profiles: dict[str, str
     ("table", "said"),
     [
         ("networks = 3", "networks is not a table"),
-        ("[networks]\nmine = 3", "networks.mine is not a table"),
-        ('[networks.embedded]\nrpc_url = "http://x/s3cr3t"', "needs no profile"),
-        ('[networks.Mine]\nrpc_url = "http://x/s3cr3t"\nchain_id = 1', "no name for a network"),
-        ('[networks.mine]\nrpc_url = "http://x/s3cr3t"', "must set rpc_url, and chain_id"),
-        ("[networks.mine]\nchain_id = 1", "must set rpc_url, and chain_id"),
-        ('[networks.mine]\nrpc_url = "http://x/s3cr3t"\nchain_id = "one"', "must set rpc_url, and chain_id"),
-        ('[networks.mine]\nrpc_url = "http://x/s3cr3t"\nchain_id = true', "must set rpc_url, and chain_id"),
-        ('[networks.mine]\nrpc_url = "http://x/s3cr3t"\nchain_id = 1\naccount = "me"', "sets 'account'"),
-        ('[networks.sepolia]\nrpc_url = "http://x/s3cr3t"\nchain_id = 1', "sepolia is chain 11155111"),
+        ('network = "mine"\n[networks]\nmine = 3', "networks.mine is not a table"),
+        (
+            'network = "Mine"\n[networks.Mine]\nrpc_url = "http://x/s3cr3t"\nchain_id = 1',
+            "no name for a network",
+        ),
+        ('network = "mine"\n[networks.mine]\nrpc_url = "http://x/s3cr3t"', "must set rpc_url, and chain_id"),
+        ('network = "mine"\n[networks.mine]\nchain_id = 1', "must set rpc_url, and chain_id"),
+        (
+            'network = "mine"\n[networks.mine]\nrpc_url = "http://x/s3cr3t"\nchain_id = "one"',
+            "must set rpc_url, and chain_id",
+        ),
+        (
+            'network = "mine"\n[networks.mine]\nrpc_url = "http://x/s3cr3t"\nchain_id = true',
+            "must set rpc_url, and chain_id",
+        ),
+        (
+            'network = "mine"\n[networks.mine]\nrpc_url = "http://x/s3cr3t"\nchain_id = 1\naccount = "me"',
+            "sets 'account'",
+        ),
+        (
+            'network = "sepolia"\n[networks.sepolia]\nrpc_url = "http://x/s3cr3t"\nchain_id = 1',
+            "sepolia is chain 11155111",
+        ),
         (
             'network = "a"\n[networks.a]\nrpc_url = "http://x/s3cr3t"\nchain_id = 7\nconfirmations = -1',
             r"\[networks.a\] confirmations is -1",
@@ -298,8 +312,10 @@ def test_the_embedded_chain_has_a_name_without_a_profile(profiles: dict[str, str
     ],
 )
 def test_a_broken_profile_is_named_without_its_url(tmp_path: Path, table: str, said: str) -> None:
-    """What is wrong with it, and nothing secret."""
+    """What is wrong with it, and nothing secret; on another network it does not matter."""
     (tmp_path / "config.toml").write_text(table)
+    if table != "networks = 3":
+        assert load_settings({"DCAI_HOME": str(tmp_path)}, network="embedded").network == "embedded"
     with pytest.raises(BadInput, match=said) as refused:
         load_settings({"DCAI_HOME": str(tmp_path)})
     assert SECRET not in refused.value.message + refused.value.hint

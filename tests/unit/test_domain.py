@@ -88,14 +88,18 @@ def test_durations_are_written_in_their_two_largest_units(seconds: int, text: st
     [
         (0, "0 ETH"),
         (1, "1 wei"),
-        (10**9, "1 gwei"),
+        (10**9 - 1, "999999999 wei"),
+        (10**9, "0.000000001 ETH"),
+        (66_850_321_745_000, "0.0000669 ETH"),
+        (99_999_999_999_999, "0.0001 ETH"),
+        (-6 * 10**12, "-0.000006 ETH"),
         (10**14, "0.0001 ETH"),
         (1_234 * 10**18, "1,234 ETH"),
         (-(10**18), "-1 ETH"),
     ],
 )
-def test_amounts_are_written_in_a_unit_that_can_be_read(wei: int, text: str) -> None:
-    """Ether where it shows something, gwei and wei below."""
+def test_amounts_are_written_in_one_unit(wei: int, text: str) -> None:
+    """In ether, so that amounts beside each other compare; in wei below a gwei."""
     assert format_ether(wei) == text
 
 

@@ -247,7 +247,7 @@ def test_a_ledger_with_newer_transactions_is_not_replaced_unless_told_to(
     """The newest is named; with --force it is left out, and kept."""
     back_up(local, tmp_path / "ledger.backup")
     newest = add_transaction(local.ledger, 3)
-    with pytest.raises(BadInput, match=f"1 transactions that .* lacks, the newest {newest}") as caught:
+    with pytest.raises(BadInput, match=f"1 transaction that .* lacks, the newest {newest}") as caught:
         restore_ledger(local, tmp_path / "ledger.backup")
     assert "--force" in caught.value.hint
     assert len(local.ledger.transactions(CHAIN)) == 4

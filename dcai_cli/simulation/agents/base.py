@@ -147,4 +147,5 @@ def sweep(market: Market, who: str) -> None:
     terms = market.rules.terms
     wait_s = terms.owner_wait_s if who == market.rules.owner else terms.public_wait_s
     for deposit in market.open_deposits(older_than_s=wait_s):
-        market.sweep(who, deposit)
+        if deposit.deposit_wei > deposit.paid_wei:
+            market.sweep(who, deposit)

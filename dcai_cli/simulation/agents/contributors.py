@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from dcai_cli.simulation.rules import Sample
 
 
+ANY_RISE = 1000.0
+"""Whatever others' contributions make of the price."""
+
+
 class Batches(Agent):
     """Contributes batches at times around a mean."""
 
@@ -21,6 +25,7 @@ class Batches(Agent):
         self._wait_s = fields.duration("wait", least=1)
         self._spread_s = fields.duration("spread", "10s")
         self._batch = fields.count("batch", 1, least=1, most=256)
+        self._most_rise = fields.number("most_rise", ANY_RISE, most=ANY_RISE)
 
     def _plan(self) -> None:
         self.do(self._contribute, self._start_s + self.spread(self._wait_s, self._spread_s))
@@ -30,7 +35,8 @@ class Batches(Agent):
         if market.now >= self._until:
             return NEVER
         began = market.now
-        market.contribute(self.name, [self._sample(market) for _ in range(self._batch)])
+        samples = [self._sample(market) for _ in range(self._batch)]
+        market.contribute(self.name, samples, most_rise=self._most_rise)
         return began + self.spread(self._wait_s, self._spread_s)
 
     @abstractmethod
@@ -64,11 +70,14 @@ class Boundary(Batches):
     def __init__(self, fields: Fields) -> None:
         super().__init__(fields)
         self._candidates = fields.count("candidates", 8, least=1, most=10_000)
+        self._mistakes = fields.number("mistakes", 1.0)
 
     def _sample(self, market: Market) -> Sample:
-        flipped = [self.other_label(market, market.pool.draw()) for _ in range(self._candidates)]
+        found = [market.pool.draw() for _ in range(self._candidates)]
+        flipped = [self.other_label(market, sample) for sample in found]
         leads = market.replica.leads(b"".join(sample.data for sample in flipped))
-        return flipped[int(leads.argmax())]
+        place = int(leads.argmax())
+        return flipped[place] if self.chance(self._mistakes) else found[place]
 
 
 class Flooder(Contributor):
