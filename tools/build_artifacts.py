@@ -21,12 +21,15 @@ ARTIFACTS = ROOT / "dcai_cli" / "chain" / "artifacts"
 CONTRACTS = (
     "CollaborativeTrainer",
     "DataHandler",
+    "MarketReplay",
     "ModelRegistry",
     "MulticlassPerceptron",
     "NaiveBayes",
     "NearestCentroid",
     "Perceptron",
     "PointsIncentive",
+    "PredictionMarket",
+    "PredictionMarkets",
     "StakeIncentive",
 )
 

@@ -105,12 +105,12 @@ contract MarketReplay is IMarketReplay, TrainerPart {
             done = _next(order.length, limit);
             // The root is a data handler's affair.
             // slither-disable-next-line unused-return
-            (uint256 informative,) = working.train(_join(order, cursor, done));
+            (, uint256 learned,) = working.train(_join(order, cursor, done));
             bytes memory correct = new bytes(done);
             scores = new int256[](MAX_PARTICIPANTS);
             for (uint256 i = 0; i < done; i++) {
                 uint256 entry = order[cursor + i];
-                if (informative >> i & 1 == 1) board.learn(entry >> NUMBER_BITS);
+                if (learned >> i & 1 == 1) board.learn(entry >> NUMBER_BITS);
                 uint256 then = board.correct();
                 scores[entry & NUMBERS] += int256(then) - int256(before);
                 correct[i] = bytes1(uint8(then));
