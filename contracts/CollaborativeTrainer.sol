@@ -96,7 +96,9 @@ contract CollaborativeTrainer is ICollaborativeTrainer, ReentrancyGuardTransient
 
         batchId = batchCount++;
         lastContributedAt = uint48(block.timestamp);
-        (uint256 informative, bytes32 samplesRoot) = model.train(payload);
+        // Which samples changed the model is asked by who keeps scores of it.
+        // slither-disable-next-line unused-return
+        (uint256 informative,, bytes32 samplesRoot) = model.train(payload);
         dataHandler.commit(
             Batch({
                 id: batchId,

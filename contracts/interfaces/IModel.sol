@@ -84,8 +84,11 @@ interface IModel {
     /// @param payload The samples.
     /// @return informative Bit i is set if the model predicted another label for sample i: just before it learned the sample, or,
     /// where every sample changes the model, before the payload. A sample may train the model without being informative.
+    /// @return learned Bit i is set if sample i changed the model (or would have, were its weights not at their limit).
     /// @return samplesRoot The Merkle root over the samples.
-    function train(bytes calldata payload) external returns (uint256 informative, bytes32 samplesRoot);
+    function train(bytes calldata payload)
+        external
+        returns (uint256 informative, uint256 learned, bytes32 samplesRoot);
 
     /// @notice Judges samples that were contributed before.
     /// @dev Does not check indices and labels again: what it says is meaningful only if the samples were accepted by `train`,

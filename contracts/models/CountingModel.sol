@@ -52,12 +52,13 @@ abstract contract CountingModel is SparseModel {
         internal
         view
         override
-        returns (bool informative)
+        returns (bool learned, bool informative)
     {
         unchecked {
             Counting memory counting = _boxOf(run)[0];
             informative = _verdict(counting, first, end) != label;
-            if (counting.samples[label] + counting.queued[label] == MAX_CLASS_SAMPLES) return false;
+            if (counting.samples[label] + counting.queued[label] == MAX_CLASS_SAMPLES) return (false, false);
+            learned = true;
             if (counting.length == 0) counting.queue = new uint256[](MAX_SAMPLES);
             counting.queued[label]++;
             counting.queue[counting.length++] = (label << 128) | (first << 64) | end;

@@ -91,7 +91,7 @@ contract MulticlassPerceptron is SparseModel {
     function _learn(Run run, uint256 label, uint256 n, uint256 first, uint256 end)
         internal
         override
-        returns (bool informative)
+        returns (bool learned, bool informative)
     {
         unchecked {
             State memory state = _boxOf(run)[0];
@@ -100,11 +100,11 @@ contract MulticlassPerceptron is SparseModel {
             scores[label] = type(int256).min;
             uint256 rival = _best(scores);
             int256 lead = own - scores[rival];
-            if (lead > state.margin * int256(n)) return false;
+            if (lead > state.margin * int256(n)) return (false, false);
             _move(state, label, rival, first, end);
             state.changed = true;
             // The lower class wins ties.
-            return lead < 0 || (lead == 0 && rival < label);
+            return (true, lead < 0 || (lead == 0 && rival < label));
         }
     }
 

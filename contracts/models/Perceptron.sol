@@ -83,19 +83,19 @@ contract Perceptron is SparseModel {
     function _learn(Run run, uint256 label, uint256 n, uint256 first, uint256 end)
         internal
         override
-        returns (bool informative)
+        returns (bool learned, bool informative)
     {
         unchecked {
             State memory state = _boxOf(run)[0];
             int256 step = label == 1 ? int256(1) : int256(-1);
             int256 score = _score(state, first, end);
-            if (step * score > state.margin * int256(n)) return false;
+            if (step * score > state.margin * int256(n)) return (false, false);
             if (state.cached) state.cache.update(first, end, step);
             else PackedWeights.update(_words, state.weightBits, state.format, first, end, step);
             int256 bias = state.bias + step;
             state.bias = bias > BIAS_LIMIT ? BIAS_LIMIT : (bias < -BIAS_LIMIT ? -BIAS_LIMIT : bias);
             state.changed = true;
-            return (score > 0) != (label == 1);
+            return (true, (score > 0) != (label == 1));
         }
     }
 

@@ -58,7 +58,7 @@ abstract contract SparseModel is IModel, TrainerPart {
     function train(bytes calldata payload)
         external
         onlyTrainer
-        returns (uint256 informative, bytes32 samplesRoot)
+        returns (uint256 informative, uint256 learned, bytes32 samplesRoot)
     {
         unchecked {
             Format memory format = _format();
@@ -73,7 +73,9 @@ abstract contract SparseModel is IModel, TrainerPart {
                 if (label >= classes_) revert InvalidLabel(count, label, classes_);
                 format.requireValidFeatures(count, start + HEADER_BYTES, end);
                 leaves[count] = PayloadDecoder.hashOf(start, end);
-                if (_learn(run, label, n, start + HEADER_BYTES, end)) informative |= 1 << count;
+                (bool changes, bool surprises) = _learn(run, label, n, start + HEADER_BYTES, end);
+                if (changes) learned |= 1 << count;
+                if (surprises) informative |= 1 << count;
                 count++;
                 start = end;
             }
@@ -169,11 +171,13 @@ abstract contract SparseModel is IModel, TrainerPart {
     /// @param features How many features the samples have that will be looked at, about.
     function _open(Format memory format, uint256 room, uint256 features) internal view virtual returns (Run);
 
-    /// @dev Trains with a sample; returns whether it is informative: whether the model predicted another label.
+    /// @dev Trains with a sample.
+    /// @return learned Whether it changes the model, were no weight at its limit.
+    /// @return informative Whether the model predicted another label.
     function _learn(Run run, uint256 label, uint256 n, uint256 first, uint256 end)
         internal
         virtual
-        returns (bool informative);
+        returns (bool learned, bool informative);
 
     /// @dev Writes back what training changed.
     function _close(Run run) internal virtual;

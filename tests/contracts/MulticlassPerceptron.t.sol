@@ -63,7 +63,7 @@ contract MulticlassPerceptronTest is ModelTest {
         for (uint256 batch = 0; batch < 2; batch++) {
             Sample[] memory samples =
                 randomSamples(seed ^ (batch << 8), params, seed % 29 == 0 ? 24 : 1 + seed % 3, 44, true);
-            (uint256 informative,) = model.train(encode(params, samples));
+            (uint256 informative,,) = model.train(encode(params, samples));
             uint256 expected;
             for (uint256 i = 0; i < samples.length; i++) {
                 if (_learn(samples[i], params)) expected |= 1 << i;

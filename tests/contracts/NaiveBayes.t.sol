@@ -62,7 +62,7 @@ contract NaiveBayesTest is ModelTest {
         model.train(payload);
         vm.expectRevert(abi.encodeWithSelector(IModel.InvalidValue.selector, 1, 6, -1));
         model.predict(payload);
-        (uint256 informative,) = model.train(hex"00000200050100067f");
+        (uint256 informative,,) = model.train(hex"00000200050100067f");
         assertEq(informative, 0);
     }
 
@@ -80,7 +80,7 @@ contract NaiveBayesTest is ModelTest {
         for (uint256 batch = 0; batch < 2; batch++) {
             Sample[] memory samples =
                 randomSamples(seed ^ (batch << 8), params, seed % 29 == 0 ? 24 : 1 + seed % 3, 44, false);
-            (uint256 informative,) = model.train(encode(params, samples));
+            (uint256 informative,,) = model.train(encode(params, samples));
             uint256 expected;
             for (uint256 i = 0; i < samples.length; i++) {
                 if (_verdict(samples[i], params) != samples[i].label) expected |= 1 << i;

@@ -151,7 +151,7 @@ contract PerceptronTest is TrainerTest {
         _write(history.first);
         for (uint256 i = 0; i < history.batches.length; i++) {
             Training memory batch = history.batches[i];
-            (uint256 informative,) = model.train(batch.payload);
+            (uint256 informative,,) = model.train(batch.payload);
             assertEq(informative, batch.informative, history.name);
             assertEq(model.predict(batch.probe), batch.probe_labels, history.name);
         }
@@ -205,7 +205,7 @@ contract PerceptronTest is TrainerTest {
             bytes memory payload = _randomPayload(seed, sizes, shape.valued);
             vm.startPrank(address(trainer));
             model.writeWeights(0, start);
-            (results[way][0],) = model.train(payload);
+            (results[way][0],,) = model.train(payload);
             vm.stopPrank();
             (, uint256 agreed,) = model.assess(payload, type(uint256).max);
             bytes memory labels = model.predict(payload);

@@ -164,7 +164,7 @@ abstract contract ModelTest is Test {
         }
         for (uint256 i = 0; i < history.batches.length; i++) {
             ModelTraining memory batch = history.batches[i];
-            (uint256 informative,) = model.train(batch.payload);
+            (uint256 informative,,) = model.train(batch.payload);
             assertEq(informative, batch.informative, history.name);
             for (uint256 k = 0; k < batch.changed.numbers.length; k++) {
                 assertEq(model.weights(batch.changed.numbers[k], 1)[0], batch.changed.words[k], history.name);
