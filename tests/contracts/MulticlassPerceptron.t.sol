@@ -108,7 +108,7 @@ contract MulticlassPerceptronTest is ModelTest {
 
     function _requireTraining(uint8 label, bool trains, bool isInformative) private {
         bytes32 weights = keccak256(abi.encode(model.weights(0, model.totalWords())));
-        (uint256 informative,) = model.train(abi.encodePacked(label, uint16(1), uint16(7)));
+        (uint256 informative,,) = model.train(abi.encodePacked(label, uint16(1), uint16(7)));
         assertEq(informative, isInformative ? 1 : 0);
         assertEq(keccak256(abi.encode(model.weights(0, model.totalWords()))) != weights, trains);
     }

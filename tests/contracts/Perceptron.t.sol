@@ -111,7 +111,7 @@ contract PerceptronTest is TrainerTest {
             _requireTraining(0, true, true);
             // The same within a payload, from 0 to 4: the model predicted the label of all but the first.
             vm.prank(address(trainer));
-            (uint256 informative,) = model.train(hex"0100010007" hex"0100010007" hex"0100010007");
+            (uint256 informative,,) = model.train(hex"0100010007" hex"0100010007" hex"0100010007");
             assertEq(informative, 1);
         }
     }
@@ -119,7 +119,7 @@ contract PerceptronTest is TrainerTest {
     function _requireTraining(uint8 label, bool trains, bool isInformative) private {
         bytes32 weights = keccak256(abi.encode(model.weights(0, model.totalWords())));
         vm.prank(address(trainer));
-        (uint256 informative,) = model.train(abi.encodePacked(label, uint16(1), uint16(7)));
+        (uint256 informative,,) = model.train(abi.encodePacked(label, uint16(1), uint16(7)));
         assertEq(informative, isInformative ? 1 : 0);
         assertEq(keccak256(abi.encode(model.weights(0, model.totalWords()))) != weights, trains);
     }
