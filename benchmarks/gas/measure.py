@@ -10,7 +10,7 @@ from benchmarks.gas.models import DAY_S, Contribution, Model, Registry
 from benchmarks.gas.network import Network
 from benchmarks.gas.reviews import HASHED, MAX_FEATURES, WORDS, Reviews
 from dcai_cli.chain.registry import DATA_HANDLER, INCENTIVE_CONTRACTS, MODEL_CONTRACTS, TRAINER
-from dcai_cli.domain import ModelParams, Vector, Wire, bits
+from dcai_cli.domain import ModelParams, Vector, Wire
 from dcai_cli.features.payload import encode_sample
 from dcai_cli.models import make_replica
 
@@ -91,7 +91,7 @@ def pretrained(registry: Registry, shape: Shape, training: Sequence[bytes], name
     replica = make_replica(shape.params)
     replica.train(b"".join(training))
     named = (name or shape.key).lower().replace(" ", "-")[:32]
-    return registry.deploy(named, shape.params, replica.words())
+    return registry.deploy(named, replica)
 
 
 def batches_of_100(model: Model, batches: Sequence[Sequence[bytes]]) -> Figures:
@@ -112,7 +112,7 @@ def batches_of_100(model: Model, batches: Sequence[Sequence[bytes]]) -> Figures:
     return _figures(
         contribute=sum(contribution.gas for contribution in measured) / count,
         refund=sum(refund.gas for refund in refunds) / paid,
-        update_rate=_updates(measured) / count,
+        update_rate=sum(contribution.updates for contribution in measured) / count,
         refunded=paid / count,
         features=_features(measured),
     )
@@ -134,8 +134,8 @@ def single_samples(
     model.network.wait(DAY_S)
     disagreed = set(model.disagreed(samples))
     agreed = [contribution for number, contribution in enumerate(sent) if number not in disagreed]
-    updating = [contribution.gas for contribution in sent if contribution.batch.informative]
-    others = [contribution.gas for contribution in sent if not contribution.batch.informative]
+    updating = [contribution.gas for contribution in sent if contribution.updates]
+    others = [contribution.gas for contribution in sent if not contribution.updates]
     alone, together = agreed[:-TOGETHER], agreed[-TOGETHER:]
     refunds = (mean(model.refund(one).gas for one in alone), model.refund(*together).gas / TOGETHER)
     first, second = (
@@ -217,10 +217,6 @@ def _figures(
         "refunded": round(refunded, 3),
         "features": round(features, 1),
     }
-
-
-def _updates(contributions: Sequence[Contribution]) -> int:
-    return sum(len(bits(contribution.batch.informative)) for contribution in contributions)
 
 
 def _features(contributions: Sequence[Contribution]) -> float:

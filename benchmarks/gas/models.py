@@ -18,9 +18,10 @@ from dcai_cli.chain.registry import (
     code_hash,
     constructor_arguments,
 )
-from dcai_cli.domain import Batch, ModelParams, bits
+from dcai_cli.domain import PERCEPTRON, Batch, bits
 from dcai_cli.features.payload import HEADER_BYTES, UNIT_INFLUENCE
 from dcai_cli.features.spec import FeatureSpec
+from dcai_cli.models.replica import Replica
 from dcai_cli.services.deploy import WORDS_PER_TRANSACTION
 
 DAY_S = 86_400
@@ -36,12 +37,14 @@ class Contribution:
         sender: who contributed it.
         samples: its samples.
         batch: its meta-data.
+        updates: how many of its samples changed the model; where each does, how many were informative.
         gas: of contributing it.
     """
 
     sender: LocalAccount
     samples: tuple[bytes, ...]
     batch: Batch
+    updates: int
     gas: int
 
 
@@ -83,9 +86,9 @@ class Registry:
             data = chain.encode("ModelRegistry", "install", [artifact(name).bytecode])
             self.install_gas[name] = network.send(self.owner, self.address, data).gas_used
 
-    def deploy(self, name: str, params: ModelParams, words: Sequence[int]) -> Model:
-        """Create a model, write its words and seal it."""
-        chain = self.network.chain
+    def deploy(self, name: str, replica: Replica) -> Model:
+        """Create a model, write its replica's words and seal it."""
+        chain, params, words = self.network.chain, replica.params, replica.words()
         spec = FeatureSpec.text(
             labels=["neg", "pos"], n_features=params.n_features, max_features=params.max_features
         )
@@ -93,7 +96,7 @@ class Registry:
         what = (name, spec.to_json(), *codes, params.as_tuple(), TERMS)
         created = self.network.send(self.owner, self.address, chain.encode("ModelRegistry", "create", what))
         trainer = chain.events("ModelRegistry", created)[0].args["trainer"]
-        model = Model(self.network, trainer)
+        model = Model(self.network, trainer, replica)
         model.deploy_gas["create"] = created.gas_used
         model.deploy_gas["weights"] = sum(
             model.call(self.owner, "writeWeights", first, words[first : first + WORDS_PER_TRANSACTION])
@@ -109,11 +112,13 @@ class Model:
     Args:
         network: where.
         address: of its trainer.
+        replica: the same model in numpy.
     """
 
-    def __init__(self, network: Network, address: str) -> None:
+    def __init__(self, network: Network, address: str, replica: Replica) -> None:
         self.network = network
         self.address = address
+        self._replica = replica
         self.deploy_gas: dict[str, int] = {}
         """Gas of each step of its deployment."""
 
@@ -139,7 +144,19 @@ class Model:
             informative=event.args["informative"],
             samples_root=samples_root(samples),
         )
-        return Contribution(account, tuple(samples), batch, receipt.gas_used)
+        updates = self._count_updates(batch, samples)
+        return Contribution(account, tuple(samples), batch, updates, receipt.gas_used)
+
+    def _count_updates(self, batch: Batch, samples: Sequence[bytes]) -> int:
+        if self._replica.params.model_type != PERCEPTRON:
+            return batch.informative.bit_count()
+        # Samples within the margin change the model without being informative.
+        changed = 0
+        for sample in samples:
+            before = self._replica.words()
+            self._replica.train(sample)
+            changed += self._replica.words() != before
+        return changed
 
     def refund(self, *contributions: Contribution) -> Refund:
         """Claim whole batches in one transaction, by their contributor."""

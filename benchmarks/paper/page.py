@@ -189,7 +189,7 @@ def _adapted(attacks: Sequence[dict[str, Any]], alone: dict[str, Any]) -> Iterab
     yield "## When attackers adapt\n"
     yield (
         f"Under the last two of these rules the attacks again with all their settings: the best one then. Under "
-        f"{PAID} only those that gain something under {FREE}.\n"
+        f"{PAID} only those that gain something under {FREE}: a fee takes from the honest, too.\n"
     )
     head = [
         "attack",
@@ -305,4 +305,6 @@ def _between(pair: Sequence[float], digits: int) -> str:
 
 
 def _percent(pair: Sequence[float], *, sign: bool = False) -> str:
-    return f"{100 * pair[0]:{'+' if sign else ''}.2f} ± {100 * pair[1]:.2f}"
+    # No -0.00.
+    mean = round(100 * pair[0], 2) + 0.0
+    return f"{mean:{'+' if sign else ''}.2f} ± {100 * pair[1]:.2f}"

@@ -11,7 +11,8 @@ import {Run, SparseModel} from "./SparseModel.sol";
 /// @notice score[c] = bias[c] + sum of weight[i][c] * value[i]; the class is the one with the highest score, the lowest of them
 /// if several have it. Let r be the best class besides the label y: a sample with n features trains the model if
 /// score[y] - score[r] <= margin * n. Then weight[i][y] += value[i], weight[i][r] -= value[i], bias[y] += 1, bias[r] -= 1, each
-/// kept within -32767 and 32767.
+/// kept within -32767 and 32767. It is informative if the class was another one before that: a sample within the margin trains the
+/// model without being informative.
 ///
 /// Weights are lanes of 16 bits in rows of the least power of two that is not below the number of classes (see `RowTable`). The
 /// word behind them holds the biases, that of class c in lane c.

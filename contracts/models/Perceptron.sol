@@ -10,7 +10,8 @@ import {Run, SparseModel} from "./SparseModel.sol";
 /// @title A binary perceptron with a bias and a margin, in exact integers
 /// @notice score = bias + sum of weight[i] * value[i]; class 1 if score > 0, else class 0. With y = 1 for label 1 and -1 for
 /// label 0, a sample with n features trains the model if y * score <= margin * n: then weight[i] += y * value[i] and
-/// bias += y, each kept within its limits.
+/// bias += y, each kept within its limits. It is informative if the class was another one before that: a sample within the margin
+/// trains the model without being informative.
 ///
 /// A word holds 16 weights of 16 bits, -32767 to 32767, or 32 of 8 bits, -127 to 127 (`PackedWeights` has their order). The
 /// word behind the last one holds the bias in its first 16 bits, -32767 to 32767.

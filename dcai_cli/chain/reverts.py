@@ -135,7 +135,7 @@ _HINTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "OwnValidation": lambda _: "Only others can validate you. See who there is: dcai leaderboard",
     "ReporterIsContributor": lambda _: "Take your own deposits back with: dcai refunds --claim",
     "ReporterNotValidated": lambda _: (
-        "Contribute, and get a refund for informative samples, before you report: dcai contribute FILE"
+        "Contribute what the model does not predict yet, and get a refund for it: dcai contribute FILE"
     ),
     "TooEarly": lambda values: (
         f"It is due at {iso_time(values['availableAt'])}, by the chain's time. See how long: dcai refunds"

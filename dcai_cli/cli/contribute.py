@@ -160,7 +160,7 @@ def _sending_lines(plan: ContributionPlan) -> list[str]:
     if plan.model.has_points:
         wait = format_duration(plan.model.terms.refund_wait_s)
         lines += [
-            "points    one for each sample that teaches the model something, if the model agrees with it",
+            "points    one for each sample that surprises the model, if the model agrees with it",
             f"          {wait} later; {rejected}",
         ]
     if plan.deposit_at_most_wei or not plan.model.has_points:
@@ -309,7 +309,7 @@ def _show(console: Console, done: Contribution, *, dry_run: bool) -> None:
     model = done.plan.model
     cost = f"fees {format_ether(int(data['fee_wei']))} ({data['gas_used']:,} gas)"
     if model.has_points:
-        console.print(f"{done.informative} of them taught the model something and can earn a point; {cost}")
+        console.print(f"{done.informative} of them surprised the model and can earn a point; {cost}")
     else:
         console.print(f"deposits {format_ether(int(data['deposit_wei']))}, {cost}")
     if done.batches and (done.informative or not model.has_points):

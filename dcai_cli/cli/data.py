@@ -210,7 +210,7 @@ def _show_stats(console: Console, done: DataStats, shown: Sequence[ContributorPa
     repeats = counted(done.duplicates, "sample that repeats another", "samples that repeat others")
     console.print(f"repeats   {repeats}, label included")
     console.print(f"          {done.contradictions:,} whose features also come with another label")
-    console.print(f"taught    {done.informative:,} changed the model when they came")
+    console.print(f"surprise  {done.informative:,} that the model predicted otherwise when they came")
     for name, part in (*done.labels, *done.states):
         console.print(f"{name}: {counted(part.samples, 'sample')}, deposits {format_ether(part.deposit_wei)}")
     for parts in (done.labels, done.states):

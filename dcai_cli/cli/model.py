@@ -125,8 +125,8 @@ def supersede(
     json: options.Json = False,
 ) -> None:
     """Recommend another model instead of one of yours; clients show it, and never follow unasked."""
-    from dcai_cli.services.catalog import supersede_model
     from dcai_cli.services.models import find_model
+    from dcai_cli.services.supersede import supersede_model
 
     if (by is None) != none:
         raise UsageError("Name the model to use instead, or take it back.", hint="Add --by NAME, or --none.")

@@ -74,7 +74,7 @@ class ContributionTotals:
 
     Args:
         samples: their samples.
-        informative: how many of these changed the model, or surprised it.
+        informative: of how many of these the model predicted another label when they came.
         contributors: accounts that sent some.
     """
 
@@ -160,7 +160,7 @@ class Opened:
         batch_id: its number.
         added_at: the block's time.
         deposit_per_unit_wei: what a unit cost.
-        informative: bitmap of the samples that trained the model.
+        informative: bitmap of the samples of which the model predicted another label.
         place: where the event stands.
     """
 

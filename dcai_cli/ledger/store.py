@@ -156,7 +156,7 @@ class Ledger(BatchStore, TransactionStore):
             account: the contributor.
             model: the trainer's address.
             due_before: those that came on-chain by this time are due.
-            has_points: whether only samples that taught the model something count.
+            has_points: whether only samples count of which the model predicted another label.
         """
         with self._begin(write=False) as connection:
             return read_open(connection, chain, account, model, due_before=due_before, has_points=has_points)

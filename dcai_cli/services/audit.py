@@ -38,7 +38,7 @@ class Audit:
         written_words: words that its owner wrote before sealing.
         batches: batches that were replayed.
         samples: their samples.
-        informative: how many of these changed the model, or surprised it.
+        informative: of how many of these the model predicted another label when they came.
         seconds: what reading and replaying took.
     """
 

@@ -139,7 +139,7 @@ def sweep_wait_s(model: HostedModel, address: str) -> int:
 def waiting_item(model: HostedModel, stored: StoredBatch, due_at: int, expires_at: int | None) -> ClaimItem:
     """A batch as it stands in the ledger, before anybody asked the model."""
     batch = stored.on_chain()
-    # A sample that taught the model nothing earns no point.
+    # A sample whose label the model predicted when it came earns no point.
     counted = batch.informative if model.has_points else (1 << batch.count) - 1
     return ClaimItem(
         model=model,

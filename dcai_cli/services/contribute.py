@@ -188,7 +188,7 @@ class Contribution:
 
     @property
     def informative(self) -> int:
-        """Samples of them that trained the model."""
+        """Samples of them of which the model predicted another label."""
         return sum(batch.informative for batch in self.batches)
 
 

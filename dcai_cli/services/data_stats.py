@@ -86,7 +86,7 @@ class DataStats:
         to_block: the block at which it was so.
         total: all samples.
         batches: how many batches.
-        informative: samples that changed the model when they came.
+        informative: samples of which the model predicted another label when they came.
         labels: the samples of each label, in the order of the labels.
         states: those of each state, in the order of `STATES`.
         contributors: those of each contributor, the most samples first.

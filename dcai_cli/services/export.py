@@ -192,7 +192,7 @@ def export_columns(model: HostedModel) -> list[ExportColumn]:
         ExportColumn(
             "informative",
             "bool",
-            "whether it changed the model when it was contributed",
+            "whether the model predicted another label just before it learned it",
             lambda at: bool(at.batch.informative >> at.index & 1),
         ),
         ExportColumn(

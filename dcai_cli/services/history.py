@@ -66,7 +66,7 @@ class PastBatch:
         contributor: who sent it.
         added_at: when, in seconds.
         deposit_per_unit_wei: the deposit of a unit.
-        informative: bitmap of the samples that trained the model.
+        informative: bitmap of the samples of which the model predicted another label.
         block_number: its block.
         transaction_hash: what contributed it.
         offset: where its payload begins in the temporary file.

@@ -255,9 +255,9 @@ def contributed(after_contribution: Path, tmp_path: Path) -> Dcai:
 
 
 def distinct(name: str, count: int) -> list[tuple[str, str]]:
-    """Rows that share no word, with labels in turn: each of them trains a model with margin 0."""
+    """Rows that share no word; with margin 0, a model of zeros predicts of each the other label."""
     return [
-        (" ".join(f"{name}{number}{part}" for part in ("x", "y", "z")), ("negative", "positive")[number % 2])
+        (" ".join(f"{name}{number}{part}" for part in ("x", "y", "z")), ("positive", "negative")[number % 2])
         for number in range(count)
     ]
 
@@ -300,14 +300,17 @@ def tell_a_story(dcai: Dcai) -> None:
     """Refunds, parts of the same deposits taken by two reporters, a sweep of what is left, a new batch."""
     add_account(dcai, "carol", STRANGER)
     # Deposits so high that reports pay for their gas, however little time passes between contributions.
-    what = ("--name", "dear", "--labels", "negative,positive", "--n-features", "256")
+    what = ("--name", "dear", "--labels", "negative,positive", "--n-features", "4096")
     dcai.data("model", "deploy", *what, "--cost-weight", str(10**12), "--yes")
     dcai.data("model", "use", "dear")
     dcai.data("contribute", dcai.write("wrong.csv", WRONG), "--account", "bob", "--yes")
     dcai.data("contribute", dcai.write("films.csv", HONEST * 2), "--allow-duplicates", "--yes")
     for name, word in (("bob", "indeed"), ("carol", "truly")):
         good = [(f"{text} {word}", label) for text, label in HONEST]
-        dcai.data("contribute", dcai.write(f"{name}.csv", good), "--account", name, "--yes")
+        # Of new words in both labels the model predicts one otherwise, whatever it learned: a standing.
+        good += distinct(name, 2)
+        sent = dcai.data("contribute", dcai.write(f"{name}.csv", good), "--account", name, "--yes")
+        assert sent["batches"][0]["informative"] > 0
     dcai.data("devnet", "advance", "25h")
     for name in ("alice", "bob", "carol"):
         dcai.data("refunds", "--claim", "--account", name, "--yes")

@@ -127,7 +127,10 @@ def test_points_that_are_rejected_are_never_claimable(club: Dcai) -> None:
     """Nobody sweeps points: what the model rejects is out, and no time comes for it."""
     labels = {"negative": "positive", "positive": "negative"}
     rows = distinct("points", 2)
-    club.data("contribute", club.write("wrong.csv", [(text, labels[label]) for text, label in rows]), "--yes")
+    # The positive one first: of samples without known words the model predicts it otherwise.
+    wrong = [(text, labels[label]) for text, label in reversed(rows)]
+    sent = club.data("contribute", club.write("wrong.csv", wrong), "--yes")
+    assert sent["batches"][0]["informative"] == 2
     club.data("contribute", club.write("right.csv", rows * 3), "--allow-duplicates", "--yes")
     club.data("devnet", "advance", "25h")
     club.data("refunds", "--claim", "--yes")

@@ -63,12 +63,12 @@ def test_the_plan_tells_of_points_where_no_deposit_is(club: Dcai) -> None:
     """The words for people name the wait and what earns a point, and neither deposits nor a risk."""
     file = club.write("new.csv", distinct("new", 4))
     planned = club("contribute", file, "--dry-run").out
-    assert "points    one for each sample that teaches the model something" in planned
+    assert "points    one for each sample that surprises the model" in planned
     assert "1 d later" in planned
     assert "deposit" not in planned
     assert "at risk" not in planned
     done = club("contribute", file, "--yes", "--quiet").out
-    assert "4 of them taught the model something and can earn a point" in done
+    assert "4 of them surprised the model and can earn a point" in done
     assert "Earn the points in " in done
     assert "deposit" not in done
 
@@ -128,7 +128,7 @@ def test_a_claim_of_points_says_so(club: Dcai) -> None:
     assert club("refunds", "--claim", "--yes").out.startswith("earned 4 points of 4 samples, fees ")
 
 
-def test_samples_that_taught_nothing_are_not_waited_for(club: Dcai) -> None:
+def test_samples_that_the_model_predicted_are_not_waited_for(club: Dcai) -> None:
     """Of a batch only informative samples are claimed; a batch without any is done when it is on-chain."""
     known, new = distinct("first", 2), distinct("new", 2)
     bob = ("--account", "bob", "--yes")
@@ -149,7 +149,7 @@ def test_samples_that_taught_nothing_are_not_waited_for(club: Dcai) -> None:
 
 def test_what_the_model_rejects_stays_open_until_it_agrees(club: Dcai) -> None:
     """A disputed sample earns nothing, is counted, and earns its point when the model changed its mind."""
-    (text, label), *_ = distinct("new", 1)
+    text, label = distinct("new", 4)[3]
     wrong = {"negative": "positive", "positive": "negative"}[label]
     club.data("contribute", club.write("wrong.csv", [(text, wrong)]), "--account", "bob", "--yes")
     for number in range(2):

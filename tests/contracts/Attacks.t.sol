@@ -20,7 +20,7 @@ contract AttacksTest is TrainerTest {
         for (uint256 i = 0; i < addresses + honest; i++) {
             address someone = i < addresses ? _second(i) : _honest(i);
             vm.deal(someone, 1 ether);
-            uint256 earnedWei = _earn(someone, uint16(10 * i), uint8((i + 1) % 2));
+            uint256 earnedWei = earnStanding(someone, uint16(10 * i));
             if (i < addresses) ownWei += earnedWei;
         }
         teach(carol, 1, 200);
@@ -38,14 +38,6 @@ contract AttacksTest is TrainerTest {
         assertLe(wonWei * totalWei, uint256(batch.depositPerUnit) * ownWei);
         // What it lost is there for the honest.
         assertGt(report(_honest(addresses), batch, wrong, 0), 0);
-    }
-
-    /// Labels in turn keep the bias near 0, so that everybody's sample teaches the model something.
-    function _earn(address someone, uint16 feature, uint8 label) private returns (uint256 earnedWei) {
-        bytes[] memory samples = list(Samples.one(label, feature));
-        Batch memory batch = contribute(someone, samples);
-        skip(REFUND_WAIT_S);
-        return refund(batch, samples, 1);
     }
 
     function _second(uint256 i) private returns (address) {

@@ -73,6 +73,46 @@ contract MulticlassPerceptronTest is ModelTest {
         }
     }
 
+    /// A sample within the margin trains the model, but is informative only if another class was predicted.
+    function test_OnlyAnUnexpectedLabelIsInformative() public {
+        useModel(_shape(100, 3, false, 2));
+        // One feature, so a step moves the two scores by 2 each, and trains where the lead is 2 at most.
+        _requireTraining(1, true, true);
+        _requireTraining(1, true, false);
+        _requireTraining(1, false, false);
+        // The scores are -2, 4 and -2.
+        _requireTraining(2, true, true);
+        _requireTraining(2, true, true);
+        // They are -2, 0 and 2.
+        _requireTraining(2, true, false);
+        _requireTraining(2, false, false);
+    }
+
+    /// Of classes with the same score the lowest is predicted, so no other of them is expected.
+    function test_TiesAreInformativeButForTheLowestClass() public {
+        uint256[] memory biases = new uint256[](1);
+        for (uint256 lowest = 0; lowest < 3; lowest++) {
+            for (uint8 label = uint8(lowest); label < 3; label++) {
+                useModel(_shape(100, 3, false, 2));
+                // The biases of the classes below are -9, the others are 0.
+                biases[0] = 0;
+                for (uint256 class = 0; class < lowest; class++) {
+                    biases[0] |= uint256(uint16(int16(-9))) << (240 - 16 * class);
+                }
+                model.writeWeights(model.totalWords() - 1, biases);
+                // The last class has no rival at its score: the model leads by more than the margin.
+                _requireTraining(label, lowest < 2, label > lowest);
+            }
+        }
+    }
+
+    function _requireTraining(uint8 label, bool trains, bool isInformative) private {
+        bytes32 weights = keccak256(abi.encode(model.weights(0, model.totalWords())));
+        (uint256 informative,,) = model.train(abi.encodePacked(label, uint16(1), uint16(7)));
+        assertEq(informative, isInformative ? 1 : 0);
+        assertEq(keccak256(abi.encode(model.weights(0, model.totalWords()))) != weights, trains);
+    }
+
     /// Every assessment of part of a batch says about that part what an assessment of the whole says.
     /// forge-config: ci.fuzz.runs = 1000
     function testFuzz_AMaskDoesNotChangeVerdicts(uint256 seed, uint256 mask, bool valued) public {
@@ -132,6 +172,7 @@ contract MulticlassPerceptronTest is ModelTest {
 
     function _learn(Sample memory sample, ModelParams memory params) private returns (bool) {
         int256[] memory scores = _scores(sample, params.classes);
+        bool unexpected = _best(scores) != sample.label;
         int256 own = scores[sample.label];
         scores[sample.label] = type(int256).min;
         uint256 rival = _best(scores);
@@ -143,7 +184,7 @@ contract MulticlassPerceptronTest is ModelTest {
         }
         _biases[sample.label] = _capped(_biases[sample.label] + 1);
         _biases[rival] = _capped(_biases[rival] - 1);
-        return true;
+        return unexpected;
     }
 
     function _compare(Sample[] memory samples, ModelParams memory params) private view {

@@ -88,6 +88,42 @@ contract PerceptronTest is TrainerTest {
         assertGe(count, 20);
     }
 
+    /// A sample within the margin trains the model, but is informative only if the model predicted the other label: class 0 where
+    /// the score is 0.
+    function test_OnlyAnUnexpectedLabelIsInformative() public {
+        for (uint8 weightBits = 8; weightBits <= 16; weightBits += 8) {
+            ModelParams memory shape = defaultShape();
+            shape.weightBits = weightBits;
+            useModel(string.concat("unexpected-", vm.toString(weightBits)), shape);
+            // One feature, so a step moves the score by 2, and trains where it leads by 2 at most. The score is 0.
+            _requireTraining(0, true, false);
+            _requireTraining(0, true, false);
+            _requireTraining(0, false, false);
+            // It is -4.
+            _requireTraining(1, true, true);
+            _requireTraining(1, true, true);
+            // It is 0 again.
+            _requireTraining(1, true, true);
+            _requireTraining(1, true, false);
+            _requireTraining(1, false, false);
+            // It is 4.
+            _requireTraining(0, true, true);
+            _requireTraining(0, true, true);
+            // The same within a payload, from 0 to 4: the model predicted the label of all but the first.
+            vm.prank(address(trainer));
+            (uint256 informative,,) = model.train(hex"0100010007" hex"0100010007" hex"0100010007");
+            assertEq(informative, 1);
+        }
+    }
+
+    function _requireTraining(uint8 label, bool trains, bool isInformative) private {
+        bytes32 weights = keccak256(abi.encode(model.weights(0, model.totalWords())));
+        vm.prank(address(trainer));
+        (uint256 informative,,) = model.train(abi.encodePacked(label, uint16(1), uint16(7)));
+        assertEq(informative, isInformative ? 1 : 0);
+        assertEq(keccak256(abi.encode(model.weights(0, model.totalWords()))) != weights, trains);
+    }
+
     function _repeatAll(string memory file, uint8 weightBits) private {
         History[] memory histories =
             abi.decode(vm.parseJsonTypeArray(vm.readFile(file), "$", HISTORY), (History[]));

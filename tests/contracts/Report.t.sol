@@ -20,10 +20,13 @@ contract ReportTest is TrainerTest {
         // One unit each, all in one second after an idle one: all deposits are equal.
         bytes[] memory bobs = list(Samples.one(0, 10), Samples.one(0, 11), Samples.one(0, 12));
         bytes[] memory carols = list(Samples.one(0, 13));
-        contribute(bob, list(Samples.one(1, 250)));
+        // The first two samples let the model predict the other label for each of them.
+        contribute(bob, list(Samples.run(1, 10, 4), Samples.run(1, 10, 4)));
         Batch memory bobsBatch = contribute(bob, bobs);
         Batch memory carolsBatch = contribute(carol, carols);
         skip(REFUND_WAIT_S);
+        assertEq(bobsBatch.informative, 7);
+        assertEq(carolsBatch.informative, 1);
         refund(bobsBatch, bobs, 7);
         refund(carolsBatch, carols, 1);
         assertEq(incentive.validatedWei(bob), 3 * incentive.validatedWei(carol));
@@ -66,8 +69,9 @@ contract ReportTest is TrainerTest {
     /// A reporter whose share is more than what is left takes that, and the sample is settled.
     function test_TheLastReporterTakesWhatIsLeft() public {
         uint256 bobsWei = report(bob, batch, samples, 1);
-        // Carol's share becomes nearly all, while a quarter is left.
-        bytes[] memory more = list(Samples.run(1, 0, 200));
+        // Carol's share becomes nearly all, while a quarter is left: by a sample that has most features of the first one, and so is
+        // predicted otherwise.
+        bytes[] memory more = list(Samples.run(0, 0, 200));
         vm.warp(block.timestamp + 30 days);
         Batch memory large = contribute(carol, more);
         skip(REFUND_WAIT_S);

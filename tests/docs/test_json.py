@@ -99,7 +99,7 @@ def play_with_points(printed: Printed) -> None:
     club = ("--model", "club")
     what = ("--name", "club", "--labels", "negative,positive", "--n-features", "4096", "--margin", "0")
     printed("model deploy", *what, "--incentive", "points", "--yes")
-    rows = [f"x{number} y{number},{('negative', 'positive')[number % 2]}\n" for number in range(21)]
+    rows = [f"x{number} y{number},{('positive', 'negative')[number % 2]}\n" for number in range(21)]
     for name, part in (("alice", rows[:20]), ("bob", rows[20:])):
         Path(f"{name}.csv").write_text("text,label\n" + "".join(part))
         printed("contribute", f"{name}.csv", *club, "--account", name, "--yes")

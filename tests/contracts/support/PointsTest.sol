@@ -38,7 +38,7 @@ abstract contract PointsTest is TrainerTest {
         terms.refundWaitS = refundWaitS;
     }
 
-    /// Samples of one feature each with labels in turn, so that the bias stays and each of them teaches the model something.
+    /// Samples of one feature each with labels in turn, so that the bias stays and the model predicts the other one for each.
     function lessons(uint16 firstFeature, uint256 count) internal pure returns (bytes[] memory samples) {
         samples = new bytes[](count);
         for (uint256 i = 0; i < count; i++) {

@@ -246,12 +246,17 @@ abstract contract TrainerTest is Test {
         skip(1);
     }
 
-    /// Gives somebody standing: an informative sample, refunded after the wait. Leaves the clock after the wait.
+    /// Gives somebody standing: a sample with the label that the model does not predict, refunded after the wait. Leaves the clock
+    /// after the wait.
     function earnStanding(address contributor, uint16 feature) internal returns (uint256 earnedWei) {
-        bytes[] memory samples = list(Samples.one(1, feature));
+        uint8 predicted = uint8(trainer.predict(Samples.one(0, feature))[0]);
+        bytes[] memory samples = list(Samples.one(1 - predicted, feature));
+        uint256 beforeWei = incentive.validatedWei(contributor);
         Batch memory batch = contribute(contributor, samples);
         skip(REFUND_WAIT_S);
-        return refund(batch, samples, 1);
+        earnedWei = refund(batch, samples, 1);
+        assertGt(earnedWei, 0);
+        assertEq(incentive.validatedWei(contributor), beforeWei + earnedWei);
     }
 
     function list(bytes memory a) internal pure returns (bytes[] memory samples) {
