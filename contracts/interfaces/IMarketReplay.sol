@@ -7,6 +7,12 @@ import {IModel, ModelParams} from "./IModel.sol";
 /// @notice Samples are those of `IModel`. The order is that of Fisher and Yates: all samples, participant by participant; then for
 /// i from their number down to 2 the one at i - 1 changes places with that at `keccak256(seed, i) % i`.
 interface IMarketReplay {
+    /// @notice Words come in order and without overlap, 1 to 400 at once.
+    error InvalidWords(uint256 firstWord, uint256 count);
+
+    /// @notice All pieces together have at most 24,576 bytes, each its equal part.
+    error PieceTooLarge(uint256 foundBytes, uint256 limitBytes);
+
     /// @notice Contributions were scored.
     /// @param first The place of the first in the order.
     /// @param correct For each the number of test samples that the model gets right after it, a byte.
@@ -15,14 +21,15 @@ interface IMarketReplay {
     /// @notice Makes a fresh clone the replay of a market, once.
     /// @param market The only address that may change it.
     /// @param implementation What the working copy is a clone of: the perceptron.
-    /// @param shape The shape of the model: two classes, 16-bit weights, at most 65,536 features, no values.
+    /// @param shape The shape of the model: two classes, 16-bit weights, at most 65,536 features, no values. A sample
+    /// may touch 256 words: it has at most so many features, or there are at most 4,096.
     /// @param pieces How many pieces the test set has.
     function initialize(address market, address implementation, ModelParams calldata shape, uint256 pieces)
         external;
 
     /// @notice Writes weights that training begins with.
-    /// @param firstWord The number of the first word.
-    /// @param words The words; no weight may be so near its limit that the contributions could take it there.
+    /// @param firstWord The number of the first word, behind all that were written before.
+    /// @param words The words, 1 to 400; no weight may be so near its limit that the contributions could take it there.
     function writeInitialWeights(uint256 firstWord, uint256[] calldata words) external;
 
     /// @notice Keeps a piece of the test set.
@@ -38,7 +45,7 @@ interface IMarketReplay {
         external
         returns (uint256 samples, uint256 units);
 
-    /// @notice Decides the order.
+    /// @notice Decides the order, and scores the model before all contributions.
     /// @return samples How many samples there are.
     function draw(bytes32 seed_) external returns (uint256 samples);
 
@@ -54,10 +61,10 @@ interface IMarketReplay {
     function remove(uint256 removed) external;
 
     /// @notice Makes the working copy what it was before all contributions: zeros first, then the provider's words.
-    /// @param limit How many words at most; the provider's come as they were written.
-    /// @return words How many it were.
+    /// @param limit How many times four words; the provider's come as they were written, a few more at once.
+    /// @return done How many times four words it were; what is left over at the end counts as four.
     /// @return finished Whether that is done.
-    function reset(uint256 limit) external returns (uint256 words, bool finished);
+    function reset(uint256 limit) external returns (uint256 done, bool finished);
 
     /// @notice Trains the working copy with what is left, in the same order.
     function replay(uint256 limit) external returns (uint256 done, bool finished);

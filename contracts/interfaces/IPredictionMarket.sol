@@ -6,7 +6,7 @@ import {Terms} from "./IIncentiveMechanism.sol";
 import {IModel, ModelParams} from "./IModel.sol";
 
 /// @notice What holds in a market.
-/// @param pieces The hashes of the pieces of the test set, at least two.
+/// @param pieces The hashes of the pieces of the test set, 2 to 112. Together they have at most 24,576 bytes, each its equal part.
 /// @param pieceSamples How many samples every piece has; at most 224 in all.
 /// @param bountyWei What is shared out. What is paid beyond it is the reserve for steps.
 /// @param rounds How often at most the test is paid for: a test sample more or less is worth `bountyWei / rounds / samples`.
@@ -40,7 +40,8 @@ struct MarketRules {
 /// @param featureSpec How rows become features: canonical JSON.
 /// @param modelCode The type of the model, by the hash of its creation code: that of perceptrons.
 /// @param incentiveCode The type of the incentive mechanism of the model that it becomes, likewise.
-/// @param model The shape of the model: two classes, 16-bit weights, at most 65,536 features, no values.
+/// @param model The shape of the model: two classes, 16-bit weights, at most 65,536 features, no values. A sample may touch 256
+/// words: it has at most so many features, or there are at most 4,096.
 /// @param terms Prices and waits of the model that it becomes.
 /// @param rules What holds in the market.
 struct MarketParams {

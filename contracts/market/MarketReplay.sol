@@ -20,12 +20,25 @@ contract MarketReplay is IMarketReplay, TrainerPart {
     uint256 private constant NUMBERS = 0xffff;
     uint256 private constant MAX_PARTICIPANTS = 64;
 
+    // The least step takes one contribution, and must fit into a transaction of 2^24 gas: then nobody can stall a market.
+
+    /// @dev So many words of storage a sample may touch: each may cost 22,100 gas.
+    uint256 private constant MAX_SAMPLE_WORDS = 256;
+    /// @dev What all pieces of the test set may have together, in equal parts: every step looks through it.
+    uint256 private constant MAX_TEST_BYTES = 24_576;
+    /// @dev So many words are written at once, which a reset must do again.
+    uint256 private constant MAX_INITIAL_WORDS = 400;
+    uint256 private constant LANES = 16;
+    uint256 private constant WORDS_PER_FEE = 4;
+
     /// @inheritdoc IMarketReplay
     IModel public working;
     /// @inheritdoc IMarketReplay
     uint32 public cursor;
     /// @inheritdoc IMarketReplay
     uint16 public correctBefore;
+    /// @dev How many words a reset has written.
+    uint32 private _wordsReset;
     /// @inheritdoc IMarketReplay
     bytes32 public seed;
 
@@ -37,6 +50,8 @@ contract MarketReplay is IMarketReplay, TrainerPart {
     uint256 private _samples;
     /// @dev The provider's words: where they stand, each with the number of the first.
     address[] private _initialWords;
+    /// @dev The number of the word behind them.
+    uint256 private _initialEnd;
     uint256[SCORE_PLANES] private _planes;
 
     /// @inheritdoc IMarketReplay
@@ -52,19 +67,28 @@ contract MarketReplay is IMarketReplay, TrainerPart {
         if (
             keccak256(bytes(working.modelType())) != keccak256("perceptron") || shape.valued
                 || shape.weightBits != 16 || shape.nFeatures > 65_536
+                || (shape.maxFeatures > MAX_SAMPLE_WORDS && shape.nFeatures > MAX_SAMPLE_WORDS * LANES)
         ) revert IModel.InvalidModelParams(shape);
     }
 
     /// @inheritdoc IMarketReplay
     function writeInitialWeights(uint256 firstWord, uint256[] calldata words) external onlyTrainer {
+        // In order, so that a reset writes no word twice.
+        if (words.length == 0 || words.length > MAX_INITIAL_WORDS || firstWord < _initialEnd) {
+            revert InvalidWords(firstWord, words.length);
+        }
         // What the model refuses is refused here.
         working.writeWeights(firstWord, words);
+        _initialEnd = firstWord + words.length;
         _initialWords.push(CodeStorage.write(abi.encode(firstWord, words)));
     }
 
     /// @inheritdoc IMarketReplay
     function addTests(uint256 piece, bytes calldata payload) external onlyTrainer returns (uint256 samples) {
-        // How large test samples are is the provider's affair.
+        if (payload.length > MAX_TEST_BYTES / _tests.length) {
+            revert PieceTooLarge(payload.length, MAX_TEST_BYTES / _tests.length);
+        }
+        // Test samples have no price.
         // slither-disable-next-line unused-return
         (samples,) = _examine(payload);
         _tests[piece] = CodeStorage.write(payload);
@@ -85,6 +109,13 @@ contract MarketReplay is IMarketReplay, TrainerPart {
     /// @inheritdoc IMarketReplay
     function draw(bytes32 seed_) external onlyTrainer returns (uint256 samples) {
         seed = seed_;
+        bytes memory tests = _testSet();
+        Board memory board = Scoreboard.open(tests, _shape.nFeatures, uint256(seed_));
+        if (_initialWords.length > 0) {
+            board.score(tests, _initial());
+            board.save(_planes);
+        }
+        correctBefore = uint16(board.correct());
         return _samples;
     }
 
@@ -96,12 +127,10 @@ contract MarketReplay is IMarketReplay, TrainerPart {
     {
         unchecked {
             uint256[] memory order = _order(0);
-            bytes memory tests = _testSet();
-            Board memory board = Scoreboard.open(tests, _shape.nFeatures, uint256(seed));
-            if (cursor > 0) board.load(_planes);
-            else if (_initialWords.length > 0) board.score(tests, working.weights(0, working.totalWords()));
+            Board memory board = Scoreboard.open(_testSet(), _shape.nFeatures, uint256(seed));
+            // Before there is anything to load, the model is one of zeros.
+            if (cursor > 0 || _initialWords.length > 0) board.load(_planes);
             uint256 before = board.correct();
-            if (cursor == 0) correctBefore = uint16(before);
             done = _next(order.length, limit);
             // The root is a data handler's affair.
             // slither-disable-next-line unused-return
@@ -130,22 +159,29 @@ contract MarketReplay is IMarketReplay, TrainerPart {
     }
 
     /// @inheritdoc IMarketReplay
-    function reset(uint256 limit) external onlyTrainer returns (uint256 words, bool finished) {
+    function reset(uint256 limit) external onlyTrainer returns (uint256 done, bool finished) {
         uint256 total = working.totalWords();
-        if (cursor < total) {
-            words = total - cursor;
-            if (limit < words) words = limit;
-            working.writeWeights(cursor, new uint256[](words));
-            cursor += uint32(words);
-        } else {
-            (uint256 first, uint256[] memory initial) =
-                abi.decode(CodeStorage.read(_initialWords[cursor - total]), (uint256, uint256[]));
-            working.writeWeights(first, initial);
-            words = initial.length;
-            cursor++;
+        uint256 next = cursor;
+        uint256 words;
+        if (next < total) {
+            words = total - next;
+            if (words > limit * WORDS_PER_FEE) words = limit * WORDS_PER_FEE;
+            working.writeWeights(next, new uint256[](words));
+            next += words;
         }
-        finished = cursor == total + _initialWords.length;
-        if (finished) cursor = 0;
+        uint256 end = total + _initialWords.length;
+        while (next >= total && next < end && words < limit * WORDS_PER_FEE) {
+            (uint256 first, uint256[] memory initial) = _initialAt(next - total);
+            working.writeWeights(first, initial);
+            words += initial.length;
+            next++;
+        }
+        // By what was done in all, so that it does not matter how it is cut.
+        uint256 before = _wordsReset;
+        _wordsReset = uint32(before + words);
+        done = _fees(before + words) - _fees(before);
+        finished = next == end;
+        cursor = finished ? 0 : uint32(next);
     }
 
     /// @inheritdoc IMarketReplay
@@ -156,6 +192,11 @@ contract MarketReplay is IMarketReplay, TrainerPart {
         if (done > 0) working.train(_join(order, cursor, done));
         cursor += uint32(done);
         finished = cursor == order.length;
+    }
+
+    /// @dev How many times four words these are.
+    function _fees(uint256 words) private pure returns (uint256) {
+        return (words + WORDS_PER_FEE - 1) / WORDS_PER_FEE;
     }
 
     /// @dev How many contributions come next.
@@ -233,9 +274,40 @@ contract MarketReplay is IMarketReplay, TrainerPart {
 
     /// @dev The test set, piece by piece.
     function _testSet() private view returns (bytes memory tests) {
-        for (uint256 i = 0; i < _tests.length; i++) {
-            tests = bytes.concat(tests, CodeStorage.read(_tests[i]));
+        uint256 pieces = _tests.length;
+        assembly ("memory-safe") {
+            tests := mload(0x40)
         }
+        uint256 size;
+        for (uint256 i = 0; i < pieces; i++) {
+            address store = _tests[i];
+            assembly ("memory-safe") {
+                // The code is a STOP, then the data.
+                let length := sub(extcodesize(store), 1)
+                extcodecopy(store, add(add(tests, 32), size), 1, length)
+                size := add(size, length)
+            }
+        }
+        assembly ("memory-safe") {
+            mstore(tests, size)
+            mstore(0x40, and(add(add(tests, 63), size), not(31)))
+        }
+    }
+
+    /// @dev The model before all contributions.
+    function _initial() private view returns (uint256[] memory words) {
+        words = new uint256[](working.totalWords());
+        for (uint256 i = 0; i < _initialWords.length; i++) {
+            (uint256 first, uint256[] memory initial) = _initialAt(i);
+            for (uint256 k = 0; k < initial.length; k++) {
+                words[first + k] = initial[k];
+            }
+        }
+    }
+
+    /// @dev Words that the provider wrote at once, and the number of the first.
+    function _initialAt(uint256 which) private view returns (uint256 first, uint256[] memory words) {
+        return abi.decode(CodeStorage.read(_initialWords[which]), (uint256, uint256[]));
     }
 
     /// @dev Samples and units of a payload that is right in every respect.

@@ -224,13 +224,13 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
     /// @return done How many it were.
     function step(uint256 limit) external nonReentrant returns (uint256 done) {
         if (limit == 0) return 0;
+        if (limit > type(uint32).max) limit = type(uint32).max;
         Phase now_ = phase;
         bool finished;
         if (now_ == Phase.Evaluating) {
             done = _evaluate(limit);
         } else if (now_ == Phase.Resetting) {
-            (done, finished) = replay.reset(limit * WORDS_PER_FEE);
-            done = (done + WORDS_PER_FEE - 1) / WORDS_PER_FEE;
+            (done, finished) = replay.reset(limit);
             if (finished) phase = Phase.Replaying;
         } else if (now_ == Phase.Replaying) {
             (done, finished) = replay.replay(limit);
@@ -259,10 +259,10 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
                 Participant storage participant = _participant[_participants[i]];
                 if (participant.samples > 0) shares += participant.units;
             }
-            // Nobody took part, so nobody was harmed.
-            if (shares == 0) return;
         }
         uint256 burnedWei = _rules.bountyWei - _rules.bountyWei / 2;
+        // Nobody took part, so nobody was harmed.
+        if (missed == Phase.Open && shares == 0) burnedWei = 0;
         uint256 restWei = _rules.bountyWei / 2;
         leftWei -= uint128(burnedWei);
         for (uint256 i = 0; shares > 0 && i < _participants.length; i++) {

@@ -12,6 +12,8 @@ uint256 constant SCORE_PLANES = 33;
 /// @param planes Where the scores stand: bit t of word k is bit k of the score of test sample t.
 /// @param labels Bit t is the label of test sample t.
 /// @param live Bit t is set if there is a test sample t.
+/// @param curve What its square is multiplied with. With the factor alone, features that follow each other would for some
+/// seeds lie in heaps, and be found so slowly that no step fits into a transaction.
 struct Board {
     uint256 table;
     uint256 mask;
@@ -19,6 +21,7 @@ struct Board {
     uint256 planes;
     uint256 labels;
     uint256 live;
+    uint256 curve;
 }
 
 /// @title How many test samples a binary perceptron gets right, while it trains
@@ -52,10 +55,10 @@ library Scoreboard {
         returns (Board memory board)
     {
         unchecked {
-            // At most half of the table is filled: a feature takes two bytes.
+            // At most three quarters of the table are filled: a feature takes two bytes.
             uint256 features = tests.length / 2 < nFeatures ? tests.length / 2 : nFeatures;
             uint256 entries = 16;
-            while (entries < 2 * features) entries <<= 1;
+            while (3 * entries < 4 * features) entries <<= 1;
             uint256 table;
             uint256 planes;
             assembly ("memory-safe") {
@@ -68,6 +71,7 @@ library Scoreboard {
             board.table = table;
             board.mask = (entries << 5) - 32;
             board.factor = seed | 1;
+            board.curve = uint256(keccak256(abi.encode(seed)));
             board.planes = planes;
             _index(board, tests);
             uint256 live = board.live;
@@ -87,6 +91,7 @@ library Scoreboard {
             let table := mload(board)
             let mask := mload(add(board, 0x20))
             let factor := mload(add(board, 0x40))
+            let curve := mload(add(board, 0xc0))
             let planes := mload(add(board, 0x60))
             let live := mload(add(board, 0xa0))
             let header := mload(sample)
@@ -97,7 +102,7 @@ library Scoreboard {
             let top := 32
             for {} lt(position, end) { position := add(position, 2) } {
                 let key := add(shr(240, mload(position)), 1)
-                let place := and(shr(PLACE_SHIFT, mul(key, factor)), mask)
+                let place := and(shr(PLACE_SHIFT, mul(key, add(factor, mul(key, curve)))), mask)
                 let entry := mload(add(table, place))
                 for {} and(iszero(eq(and(entry, 0xffffffff), key)), gt(entry, 0)) {} {
                     place := and(add(place, 32), mask)
@@ -199,6 +204,7 @@ library Scoreboard {
             let table := mload(board)
             let mask := mload(add(board, 0x20))
             let factor := mload(add(board, 0x40))
+            let curve := mload(add(board, 0xc0))
             let labels := 0
             let bit := 1
             let position := add(tests, 32)
@@ -210,7 +216,7 @@ library Scoreboard {
                 let end := add(position, shl(1, and(shr(232, header), 0xffff)))
                 for {} lt(position, end) { position := add(position, 2) } {
                     let key := add(shr(240, mload(position)), 1)
-                    let place := and(shr(PLACE_SHIFT, mul(key, factor)), mask)
+                    let place := and(shr(PLACE_SHIFT, mul(key, add(factor, mul(key, curve)))), mask)
                     let entry := mload(add(table, place))
                     for {} and(iszero(eq(and(entry, 0xffffffff), key)), gt(entry, 0)) {} {
                         place := and(add(place, 32), mask)
