@@ -109,6 +109,66 @@ _CLAIMED = {
     "transactions": ["hash"],
     "left": _LEFT,
 }
+_RULES = {
+    "pieces": "count",
+    "piece_samples": "count",
+    "max_units": "count",
+    "max_units_each": "count",
+    "rounds": "count",
+    "open_s": "count",
+    "participate_s": "count",
+    "reveal_s": "count",
+    "tests_s": "count",
+    "collect_s": "count",
+    "bounty_wei": "amount",
+    "stake_wei": "amount",
+    "step_fee_wei": "amount",
+}
+_MARKET = {
+    "name": "text",
+    "address": "address",
+    "provider": "address",
+    "model": "address",
+    "stage": (
+        *("drawing", "opening", "participating", "revealing", "testing", "tested", "evaluating"),
+        *("resetting", "replaying", "publishing", "published", "failed"),
+    ),
+    "missed": "flag",
+    "deadline": "time?",
+    "draw_block": "count",
+    "pieces_shown": "count",
+    "units_taken": "count",
+    "left_wei": "amount",
+    "left_from": "time?",
+    "rules": _RULES,
+    "participants": [
+        {
+            "address": "address",
+            "stake_wei": "amount",
+            "units": "count",
+            "samples": "count",
+            "score": "integer",
+            "removed": "flag",
+            "owed_wei": "amount",
+        }
+    ],
+    "next": {
+        "who": ("provider", "participants", "anybody", "nobody"),
+        "what": "text",
+        "command": "text?",
+        "until": "time?",
+    },
+}
+_MARKET_OR_NULL = {**_MARKET, "?": True}
+_WORK = {
+    "account": "address",
+    "dry_run": "flag",
+    "plan": [{"market": "address", "move": "text", "what": "text", "gas": "count", "pays_wei": "amount"}],
+    "moves": [{"market": "address", "move": "text", "what": "text", "transaction": "hash", **_SENT}],
+    "paid_wei": "amount",
+    "fee_wei": "amount",
+    "markets": [{**_MARKET, "blocks_to_draw": "count"}],
+}
 _TRANSACTION = {
     "hash": "hash",
     "nonce": "count",
@@ -399,7 +459,10 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
         "recovered": "count",
         "claims": [
             {
-                "kind": ("refund", "report", "sweep"),
+                "kind": (
+                    *("refund", "report", "sweep", "market-commit", "market-reveal", "market-draw"),
+                    *("market-step", "market-fail", "market-collect"),
+                ),
                 "transaction": "hash",
                 "mined": "flag",
                 "amount_wei": "amount",
@@ -408,6 +471,18 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
             }
         ],
         "left": _LEFT,
+        "markets": [
+            {
+                "market": "address",
+                "name": "text",
+                "stage": "text",
+                "moves": ["text"],
+                "paid_wei": "amount",
+                "next_moment": "time?",
+                "code": "text?",
+                "reason": "text?",
+            }
+        ],
         **_OUT,
         "balance_wei": "amount",
         "gas_spent_today_wei": "amount",
@@ -486,6 +561,44 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
             }
         ],
     },
+    "market create": {
+        "name": "text",
+        "account": "address",
+        "dry_run": "flag",
+        "rules": _RULES,
+        "labels": ["count"],
+        "left_out": "count",
+        "repeated": "count",
+        "skipped": _SKIPPED,
+        "reserve_wei": "amount",
+        "paid_wei": "amount",
+        "fee_at_most_wei": "amount",
+        "market": _MARKET_OR_NULL,
+        "transactions": ["hash"],
+        **_SENT,
+    },
+    "market join": {
+        "market": _MARKET,
+        "account": "address",
+        "dry_run": "flag",
+        "rows": "count",
+        "samples": "count",
+        "units": "count",
+        "skipped": _SKIPPED,
+        "repeated": "count",
+        "stake_now_wei": "amount",
+        "stake_at_most_wei": "amount",
+        "test_wei": "amount",
+        "fee_at_most_wei": "amount",
+        "balance_wei": "amount",
+        "stake_wei": "amount",
+        "transaction": "hash?",
+        **_SENT,
+    },
+    "market reveal": _WORK,
+    "market step": _WORK,
+    "market collect": _WORK,
+    "market status": {"markets": [_MARKET]},
     "tx list": {"transactions": [_TRANSACTION]},
     "tx show": _TRANSACTION,
     "tx speed-up": _TRANSACTION,
@@ -596,6 +709,14 @@ def described() -> dict[str, dict[str, str]]:
     for command in ("model verify", "model show", "model deploy"):
         sections[command] = model | sections[command]
     sections["model list"] |= {f"models[].{name}": meaning for name, meaning in model.items()}
+    listed = {name: meaning for name, meaning in sections["market status"].items() if name != "markets"}
+    market = {name.removeprefix("markets[]."): meaning for name, meaning in listed.items()}
+    for command in ("market create", "market join"):
+        sections[command] |= {f"market.{name}": meaning for name, meaning in market.items()}
+    rules = {name: meaning for name, meaning in market.items() if name.startswith("rules.")}
+    sections["market create"] |= rules
+    for command in ("market reveal", "market step", "market collect"):
+        sections[command] |= listed
     for name in ("address", "in_use", "name"):
         sections["account list"][f"accounts[].{name}"] = sections["account new"][name]
     return sections

@@ -48,6 +48,7 @@ class Header:
         gas_used: by its transaction.
         timestamp: seconds since 1970.
         base_fee_wei: for a unit of gas.
+        raw: all of it, in RLP.
     """
 
     hash: bytes
@@ -61,6 +62,7 @@ class Header:
     gas_used: int
     timestamp: int
     base_fee_wei: int
+    raw: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +129,25 @@ class Blocks:
         return self._header(decode(block_hash))
 
     def _header(self, block_hash: bytes) -> Header:
-        fields = decode(self._store[block_hash])
-        numbers = [int.from_bytes(fields[place], "big") for place in (6, 8, 9, 10, 11, 15)]
-        return Header(block_hash, fields[0], *fields[3:6], *numbers)
+        raw = self._store[block_hash]
+        fields = decode(raw)
+        bloom, number, gas_limit, gas_used, timestamp, base_fee_wei = (
+            int.from_bytes(fields[place], "big") for place in (6, 8, 9, 10, 11, 15)
+        )
+        return Header(
+            hash=block_hash,
+            parent_hash=fields[0],
+            state_root=fields[3],
+            transaction_root=fields[4],
+            receipt_root=fields[5],
+            bloom=bloom,
+            number=number,
+            gas_limit=gas_limit,
+            gas_used=gas_used,
+            timestamp=timestamp,
+            base_fee_wei=base_fee_wei,
+            raw=raw,
+        )
 
     def account(self, header: Header, address: bytes) -> Account:
         """An account as it is after a block; a new one if nobody knows it."""

@@ -207,13 +207,29 @@ class Chain:
         Raises:
             RpcError: the node does not have it, or answers with another.
         """
-        found = to_block(self._block(number))
+        return self._numbered(number)[0]
+
+    def header(self, number: int) -> bytes:
+        """The header of a block in RLP, as contracts read it; it has the block's hash.
+
+        Raises:
+            RpcError: the node does not have the block, answers with another, or with fields that make no
+                such header.
+        """
+        from dcai_cli.chain.headers import header_rlp
+
+        return header_rlp(self._numbered(number)[1])
+
+    def _numbered(self, number: int | str) -> tuple[Block, dict[str, Any]]:
+        """A block, and all that the node says of it."""
+        form = self._block(number)
+        found = to_block(form)
         if isinstance(number, int) and found.number != number:
             raise RpcError(
                 f"The node at {self.url_label} answers with block {found.number}, not with block {number}.",
                 hint="Give --rpc-url the URL of another node.",
             )
-        return found
+        return found, form
 
     def balance_wei(self, address: str) -> int:
         """The balance of an account."""

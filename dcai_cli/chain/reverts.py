@@ -91,12 +91,24 @@ def _show(value: object) -> str:
 _HINT = "See whether the code is what dcai ships: dcai model verify"
 """Contracts of ours name what they refuse."""
 
+_MARKET_HINT = "See what comes next in it: dcai market status"
+
 _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "AlreadyCommitted": lambda values: f"{values['participant']} takes part in this market already",
     "AlreadySealed": lambda _: "The model is sealed already",
     "ContributionThisSecond": lambda _: "The model takes one batch a second",
+    "NotFailed": lambda _: "The provider of this market has missed no deadline",
     "NotOwner": lambda values: f"Only {values['owner']}, who owns it, can do that",
     "NotSealed": lambda _: "The model is not sealed, so nobody can contribute yet",
+    "NothingToCollect": lambda values: f"There is nothing to collect for {values['account']}",
+    "TooManyParticipants": lambda values: f"The market has {values['limit']} participants, and takes no more",
+    "TooManyUnits": lambda values: f"The market takes {values['limit']} units now, not {values['units']}",
     "UnknownModel": lambda values: f"{values['trainer']} is no model of this registry",
+    "WrongPhase": lambda _: "The market waits for something else",
+    "WrongReveal": lambda values: (
+        f"This is not what {values['participant']} committed to, or it is shown already"
+    ),
+    "WrongTime": lambda _: "It is not the time for this in the market",
 }
 """What a refusal that people meet says, in words."""
 
@@ -104,6 +116,7 @@ _HINTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "AlreadySealed": lambda values: (
         f"It has been open since {iso_time(values['sealedAt'])}. Contribute to it: dcai contribute FILE"
     ),
+    "AlreadyCommitted": lambda _: _MARKET_HINT,
     "AlreadyReported": lambda _: (
         "You have taken your share of this sample. See what else there is: dcai reports"
     ),
@@ -121,16 +134,19 @@ _HINTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "InsufficientDeposit": lambda values: (
         f"The price rose to {format_ether(values['requiredWei'])}; type the same command again to see it."
     ),
+    # Registry and factory of markets have the same error, by different names of what is there.
     "NameTaken": lambda values: (
-        f"You have a model of this name at {values['trainer']}; choose another --name."
+        f"You have one of this name at {values.get('trainer', values.get('market'))}; choose another name."
     ),
     "NotContributor": lambda values: (
         f"Only {values['contributor']} can take this deposit back. See your own: dcai refunds"
     ),
+    "NotFailed": lambda _: _MARKET_HINT,
     "NotOwner": lambda values: f"Act as its owner: --account {values['owner']}",
     "NotSealed": lambda _: "The model's owner has to seal it first: dcai model seal NAME",
     "NothingAtStake": lambda _: "This model has points and no deposits. See who has them: dcai leaderboard",
     "NothingLeft": lambda _: "Everything of this batch is paid out. See what is not: dcai refunds",
+    "NothingToCollect": lambda _: _MARKET_HINT,
     "NothingToSpend": lambda _: "Each validation spends a model point. Earn more: dcai contribute FILE",
     "OwnValidation": lambda _: "Only others can validate you. See who there is: dcai leaderboard",
     "ReporterIsContributor": lambda _: "Take your own deposits back with: dcai refunds --claim",
@@ -144,5 +160,13 @@ _HINTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
         f"You have {values['modelPoints']} model points and need {values['requiredPoints']}. "
         "Earn more: dcai contribute FILE"
     ),
+    "TooManyParticipants": lambda _: _MARKET_HINT,
+    "TooManyUnits": lambda _: (
+        "Others were faster, or the market takes less of each. See it: dcai market status"
+    ),
     "UnknownModel": lambda _: "Name another model of the same registry: dcai model list",
+    "WrongHeader": lambda _: "The block of the draw is too old, or not there yet. See it: dcai market status",
+    "WrongPhase": lambda _: _MARKET_HINT,
+    "WrongReveal": lambda _: _MARKET_HINT,
+    "WrongTime": lambda _: _MARKET_HINT,
 }

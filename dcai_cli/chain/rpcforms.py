@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from dcai_cli.chain.blocks import decode
+from dcai_cli.chain.headers import DATA, FIELDS
 from dcai_cli.hashing import checksummed
 
 if TYPE_CHECKING:
@@ -25,14 +27,13 @@ def to_bytes(text: str) -> bytes:
 
 def block_form(header: Header) -> Json:
     """A block, without its transactions."""
+    fields = zip(FIELDS, decode(header.raw), strict=True)
     return {
-        "number": hex(header.number),
         "hash": to_hex(header.hash),
-        "parentHash": to_hex(header.parent_hash),
-        "timestamp": hex(header.timestamp),
-        "gasLimit": hex(header.gas_limit),
-        "gasUsed": hex(header.gas_used),
-        "baseFeePerGas": hex(header.base_fee_wei),
+        **{
+            name: to_hex(value) if name in DATA else hex(int.from_bytes(value, "big"))
+            for name, value in fields
+        },
     }
 
 

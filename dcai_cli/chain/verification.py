@@ -49,6 +49,16 @@ class _Origin:
         return create2_address(self.registry, self.salt, keccak(_CREATION_HEAD + proxy))
 
 
+def proxy_code(implementation: bytes) -> bytes:
+    """The code of a minimal proxy (EIP-1167)."""
+    return _PROXY_HEAD + implementation + _PROXY_TAIL
+
+
+def proxy_creation(implementation: bytes) -> bytes:
+    """The creation code that OpenZeppelin's Clones makes it by."""
+    return _CREATION_HEAD + proxy_code(implementation)
+
+
 def trainer_address(registry: str, owner: str, name: str) -> str:
     """Where a registry of this version puts an owner's model of a name: no node needs to say it.
 

@@ -46,7 +46,19 @@ class _Program(options.Group):
         return sorted(super().list_commands(ctx), key=lambda name: _PLACES[name][0])
 
 
-GOES_ON = {"contribute", "refunds", "reports", "validate", "model deploy", "daemon run"}
+GOES_ON = {
+    "contribute",
+    "refunds",
+    "reports",
+    "validate",
+    "model deploy",
+    "market create",
+    "market join",
+    "market reveal",
+    "market step",
+    "market collect",
+    "daemon run",
+}
 """Commands of many steps, which finish what an interrupted one left."""
 
 SHOWN_BY = {
@@ -82,6 +94,7 @@ SUMMARIES = {
         "predict": "Predict labels; free, and nothing changes.",
         "model": "Deploy, look at, choose and measure models.",
         "data": "Get at the data that was contributed.",
+        "market": "Offer bounties for data, and earn them.",
     },
     "Money": {
         "refunds": "Your deposits and points that are out; claim them.",

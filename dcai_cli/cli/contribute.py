@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,7 @@ from dcai_cli.domain import (
     parse_amount,
     parse_duration,
 )
+from dcai_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 SKIPPED_SHOWN = 10
 """Skipped rows listed for people; --json has them all."""
+
+BATCH_SIZE = 100
+"""Samples of a batch, if nobody says otherwise."""
 
 
 def register(app: typer.Typer) -> None:
@@ -41,12 +46,16 @@ def contribute(
     file: Annotated[Path, typer.Argument(help=f"Rows: {options.DATA}", readable=False)],
     *,
     model: options.Model = None,
+    market: Annotated[
+        str | None,
+        typer.Option(help="Take part in a market instead, as dcai market join does: its name or address."),
+    ] = None,
     text_column: Annotated[str | None, typer.Option(help="Column of the text.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Column of the label.")] = None,
     format: options.Format = None,
     encoding: options.Encoding = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Read so many rows at most.")] = None,
-    batch_size: Annotated[int, typer.Option(help="Samples of a batch at most, 1 to 256.")] = 100,
+    batch_size: Annotated[int, typer.Option(help="Samples of a batch at most, 1 to 256.")] = BATCH_SIZE,
     allow_duplicates: Annotated[
         bool, typer.Option("--allow-duplicates", help="Send repeated rows, too.")
     ] = False,
@@ -79,6 +88,30 @@ def contribute(
     from dcai_cli.services.contribute import contribute as contribute_file
 
     output = Output("contribute", json=json, quiet=quiet, yes=yes)
+    if market is not None:
+        foreign = {
+            "--model": model,
+            "--batch-size": None if batch_size == BATCH_SIZE else batch_size,
+            "--allow-duplicates": allow_duplicates or None,
+            "--max-fee": max_fee,
+            "--spread": spread,
+            "--unverified": unverified or None,
+        }
+        _join(
+            Output("market join", json=json, quiet=quiet, yes=yes),
+            {"rpc_url": rpc_url, "chain_id": chain_id, "password_file": password_file},
+            foreign,
+            file=options.data_source(file, format, encoding),
+            market=market,
+            account=account,
+            text_column=text_column,
+            label_column=label_column,
+            limit=limit,
+            max_stake_wei=None if max_deposit is None else parse_amount(max_deposit),
+            dry_run=dry_run,
+            scheduler=scheduler,
+        )
+        return
     request = ContributeRequest(
         file=options.data_source(file, format, encoding),
         model=model,
@@ -114,6 +147,23 @@ def contribute(
             note=output.note,
         )
     output.result(_data(done, dry_run=dry_run), lambda console: _show(console, done, dry_run=dry_run))
+
+
+def _join(output: Output, flags: dict[str, Any], foreign: Mapping[str, object], **wanted: Any) -> None:  # noqa: ANN401
+    """Take part in a market: the same as `dcai market join`, whose document it prints.
+
+    Raises:
+        UsageError: an option is for contributions to models.
+    """
+    from dcai_cli.cli.market import joining
+
+    for option, value in foreign.items():
+        if value is not None:
+            raise UsageError(
+                f"{option} is for contributions to a model, not to a market.",
+                hint="Leave it out, or --market.",
+            )
+    joining(output, flags, deployer=None, **wanted)
 
 
 def _plan_lines(plan: ContributionPlan) -> list[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dcai_cli.cli.output import Output, printable
 from dcai_cli.domain import counted, format_duration, format_ether, iso_time
 from dcai_cli.errors import Interrupted, PartlyDone, UsageError, and_goes_on
+from dcai_cli.ledger.totals import MARKET_KINDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,15 +83,20 @@ def print_report(output: Output, report: CycleReport) -> None:
         )
 
     def human(console: Console) -> None:
-        paid_wei = sum(claim.amount_wei for claim in report.claims)
-        samples = sum(claim.samples for claim in report.claims)
-        fee_wei = sum(claim.fee_wei for claim in report.claims)
-        if report.claims:
+        claims = [claim for claim in report.claims if claim.kind not in MARKET_KINDS]
+        paid_wei = sum(claim.amount_wei for claim in claims)
+        samples = sum(claim.samples for claim in claims)
+        fee_wei = sum(claim.fee_wei for claim in claims)
+        for market in report.markets:
+            if market.moves:
+                paid = f", paid {format_ether(market.paid_wei)}" if market.paid_wei else ""
+                console.print(f"{market.name}: {', '.join(market.moves)}{paid}")
+        if claims:
             console.print(
-                f"{counted(len(report.claims), 'claim')} paid {format_ether(paid_wei)} "
+                f"{counted(len(claims), 'claim')} paid {format_ether(paid_wei)} "
                 f"for {counted(samples, 'sample')}, fees {format_ether(fee_wei)}"
             )
-        elif not output.quiet:
+        elif not output.quiet and not any(market.moves for market in report.markets):
             console.print("Nothing was claimed.")
         out = report.exposure
         if out is not None and not output.quiet:
@@ -126,6 +132,19 @@ def _report_data(report: CycleReport) -> dict[str, Any]:
         "left": [
             {"model": left.model, "batch_id": left.batch_id, "code": left.code, "reason": left.reason}
             for left in report.left
+        ],
+        "markets": [
+            {
+                "market": one.address,
+                "name": one.name,
+                "stage": one.stage,
+                "moves": list(one.moves),
+                "paid_wei": str(one.paid_wei),
+                "next_moment": _time(one.next_moment),
+                "code": one.code or None,
+                "reason": one.reason or None,
+            }
+            for one in report.markets
         ],
         **_exposure_data(out),
         "balance_wei": _wei(report.balance_wei),

@@ -233,6 +233,23 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Commitment:
+    """What somebody is to show in a prediction market.
+
+    Args:
+        kind: piece (of a test set), contribution, or weights (to start with; nothing hides them).
+        number: of the piece; of the first word of weights; 0 for a contribution.
+        hash: what the market knows it by.
+        payload: samples, or words of weights.
+    """
+
+    kind: str
+    number: int
+    hash: bytes
+    payload: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedSample:
     """A row on its way into a batch: its identity and where it comes from."""
 

@@ -189,6 +189,22 @@ claims = Table(
     UniqueConstraint("transaction_id", "batch_id"),
 )
 
+commitments = Table(
+    "commitments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("chain", String(80), nullable=False),
+    Column("account", String(42), nullable=False),
+    Column("market", String(42), nullable=False),
+    Column("kind", String(20), nullable=False, comment="piece, contribution or weights"),
+    Column("number", Integer, nullable=False, comment="of the piece; of the first word of weights; else 0"),
+    Column("hash", LargeBinary(32), nullable=False, comment="what the market knows it by"),
+    Column("closed", Boolean, nullable=False, default=False, comment="nothing is to be done in the market"),
+    Column("payload", LargeBinary, nullable=False, comment="what must be shown; its salt stands nowhere"),
+    UniqueConstraint("chain", "account", "market", "hash"),
+    comment="what somebody is to show in a prediction market: there before its hash is",
+)
+
 accounts = Table(
     "accounts",
     metadata,

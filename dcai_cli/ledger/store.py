@@ -9,6 +9,7 @@ from sqlalchemy import delete, func, insert, select, update
 
 from dcai_cli.ledger import fold
 from dcai_cli.ledger.batch_store import BatchStore
+from dcai_cli.ledger.commitment_store import CommitmentStore
 from dcai_cli.ledger.database import upsert
 from dcai_cli.ledger.records import Checkpoint, Contribution, ModelRecord, Payout
 from dcai_cli.ledger.schema import batches, checkpoints, choices, models
@@ -19,7 +20,7 @@ KEPT_CHECKPOINTS = 64
 """How many places a model's events can be read on from, after a reorganisation."""
 
 
-class Ledger(BatchStore, TransactionStore):
+class Ledger(BatchStore, CommitmentStore, TransactionStore):
     """What this user did and is owed."""
 
     # --- choices -------------------------------------------------------------------------------------

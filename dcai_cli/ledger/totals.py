@@ -11,6 +11,19 @@ from dcai_cli.ledger.schema import batches, claims, transactions
 CLAIM_KINDS = ("refund", "report", "sweep")
 """Transactions that take something out of a model."""
 
+MARKET_KINDS = (
+    "market-commit",
+    "market-reveal",
+    "market-draw",
+    "market-step",
+    "market-fail",
+    "market-collect",
+)
+"""Transactions in a prediction market, but for making one."""
+
+_PAID_FOR = (*CLAIM_KINDS, *MARKET_KINDS)
+"""What a daemon sends: its fees count for the day, whoever sent it."""
+
 _SETTLED = ("mined", "reverted", "cancelled")
 _UNSETTLED = ("signed", "sent")
 
@@ -41,7 +54,7 @@ class SettledClaim:
     """What one claim did.
 
     Args:
-        kind: refund, report or sweep.
+        kind: refund, report or sweep, or what was done in a market (`MARKET_KINDS`).
         hash: its transaction.
         mined: whether it was executed; otherwise it reverted, or was cancelled.
         fee_wei: what it cost.
@@ -119,7 +132,7 @@ def read_totals(connection: Connection, chain: str, account: str, since: int) ->
     own = (
         transactions.c.chain == chain,
         transactions.c.account == account,
-        transactions.c.kind.in_(CLAIM_KINDS),
+        transactions.c.kind.in_(_PAID_FOR),
     )
     counted = (
         select(transactions.c.kind, func.count())
@@ -154,7 +167,7 @@ def read_settled_claims(
         .where(
             columns.chain == chain,
             columns.account == account,
-            columns.kind.in_(CLAIM_KINDS),
+            columns.kind.in_(_PAID_FOR),
             columns.state.in_(_SETTLED),
             or_(columns.id > beyond.last_id, columns.id.in_(beyond.unsettled)),
         )

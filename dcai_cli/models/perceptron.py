@@ -102,8 +102,22 @@ class Perceptron(_Margins):
         return {"weights": self.weights.astype(np.int64), "bias": np.array(self.bias)}
 
     def train(self, payload: bytes) -> int:  # noqa: D102 (inherited)
+        return bitmap(self._train(payload)[0])
+
+    def learn(self, payload: bytes) -> NDArray[np.bool_]:
+        """Train as `train` does; of each sample whether the model learned from it, shape (samples,).
+
+        That is more than what is informative: samples within the margin are learned from, too.
+
+        Raises:
+            BadInput: the payload is malformed; the model is as it was.
+        """
+        return self._train(payload)[1]
+
+    def _train(self, payload: bytes) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Train; which samples are informative, and which were learned from."""
         batch = self._read(payload)
-        informative = np.zeros(batch.labels.size, dtype=np.bool_)
+        informative, learned = np.zeros((2, batch.labels.size), dtype=np.bool_)
         for position, (label, indices, values) in enumerate(batch):
             sign = 1 if label else -1
             places = self._places(indices)
@@ -111,10 +125,11 @@ class Perceptron(_Margins):
             score = self.bias + int(active @ values)
             if sign * score > self.margin * indices.size:
                 continue
+            learned[position] = True
             informative[position] = (score > 0) != label
             self._lanes[places] = np.clip(active + sign * values, -self._limit, self._limit)
             self._move_bias(0, sign)
-        return bitmap(informative)
+        return informative, learned
 
     def scores(self, payload: bytes) -> NDArray[np.int64]:
         """The score of each sample; labels do not matter.

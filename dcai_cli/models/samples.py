@@ -98,6 +98,23 @@ def read_batch(payload: bytes, wire: Wire, *, counts: bool = False) -> Batch:
     return batch
 
 
+def split_samples(payload: bytes, wire: Wire) -> list[bytes]:
+    """The bytes of each sample of a payload.
+
+    Args:
+        payload: one or more samples, any number; what is in them is not looked at.
+        wire: how the model reads samples.
+
+    Raises:
+        BadInput: there are no samples, or the last one is cut off.
+
+    >>> [sample.hex() for sample in split_samples(bytes.fromhex("01000100070000010009"), Wire(256, 9))]
+    ['0100010007', '0000010009']
+    """
+    heads, ends = _boundaries(payload, wire.index_bytes + wire.valued)
+    return [payload[head:end] for head, end in zip(heads.tolist(), ends.tolist(), strict=True)]
+
+
 def bitmap(flags: NDArray[np.bool_]) -> int:
     """The bitmap of flags: flag i is bit i.
 

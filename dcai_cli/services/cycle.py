@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dcai_cli.errors import DcaiError, Interrupted, Locked, RpcUnreachable, WrongChain, and_goes_on
 from dcai_cli.services.accounts import Password, acting_account
 from dcai_cli.services.claim_items import DEADLINE_MARGIN_S, STATES, ClaimPolicy
 from dcai_cli.services.exposure import Endangered, Exposure, expose, is_endangered
+from dcai_cli.services.market_tend import Tended, soonest, tend_markets
 from dcai_cli.services.refund import claim_refunds, pending_refunds
 from dcai_cli.services.report import claim_reports
 from dcai_cli.services.transactions import recover
@@ -97,6 +98,7 @@ class CycleReport:
         left: what it did not claim, and why.
         exposure: what is out now; None if that could not be read.
         endangered: the deposits that others can take, or soon can.
+        markets: what it did in prediction markets, and what it left there.
         balance_wei: the account's balance; None if no node answers.
         totals: what claims came to, ever and today.
         error: what went wrong first; None if nothing did.
@@ -114,6 +116,7 @@ class CycleReport:
     left: tuple[LeftOver, ...]
     exposure: Exposure | None
     endangered: tuple[Endangered, ...]
+    markets: tuple[Tended, ...]
     balance_wei: int | None
     totals: Totals
     error: DcaiError | None = None
@@ -140,7 +143,7 @@ def run_cycle(
     is_stopped: Callable[[], bool],
     wait: Callable[[float], object],
 ) -> CycleReport:
-    """Finish what is on its way, then claim refunds, then what others lost, if that is asked for.
+    """Finish what is on its way, look after markets, claim refunds, and if asked for what others lost.
 
     An error of one step is in the report and keeps the next step from nothing, unless no node answers or
     another process works with the account.
@@ -203,6 +206,7 @@ class _Cycle:
         self._recovered = 0
         self._items: Sequence[ClaimItem] | None = None
         self._left: dict[tuple[str, int], LeftOver] = {}
+        self._markets: tuple[Tended, ...] = ()
         self._errors: list[DcaiError] = []
         self._cut_short = False
 
@@ -216,7 +220,9 @@ class _Cycle:
 
     def run(self) -> None:
         """Take every step, until one says that there is no use in the next."""
-        steps = [self._recover, self._refund, *([self._report_others] if self._request.reports else [])]
+        # What is not shown in a market in time is burned: that waits for nothing else.
+        steps = [self._recover, self._tend_markets, self._refund]
+        steps += [self._report_others] if self._request.reports else []
         for step in steps:
             if self._is_stopped():
                 self._cut_short = True
@@ -250,6 +256,15 @@ class _Cycle:
         with self._workspace.sending(address, exclusive=False):
             # What cannot be sent for want of ether must not keep ether from coming in: it is no error here.
             self._recovered += len(recover(self._workspace, address).settled)
+
+    def _tend_markets(self) -> None:
+        self._markets = tend_markets(
+            self._workspace,
+            self._account,
+            password=self._request.password,
+            policy=policy_now(self._workspace, self._request, self._account.address),
+            go_on=self._go_on,
+        )
 
     def _refund(self) -> None:
         done = self._claim(claim_refunds)
@@ -316,14 +331,23 @@ class _Cycle:
             recovered=self._recovered,
             claims=tuple(claims),
             left=tuple(self._left.values()),
-            exposure=None if self._items is None or now is None else expose(items, now, margin_s),
+            exposure=None if self._items is None or now is None else self._expose(items, now, margin_s),
             endangered=()
             if now is None
             else tuple(self._endangered(item) for item in items if is_endangered(item, now, margin_s)),
+            markets=self._markets,
             balance_wei=balance_wei,
             totals=after,
             error=self._errors[0] if self._errors else None,
         )
+
+    def _expose(self, items: Sequence[ClaimItem], now: int, margin_s: int) -> Exposure:
+        """What is out; the next cycle begins no later than a market wants it."""
+        exposure, moment = expose(items, now, margin_s), soonest(self._markets, now)
+        if moment is None:
+            return exposure
+        moments = (one for one in (moment, exposure.next_moment) if one is not None)
+        return replace(exposure, next_moment=min(moments))
 
     def _note_states(self, items: Sequence[ClaimItem]) -> None:
         for item in items:

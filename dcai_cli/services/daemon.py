@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from dcai_cli import __version__, files
 from dcai_cli.domain import counted, format_duration, format_ether
 from dcai_cli.errors import BadInput, DcaiError, Locked, NoAccount, UsageError, WrongChain, WrongPassword
+from dcai_cli.ledger.totals import MARKET_KINDS
 from dcai_cli.services import daemon_state
 from dcai_cli.services.accounts import acting_account, unlock
 from dcai_cli.services.alerts import notice, notice_failure
@@ -28,6 +29,7 @@ from dcai_cli.services.webhook import Webhook, deliver
 
 if TYPE_CHECKING:
     from dcai_cli.services.accounts import ActingAccount
+    from dcai_cli.services.market_tend import Tended
     from dcai_cli.services.workspace import Workspace
 
 FIRST_PAUSE_S = 15.0
@@ -114,6 +116,7 @@ class Daemon:
         self._entered = False
         self._path: Path | None = None
         self._left: frozenset[tuple[str, int, str]] = frozenset()
+        self._left_in_markets: dict[str, str] = {}
         self.state = DaemonState(
             network=workspace.settings.network_label,
             pid=os.getpid(),
@@ -388,11 +391,13 @@ class Daemon:
     def _log_report(self, report: CycleReport) -> None:
         for claim in report.claims:
             level, what = ("info", "paid") if claim.mined else ("warning", "reverted;")
+            amount = f" {format_ether(claim.amount_wei)} for {claim.samples} samples"
+            if claim.kind in MARKET_KINDS:
+                what, amount = "done" if claim.mined else "reverted", ""
             self._log(
                 level,
                 "claim",
-                f"{claim.kind} {claim.hash} {what} {format_ether(claim.amount_wei)} for {claim.samples} "
-                f"samples, fee {format_ether(claim.fee_wei)}",
+                f"{claim.kind} {claim.hash} {what}{amount}, fee {format_ether(claim.fee_wei)}",
                 kind=claim.kind,
                 transaction=claim.hash,
                 mined=claim.mined,
@@ -402,6 +407,7 @@ class Daemon:
                 gas_used=claim.gas_used,
             )
         self._log_left(report.left)
+        self._log_markets(report.markets)
         out = report.exposure
         pending = ""
         if out is not None:
@@ -440,6 +446,22 @@ class Daemon:
         if len(fresh) > _MOST_LEFT_LOGGED:
             self._log("info", "left", f"And {len(fresh) - _MOST_LEFT_LOGGED} more batches are left.")
         self._left = now
+
+    def _log_markets(self, markets: tuple[Tended, ...]) -> None:
+        """Say what a market paid; and once, not every time, why something is left there."""
+        for one in markets:
+            facts = {"market": one.address, "stage": one.stage, "moves": list(one.moves)}
+            if one.paid_wei:
+                self._log(
+                    "info",
+                    "market",
+                    f"{one.name} paid {format_ether(one.paid_wei)}.",
+                    **facts,
+                    paid_wei=str(one.paid_wei),
+                )
+            if one.code and self._left_in_markets.get(one.address) != one.code:
+                self._log("info", "market", f"{one.name} is left: {one.reason}", **facts, code=one.code)
+        self._left_in_markets = {one.address: one.code for one in markets}
 
     def _log_error(self, error: DcaiError) -> None:
         level = "warning" if isinstance(error, Locked) else "error"

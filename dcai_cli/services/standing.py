@@ -50,6 +50,7 @@ class Standing:
         claimable_at: from when claiming gets something of what is due: later than the chain's time if the
             models reject all of it; None if nothing is due, or only points that are rejected.
         on_their_way: transactions whose outcome is not known yet; None if no chain was asked.
+        markets: in how many prediction markets the account has something to do, now or later.
         daemon_pid: the process of the account's daemon; None if none runs.
         problem: why no chain could be asked; None if it could, or need not be.
         steps: what to type next, the most urgent first.
@@ -70,6 +71,7 @@ class Standing:
     next_due_at: int | None = None
     claimable_at: int | None = None
     on_their_way: int | None = None
+    markets: int = 0
     daemon_pid: int | None = None
     problem: DcaiError | None = None
     steps: tuple[Step, ...] = field(default=())
@@ -142,6 +144,7 @@ def _with_chain(workspace: Workspace, standing: Standing, address: str) -> Stand
         next_due_at=min(times, default=None),
         claimable_at=claimable_at(workspace, address, known, now=now) if due.batches else None,
         on_their_way=len(ledger.transactions(chain.key, account=address, states=UNSETTLED)),
+        markets=len(ledger.markets(chain.key, address, closed=False)),
         daemon_pid=None if holder is None else holder.pid,
     )
 
@@ -199,6 +202,9 @@ def _money_steps(standing: Standing, settings: Settings) -> list[Step]:
         steps.append(CLAIM)
     elif times and standing.daemon_pid is None:
         steps.append(waiting_step(settings, min(times) - now))
+    if standing.markets and standing.daemon_pid is None:
+        # What is not shown in time is burned: that goes before what only waits.
+        steps.insert(0, Step("dcai market reveal", "show what is due in markets"))
     return steps
 
 

@@ -188,7 +188,7 @@ class Outbox:
 
         Args:
             kind: deploy, install, create, weights, seal, supersede, contribute, refund, report, sweep,
-                validate, evaluation, or fill.
+                validate, evaluation, or fill; or what is done in a market (`MARKET_KINDS` of the ledger).
             to: the contract, or None to create one.
             data: call data.
             value_wei: ether that goes along.
@@ -237,15 +237,34 @@ class Outbox:
         return stored
 
     def carry_out(
-        self, *, kind: str, to: str | None, data: bytes, detail: str = "", model: str | None = None
+        self,
+        *,
+        kind: str,
+        to: str | None,
+        data: bytes,
+        value_wei: int = 0,
+        gas_estimate: int | None = None,
+        detail: str = "",
+        model: str | None = None,
     ) -> Sent:
-        """Send one transaction and wait for it; the arguments are those of `post`.
+        """Send one transaction and wait for it, and for those before it; the arguments are those of `post`.
 
         Raises:
             DcaiError: as `post` and `wait` do.
         """
-        self.post(kind=kind, to=to, data=data, detail=detail, model=model)
-        return self.wait()[1]
+        posted = self.post(
+            kind=kind,
+            to=to,
+            data=data,
+            value_wei=value_wei,
+            gas_estimate=gas_estimate,
+            detail=detail,
+            model=model,
+        )
+        while True:
+            stored, sent = self.wait()
+            if stored.id == posted.id:
+                return sent
 
     def wait(self) -> tuple[StoredTransaction, Sent]:
         """Wait until the oldest is mined; what is stuck is replaced by one that offers more.

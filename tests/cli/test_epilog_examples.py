@@ -59,6 +59,8 @@ def stocked(after_points: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         dcai.data("model", "deploy", "--name", name, *labels)
     dcai.data("model", "deploy", "--name", "news", *labels, "--no-seal")
     dcai.data("contribute", "reviews.csv", "--model", "reviews", "--limit", "30", "--yes")
+    dcai.data("market", "create", "bounty", "--test", "test.csv", *labels, "--bounty", "1ether")
+    dcai.data("market", "reveal", "bounty", "--yes")
     (folder / "spec.json").write_text(dcai.data("model", "show", "reviews")["spec"])
     (folder / KEY_FILE).write_bytes((dcai.home / "keystore" / "alice.json").read_bytes())
     (dcai.home / "config.toml").write_text(SEPOLIA)

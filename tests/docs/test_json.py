@@ -44,6 +44,12 @@ def documented() -> dict[tuple[str, ...], set[str]]:
     for commands in ("model verify",), ("model show",), ("model deploy",):
         sections[commands] |= model
     sections["model list",] |= {f"models[].{name}" for name in model}
+    listed = sections["market status",] - {"markets"}
+    market = {name.removeprefix("markets[].") for name in listed}
+    sections["market create",] |= {f"market.{name}" for name in market}
+    sections["market create",] |= {name for name in market if name.startswith("rules.")}
+    sections["market join",] |= {f"market.{name}" for name in market}
+    sections["market reveal", "market step", "market collect"] |= listed
     return sections
 
 
@@ -111,6 +117,29 @@ def play_with_points(printed: Printed) -> None:
     printed("leaderboard", *club)
 
 
+def play_in_a_market(printed: Printed) -> None:
+    """A market of two pieces: the daemon shows a contribution, commands do the rest."""
+    market = ("bounty", "--account", "alice")
+    texts = [f"mood{at} film{at},{('negative', 'positive')[at % 2]}\n" for at in range(12)]
+    for name, part in (("test", [*texts[:8], "?,negative\n"]), ("mine", [*texts[8:], "?,negative\n"])):
+        Path(f"{name}.csv").write_text("text,label\n" + "".join(part))
+    spec = ("--labels", "negative,positive", "--n-features", "256")
+    what = ("--test", "test.csv", *spec, "--pieces", "2", "--bounty", "1ether", "--yes")
+    printed("market create", *market, *what)
+    printed("market reveal", *market, "--yes")
+    bob = ("--account", "bob")
+    for _ in range(2):  # the second finds what the first did
+        printed("market join", "alice/bounty", "mine.csv", *bob, "--yes")
+    printed("market create", *market, *what)
+    printed("devnet advance", "7d")
+    printed("daemon run", "--once", *bob)
+    printed("devnet advance", "2d")
+    printed("market reveal", *market, "--yes")
+    printed("market step", *market, "--yes")
+    printed("market collect", *market, "--yes")
+    printed("market status")
+
+
 def play_with_the_daemon(printed: Printed) -> None:
     """Two cycles, the second after an error; what is installed is only shown."""
     printed("daemon run", "--once")
@@ -172,6 +201,7 @@ def test_the_tables_name_exactly_the_fields_that_are_printed(printed: Printed) -
     printed("data stats")
     printed("model supersede", "films", "--none", "--yes")
     play_with_points(printed)
+    play_in_a_market(printed)
     printed("tx list", "--all")
     printed("tx show", "0")
     printed("ledger rebuild")

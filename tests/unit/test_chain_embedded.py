@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rlp
 from eth.db.atomic import AtomicDB
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
@@ -507,6 +508,7 @@ def test_what_is_read_is_what_py_evm_reads(settings: Settings) -> None:
                 theirs.gas_used,
                 theirs.timestamp,
                 theirs.base_fee_per_gas,
+                rlp.encode(theirs),
             )
             state = machine.get_vm(theirs).state
             for address in addresses:

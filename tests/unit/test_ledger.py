@@ -14,7 +14,15 @@ import pytest
 from dcai_cli.chain import SignedTransaction
 from dcai_cli.domain import Batch
 from dcai_cli.errors import BadInput, Locked
-from dcai_cli.ledger import Claim, Ledger, ModelRecord, StoredBatch, StoredTransaction, open_ledger
+from dcai_cli.ledger import (
+    Claim,
+    Commitment,
+    Ledger,
+    ModelRecord,
+    StoredBatch,
+    StoredTransaction,
+    open_ledger,
+)
 from dcai_cli.ledger.fold import UNSETTLED
 from dcai_cli.ledger.records import (
     Checkpoint,
@@ -485,3 +493,44 @@ def test_a_ledger_that_another_process_writes_is_locked(
         other.execute("ROLLBACK")
         mine.choose("", "account", "alice")
         assert mine.choice("", "account") == "alice"
+
+
+MARKET = "0x" + "44" * 20
+
+
+def piece(number: int, payload: bytes) -> Commitment:
+    """A piece of a test set, known by a hash of what is in it."""
+    return Commitment("piece", number, bytes([number]) + payload.ljust(31, b"\0"), payload)
+
+
+def test_what_was_committed_to_stays_whatever_is_planned_later(ledger: Ledger) -> None:
+    """Another plan adds to what is kept, since the first may be on its way; the same changes nothing."""
+    first, second = [piece(0, b"a"), piece(1, b"b")], [piece(0, b"c")]
+    for found in (first, second, first):
+        ledger.keep(CHAIN, ME, MARKET, found)
+    assert ledger.kept(CHAIN, ME, MARKET, kind="piece") == [first[0], second[0], first[1]]
+    assert ledger.kept(CHAIN, OTHER, MARKET, kind="piece") == []
+    assert ledger.kept(CHAIN, ME, MARKET, kind="contribution") == []
+
+
+def test_weights_to_start_with_are_those_of_the_last_plan(ledger: Ledger) -> None:
+    """No hash on the chain tells them apart, so none of an earlier plan may be left."""
+    plans = [[Commitment("weights", 0, bytes([n]) * 32, bytes([n]) * 64), piece(0, b"a")] for n in (1, 2)]
+    for found in plans:
+        ledger.keep(CHAIN, ME, MARKET, found)
+    assert [one.payload for one in ledger.kept(CHAIN, ME, MARKET, kind="weights")] == [bytes([2]) * 64]
+    ledger.keep(CHAIN, ME, MARKET, [piece(0, b"a")])
+    assert ledger.kept(CHAIN, ME, MARKET, kind="weights") == []
+
+
+def test_a_market_is_open_to_its_account_until_nothing_is_to_be_done(ledger: Ledger) -> None:
+    """Each is listed once, in their order; closing is one account's, taking part again undoes it."""
+    ledger.keep(CHAIN, ME, MARKET, [piece(0, b"a"), piece(1, b"b")])
+    ledger.keep(CHAIN, OTHER, MARKET, [piece(0, b"c")])
+    ledger.keep(CHAIN, ME, MODEL, [piece(0, b"d")])
+    assert ledger.markets(CHAIN, ME, closed=False) == [MARKET, MODEL]
+    ledger.close_market(CHAIN, ME, MARKET)
+    assert (ledger.markets(CHAIN, ME, closed=False), ledger.markets(CHAIN, ME)) == ([MODEL], [MARKET, MODEL])
+    assert ledger.markets(CHAIN, OTHER, closed=False) == [MARKET]
+    ledger.keep(CHAIN, ME, MARKET, [piece(2, b"e")])
+    assert ledger.markets(CHAIN, ME, closed=True) == []

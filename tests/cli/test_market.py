@@ -1,0 +1,414 @@
+"""dcai market: the whole life of a market, deadlines that are missed, and what is not the time for."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from eth_account import Account
+
+from dcai_cli.chain import Chain
+from dcai_cli.chain.factory import MARKET, REPLAY, factory_address, market_address
+from dcai_cli.chain.market import Stake, settle
+from dcai_cli.models import make_replica
+from dcai_cli.models.market import draw_order, evaluate
+from dcai_cli.models.perceptron import Perceptron
+from dcai_cli.services.market_factory import known_deployer
+from dcai_cli.services.market_keys import contribution_salt, piece_salt
+from dcai_cli.services.markets import read_market
+from dcai_cli.services.workspace import Workspace
+from tests.cli.conftest import ADDRESSES
+from tests.cli.markets import (
+    BURN,
+    PEOPLE,
+    RULES,
+    joined,
+    joined_market,
+    made,
+    made_market,
+    make_market,
+    open_market,
+    opened,
+    rows,
+)
+from tests.cli.test_tx import Died
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Dcai
+
+__all__ = ["joined", "joined_market", "made", "made_market", "open_market", "opened"]  # fixtures
+
+
+def state(dcai: Dcai) -> dict[str, Any]:
+    """The market as `status` says it."""
+    (market,) = dcai.data("market", "status", "bounty")["markets"]
+    assert isinstance(market, dict)
+    return market
+
+
+def address_of(name: str) -> str:
+    """The address of one of the people."""
+    return str(Account.from_key(PEOPLE[name]).address)
+
+
+def moves(data: dict[str, Any]) -> list[str]:
+    """The moves that a command made."""
+    return [move["move"] for move in data["moves"]]
+
+
+def test_a_market_lives_from_its_bounty_to_a_model(joined: Dcai) -> None:
+    """Who helps shares the bounty, who harms or shows nothing pays, what is left is the provider's."""
+    for name in ("bob", "carol"):
+        data = joined.data("market", "reveal", "bounty", "--account", name, "--yes")
+        assert moves(data) == ["reveal"]
+    joined.data("devnet", "advance", "2d")
+    assert moves(joined.data("market", "reveal", "--yes")) == ["piece"] * 3
+    tested = state(joined)
+    assert (tested["stage"], tested["pieces_shown"]) == ("tested", 4)
+    stepped = joined.data("market", "step", "bounty", "--yes")
+    assert moves(stepped)[:2] == ["order", "step"]
+    assert int(stepped["paid_wei"]) > int(stepped["fee_wei"])
+    published = state(joined)
+    assert published["stage"] == "published"
+    bob, carol, dora = published["participants"]
+    assert bob["score"] > carol["score"]
+    for one in (bob, carol):
+        gain_wei = int(one["owed_wei"]) - int(one["stake_wei"])
+        assert (gain_wei > 0, gain_wei < 0) == (one["score"] > 0, one["score"] < 0)
+    assert (dora["samples"], dora["owed_wei"]) == (0, "0")
+    before = {name: joined.balance_wei(address_of(name)) for name in PEOPLE}
+    left_wei = int(published["left_wei"])
+    owed_wei = {"alice": left_wei, "bob": int(bob["owed_wei"]), "carol": int(carol["owed_wei"])}
+    for name, amount_wei in owed_wei.items():
+        data = joined.data("market", "collect", "bounty", "--account", name, "--yes")
+        assert int(data["paid_wei"]) == amount_wei
+        assert joined.balance_wei(address_of(name)) == before[name] + amount_wei - int(data["fee_wei"])
+    assert joined.balance_wei(published["address"]) == 0
+    assert state(joined)["next"]["who"] == "nobody"
+    said = joined("predict", "a warm great story", "--model", published["model"])
+    assert (said.code, said.out in {"positive\n", "negative\n"}) == (0, True)
+
+
+def test_scores_and_money_are_those_of_the_replica(joined: Dcai) -> None:
+    """What the contract found by steps, the replica finds by itself; burned is what both say."""
+    for name in ("bob", "carol"):
+        joined.data("market", "reveal", "bounty", "--account", name, "--yes")
+    joined.data("devnet", "advance", "2d")
+    joined.data("market", "reveal", "--yes")
+    joined.data("market", "step", "--yes")
+    with Workspace(joined.settings) as workspace:
+        chain = workspace.chain
+        address = state_address(workspace)
+        market = read_market(chain, address)
+        kept = {
+            name: workspace.ledger.kept(chain.key, address_of(name), address, kind="contribution")[0].payload
+            for name in ("bob", "carol")
+        }
+        tests = b"".join(
+            one.payload for one in workspace.ledger.kept(chain.key, ADDRESSES["alice"], address, kind="piece")
+        )
+        seed = bytes(chain.view(REPLAY, market.replay, "seed"))
+    params = market.model.params
+    order = draw_order(seed, [kept["bob"], kept["carol"]], params)
+    start = make_replica(params, [0] * params.total_words)
+    assert isinstance(start, Perceptron)
+    found = evaluate(start, tests, order, 2)
+    assert list(found.scores) == [one.score for one in market.participants[:2]]
+    stakes = [Stake(one.stake_wei, one.score, one.samples > 0) for one in market.participants]
+    settlement = settle(market.rules, stakes)
+    assert [one.owed_wei for one in settlement.outcomes] == [one.owed_wei for one in market.participants]
+    assert [one.removed for one in settlement.outcomes] == [one.removed for one in market.participants]
+    assert joined.balance_wei(BURN) == settlement.burned_wei
+
+
+@pytest.mark.parametrize("missed", ["opening", "testing"])
+def test_a_provider_that_misses_a_deadline_pays_with_half_of_the_bounty(
+    request: pytest.FixtureRequest, missed: str
+) -> None:
+    """Anybody ends the market; stakes go back, and those who showed their samples share the other half."""
+    dcai: Dcai = request.getfixturevalue("made" if missed == "opening" else "joined")
+    if missed == "opening":
+        dcai.data("devnet", "advance", "25h")
+    else:
+        dcai.data("market", "reveal", "bounty", "--account", "bob", "--yes")
+        dcai.data("devnet", "advance", "97h")
+    found = state(dcai)
+    assert (found["stage"], found["missed"], found["next"]["who"]) == (missed, True, "anybody")
+    done = dcai.data("market", "collect", "bounty", "--account", "bob", "--yes")
+    after = state(dcai)
+    assert after["stage"] == "failed"
+    half_wei = 10**18 // 2
+    if missed == "opening":
+        assert moves(done) == ["fail"]
+        assert dcai.balance_wei(BURN) == half_wei
+    else:
+        assert moves(done) == ["fail", "collect"]
+        bob, carol, dora = after["participants"]
+        assert int(done["paid_wei"]) == int(bob["stake_wei"]) + half_wei
+        assert dcai.balance_wei(BURN) == half_wei + int(carol["stake_wei"]) + int(dora["stake_wei"])
+    assert moves(dcai.data("market", "collect", "bounty", "--yes")) == ["left"]
+    assert dcai.balance_wei(after["address"]) == 0
+
+
+def test_before_it_opens_and_after_it_closes_nobody_can_take_part(made: Dcai, joined: Dcai) -> None:
+    """One error says what the market waits for; nothing is signed."""
+    file = made.write("bob.csv", rows(3, 1))
+    error = made.error("market", "join", "bounty", file, "--account", "bob", "--yes")
+    assert (error["exit_code"], "not open yet" in error["message"]) == (1, True)
+    file = joined.write("alice.csv", rows(3, 1))
+    error = joined.error("market", "join", "bounty", file, "--yes")
+    assert "takes no contributions any more" in error["message"]
+
+
+def test_what_is_not_the_time_for_is_not_tried(opened: Dcai) -> None:
+    """While contributions come in there is nothing to show, no step, nothing to collect; it says so."""
+    file = opened.write("bob.csv", rows(3, 1))
+    opened.data("market", "join", "bounty", file, "--account", "bob", "--yes")
+    for command in ("reveal", "step", "collect"):
+        for name in ("alice", "bob"):
+            data = opened.data("market", command, "bounty", "--account", name, "--yes")
+            assert (data["moves"], data["plan"]) == ([], [])
+    said = opened("market", "reveal", "--account", "bob", "--yes")
+    assert "nothing to do now; next, participants: take part, within 6 d" in said.out
+
+
+def test_what_nobody_may_yet_do_the_contract_refuses(opened: Dcai) -> None:
+    """The errors of the contract come in words of their own, by its names."""
+    with Workspace(opened.settings) as workspace:
+        chain, market = workspace.chain, state_address(workspace)
+        for function, args, name in (
+            ("drawOrder", (b"",), "WrongPhase"),
+            ("step", (1,), "WrongPhase"),
+            ("fail", (), "NotFailed"),
+            ("collectLeft", (), "WrongPhase"),
+            ("collect", (ADDRESSES["bob"],), "NothingToCollect"),
+            ("revealPiece", (0, bytes(32), b""), "WrongTime"),
+        ):
+            with pytest.raises(Exception, match=name) as caught:
+                chain.estimate_gas(ADDRESSES["bob"], market, chain.encode(MARKET, function, *args))
+            assert getattr(caught.value, "name", "") == name
+
+
+def state_address(workspace: Workspace) -> str:
+    """The address of the market."""
+    deployer = known_deployer(workspace)
+    assert deployer is not None
+    return market_address(deployer, ADDRESSES["alice"], "bounty")
+
+
+def die(*_: object) -> None:
+    """The process ends where it was to send."""
+    raise Died
+
+
+def killed(dcai: Dcai, *arguments: str | Path) -> None:
+    """Run a command that dies when it sends its first transaction: signed, written down, and not sent."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Chain, "send", die)
+        with pytest.raises(Died):
+            dcai(*arguments)
+
+
+def test_killed_before_it_was_sent_the_same_command_takes_part_once(opened: Dcai) -> None:
+    """The transaction that was signed is sent as it stands; a second stake is not paid."""
+    file = opened.write("bob.csv", rows(6, 1))
+    join = ("market", "join", "bounty", file, "--account", "bob", "--yes")
+    killed(opened, *join)
+    data = opened.data(*join)
+    assert (data["transaction"], data["stake_wei"] != "0") == (None, True)
+    assert [one["units"] for one in state(opened)["participants"]] == [6]
+    assert opened.data(*join)["transaction"] is None
+
+
+def test_what_was_committed_is_in_ledger_and_key_alone(joined: Dcai) -> None:
+    """With all but ledger, keys and chain gone, each shows what it committed to."""
+    for file in joined.folder.glob("*.csv"):
+        file.unlink()
+    shutil.rmtree(joined.home / "locks", ignore_errors=True)
+    killed(joined, "market", "reveal", "--account", "bob", "--yes")
+    assert moves(joined.data("market", "reveal", "--account", "bob", "--yes")) == []
+    assert [one["samples"] > 0 for one in state(joined)["participants"]] == [True, False, False]
+    joined.data("devnet", "advance", "2d")
+    assert moves(joined.data("market", "reveal", "--yes")) == ["piece"] * 3
+
+
+def test_where_the_ledger_is_lost_the_same_file_brings_back_what_must_be_shown(joined: Dcai) -> None:
+    """Without the ledger it says what to do; the same join or create, by the same key, restores it."""
+    for name in ("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"):
+        (joined.home / name).unlink(missing_ok=True)
+    deployer = factory_deployer(joined)
+    named = ("--deployer", deployer, "--account", "bob")
+    error = joined.error("market", "reveal", "bounty", *named, "--yes")
+    assert (error["code"], "samples that you committed to" in error["message"]) == ("bad-input", True)
+    file = joined.folder / "bob.csv"
+    assert joined.data("market", "join", "bounty", file, *named, "--yes")["transaction"] is None
+    assert moves(joined.data("market", "reveal", "bounty", *named, "--yes")) == ["reveal"]
+    joined.data("devnet", "advance", "2d")
+    alice = ("--account", "alice")
+    test = ("--test", joined.folder / "test.csv")
+    assert joined.data("market", "create", "bounty", *test, *RULES, *alice)["transactions"] == []
+    assert moves(joined.data("market", "reveal", "bounty", *alice, "--yes")) == ["piece"] * 3
+
+
+def factory_deployer(dcai: Dcai) -> str:
+    """The deployer of the embedded chain: alice's first contract for markets."""
+    with Workspace(dcai.settings) as workspace:
+        for nonce in range(40):
+            from dcai_cli.chain.signing import created_address
+
+            deployer = created_address(ADDRESSES["alice"], nonce)
+            if workspace.chain.code(factory_address(deployer)):
+                return deployer
+    raise AssertionError("no factory")
+
+
+def test_salts_follow_from_the_key_and_stand_nowhere(joined: Dcai) -> None:
+    """The same key gives the same salts, each another; none is in the ledger, nor in what commands say."""
+    with Workspace(joined.settings) as workspace:
+        market, chain_id = state_address(workspace), workspace.chain.chain_id
+        drawn = read_market(workspace.chain, market).drawn_piece
+    alice, bob = Account.from_key(PEOPLE["alice"]), Account.from_key(PEOPLE["bob"])
+    salts = [piece_salt(alice, chain_id, market, index) for index in range(4)]
+    salts += [contribution_salt(one, chain_id, market) for one in (alice, bob)]
+    salts.append(piece_salt(alice, chain_id + 1, market, 0))
+    assert len(set(salts)) == len(salts)
+    assert salts[0] == piece_salt(alice, chain_id, market, 0)
+    said = [
+        joined("market", command, "bounty", *more, "--account", "bob", "--json", "--verbose")
+        for command, more in (("status", ()), ("reveal", ("--dry-run",)), ("reveal", ("--yes",)))
+    ]
+    texts = "".join(one.out + one.err for one in said)
+    ledger = (joined.home / "ledger.sqlite").read_bytes()
+    assert [salt.hex() in texts for salt in salts] == [False] * len(salts)
+    # That of the piece that was drawn is public by now, as part of a transaction.
+    assert [salt in ledger for salt in salts[:4]] == [index == drawn for index in range(4)]
+
+
+def test_a_dry_run_signs_nothing(made: Dcai, opened: Dcai) -> None:
+    """Plans are shown, and chain, money and ledger are as they were."""
+    file = opened.write("bob.csv", rows(5, 1))
+    with opened.unchanged():
+        data = opened.data("market", "join", "bounty", file, "--account", "bob", "--dry-run")
+        assert (data["dry_run"], data["units"], data["transaction"]) == (True, 5, None)
+    test = made.write("other.csv", rows(24, 9))
+    with made.unchanged():
+        data = made.data("market", "create", "other", "--test", test, *RULES, "--dry-run")
+        assert (data["market"], data["rules"]["piece_samples"]) == (None, 6)
+    with made.unchanged():
+        plan = made.data("market", "reveal", "bounty", "--dry-run")["plan"]
+        assert [move["move"] for move in plan] == ["piece"]
+
+
+def test_a_market_that_broke_off_is_made_by_the_same_command(prepared: Path, tmp_path: Path) -> None:
+    """Killed at its first transaction, it is finished, the bounty paid once; other tests are refused."""
+    from tests.cli.conftest import Dcai
+
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
+    dcai = Dcai(tmp_path)
+    test = dcai.write("test.csv", rows(24, 5))
+    killed(dcai, "market", "create", "bounty", "--test", test, *RULES)
+    make_market(dcai)
+    with Workspace(dcai.settings) as workspace:
+        sent = workspace.ledger.transactions(workspace.chain.key, states=("mined",), kind="market-create")
+    assert len(sent) == 1
+    assert dcai.data("market", "create", "bounty", "--test", test, *RULES)["transactions"] == []
+    error = dcai.error("market", "create", "bounty", "--test", dcai.write("b.csv", rows(24, 6)), *RULES)
+    assert (error["exit_code"], "another test set" in error["message"]) == (15, True)
+
+
+def test_training_begins_with_the_provider_s_weights(made: Dcai) -> None:
+    """The words are on-chain before the first piece is shown, as the ledger has them."""
+    train = made.write("train.csv", rows(30, 77))
+    make_market(made, "--pretrain", str(train), name="ahead")
+    with Workspace(made.settings) as workspace:
+        chain, deployer = workspace.chain, known_deployer(workspace)
+        assert deployer is not None
+        market = read_market(chain, market_address(deployer, ADDRESSES["alice"], "ahead"))
+        working = chain.view(REPLAY, market.replay, "working")
+        words = chain.view("Perceptron", working, "weights", 0, market.model.params.total_words)
+        (kept,) = workspace.ledger.kept(chain.key, ADDRESSES["alice"], market.address, kind="weights")
+    assert any(words)
+    assert b"".join(word.to_bytes(32, "big") for word in words) == kept.payload
+
+
+REFUSED = {
+    "unknown": (("market", "status", "nosuch"), 2, "No market is called 'nosuch'"),
+    "no market": (("market", "status", ADDRESSES["bob"]), 17, "is no market of the factory"),
+    "too many units": (("market", "join", "bounty", "many.csv", "--yes"), 15, "--limit 30"),
+    "limit": (("market", "join", "bounty", "few.csv", "--max-stake", "1gwei", "--yes"), 16, "--max-stake"),
+    "labels": (("market", "join", "bounty", "strange.csv", "--yes"), 15, "row 1"),
+    "three labels": (
+        ("market", "create", "x", "--test", "few.csv", "--labels", "a,b,c", "--bounty", "1ether", "--yes"),
+        2,
+        "perceptrons of two labels",
+    ),
+    "too few tests": (
+        ("market", "create", "x", "--test", "few.csv", *RULES, "--pieces", "9"),
+        15,
+        "--pieces",
+    ),
+    "too small a bounty": (
+        ("market", "create", "x", "--test", "few.csv", *RULES, "--pieces", "2", "--bounty", "1wei"),
+        2,
+        "bounty in wei",
+    ),
+    "poor": (
+        ("market", "create", "x", "--test", "few.csv", *RULES, "--pieces", "2", "--bounty", "2000ether"),
+        12,
+        "--bounty",
+    ),
+    "model options": (
+        ("contribute", "few.csv", "--market", "bounty", "--spread", "1h", "--yes"),
+        2,
+        "--spread is for contributions to a model",
+    ),
+    "deployer": (("market", "status", "--deployer", ADDRESSES["bob"]), 17, "has made no factory"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_bad_input_has_one_error_that_names_it(opened: Dcai, case: str) -> None:
+    """The right exit code, the value or option at fault, and nothing changed."""
+    arguments, code, words = REFUSED[case]
+    opened.write("many.csv", rows(60, 3))
+    opened.write("few.csv", rows(6, 4))
+    opened.write("strange.csv", [("a warm film", "neutral")])
+    with opened.unchanged():
+        error = opened.error(*arguments)
+    assert error["exit_code"] == code
+    assert words in error["message"] + error["hint"]
+
+
+def test_contribute_takes_part_in_a_market_as_well(opened: Dcai) -> None:
+    """`dcai contribute FILE --market MARKET` is `dcai market join MARKET FILE`."""
+    file = opened.write("bob.csv", rows(4, 2))
+    data = opened.data("contribute", file, "--market", "bounty", "--account", "bob", "--yes")
+    assert (data["samples"], int(data["stake_wei"]) > 0) == (4, True)
+    assert len(state(opened)["participants"]) == 1
+
+
+def test_who_takes_part_is_told_to_show_what_is_due(joined: Dcai) -> None:
+    """`dcai` alone names the command first, for whoever has something to do in a market."""
+
+    def steps(name: str) -> list[str]:
+        data = joined("--json", ETH_FROM=name).document["data"]
+        return [step["command"] for step in data["next"]]
+
+    assert [steps(name)[0] for name in ("bob", "alice")] == ["dcai market reveal"] * 2
+    joined.data("market", "reveal", "--account", "bob", "--yes")
+    joined.data("devnet", "advance", "97h")
+    joined.data("market", "collect", "--account", "bob", "--yes")
+    assert "dcai market reveal" not in steps("bob")
+
+
+def test_status_lists_all_markets_with_what_comes_next(joined: Dcai) -> None:
+    """For people each market says stage, money, participants by their names, and the command that is next."""
+    make_market(joined, name="second")
+    said = joined("market", "status").out
+    assert "bounty, a market of alice: revealing" in said
+    assert "second, a market of alice: opening" in said
+    assert "bob: 16 units for" in said
+    assert "next      participants: show their samples, or lose their stakes, within" in said
+    assert len(joined.data("market", "status")["markets"]) == 2
