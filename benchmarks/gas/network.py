@@ -55,6 +55,13 @@ class Network:
         """Let the next block come so much later."""
         self.now_s += seconds
 
+    def mine(self, blocks: int) -> None:
+        """Mine blocks with nothing in them."""
+        for _ in range(blocks):
+            self.now_s += STEP_S
+            self._node.request("evm_setNextBlockTimestamp", self.now_s)
+            self._node.request("evm_mine")
+
     def send(self, account: LocalAccount, to: str | None, data: bytes, value_wei: int = 0) -> Receipt:
         """Mine one transaction in a block of its own; it must succeed.
 

@@ -1,4 +1,4 @@
-"""The part of docs/gas.md that is made of gas.json."""
+"""The parts of docs/gas.md that are made of gas.json."""
 
 from __future__ import annotations
 
@@ -9,6 +9,18 @@ from benchmarks.gas.goals import GOALS, is_met
 from benchmarks.gas.measure import Figures
 
 BEGIN, END = "<!-- made by `make gas` -->\n", "<!-- end -->\n"
+MARKETS_BEGIN, MARKETS_END = "<!-- markets, made by `make gas` -->\n", "<!-- end of markets -->\n"
+MARKET_COLUMNS = (
+    "draw",
+    "evaluate",
+    "reset",
+    "replay",
+    "publish",
+    "sum",
+    "largest_step",
+    "steps",
+    "features",
+)
 
 
 def with_figures(page: str, figures: Mapping[str, Mapping[str, Figures]], reasons: Mapping[str, str]) -> str:
@@ -28,10 +40,36 @@ def with_figures(page: str, figures: Mapping[str, Mapping[str, Figures]], reason
     return before + BEGIN + "\n" + "\n".join(parts) + "\n" + END + after
 
 
-def update(path: Path, figures: Mapping[str, Mapping[str, Figures]], reasons: Mapping[str, str]) -> None:
-    """Make the part anew in the file."""
+def with_markets(page: str, markets: Mapping[str, Mapping[str, Figures]]) -> str:
+    """The page with the tables of markets made anew.
+
+    Args:
+        page: docs/gas.md.
+        markets: the rows of each source.
+    """
+    before, _, rest = page.partition(MARKETS_BEGIN)
+    _, _, after = rest.partition(MARKETS_END)
+    parts = [f"### {source}: markets\n\n{_market_table(rows)}" for source, rows in markets.items()]
+    return before + MARKETS_BEGIN + "\n" + "\n".join(parts) + "\n" + MARKETS_END + after
+
+
+def update(
+    path: Path,
+    figures: Mapping[str, Mapping[str, Figures]],
+    reasons: Mapping[str, str],
+    markets: Mapping[str, Mapping[str, Figures]],
+) -> None:
+    """Make the parts anew in the file."""
     page = path.read_text(encoding="utf-8")
-    path.write_text(with_figures(page, figures, reasons), encoding="utf-8")
+    path.write_text(with_markets(with_figures(page, figures, reasons), markets), encoding="utf-8")
+
+
+def _market_table(rows: Mapping[str, Figures]) -> str:
+    names = [column.replace("_", " ") for column in MARKET_COLUMNS]
+    lines = [f"| | {' | '.join(names)} |", f"|---|{'---:|' * len(names)}"]
+    for key, figures in rows.items():
+        lines.append(f"| {key} | {' | '.join(f'{figures[column]:,}' for column in MARKET_COLUMNS)} |")
+    return "\n".join(lines) + "\n"
 
 
 def _table(rows: Mapping[str, Figures]) -> str:

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from benchmarks.gas.goals import GOALS, is_met, regressions, unexplained
+from benchmarks.gas.market_rows import GOAL, MAIN_KEYS, SIZES, measure_markets, missed_markets
 from benchmarks.gas.measure import BATCH_SIZE, batches_of_100, feature_bytes, pretrained, shapes
 from benchmarks.gas.models import Registry
 from benchmarks.gas.network import start_network
-from benchmarks.gas.page import with_figures
+from benchmarks.gas.page import with_figures, with_markets
 from benchmarks.gas.reviews import imdb, stand_in
+from dcai_cli.domain import MAX_TRANSACTION_GAS
 
 PROJECT = Path(__file__).resolve().parents[2]
 COMMITTED: dict[str, Any] = json.loads((PROJECT / "benchmarks" / "gas.json").read_text(encoding="utf-8"))
@@ -69,6 +71,36 @@ def test_the_page_shows_the_committed_figures() -> None:
     """docs/gas.md is what `make gas` makes of gas.json."""
     page = (PROJECT / "docs" / "gas.md").read_text(encoding="utf-8")
     assert with_figures(page, COMMITTED["figures"], COMMITTED["reasons"]) == page
+    assert with_markets(page, COMMITTED["markets"]) == page
+
+
+@pytest.mark.parametrize("source", ["stand-in", "imdb"])
+def test_the_reward_phase_of_a_market_is_within_its_goal(source: str) -> None:
+    """All sizes are committed; those that the goal is for meet it, and every step fits into a transaction."""
+    rows = COMMITTED["markets"][source]
+    assert len(rows) == len(SIZES) + 2
+    assert missed_markets(rows) == []
+    assert all(figures["largest_step"] <= MAX_TRANSACTION_GAS for figures in rows.values())
+
+
+def test_a_market_above_the_goal_or_missing_is_named() -> None:
+    """A unit of gas above the goal is a miss, and so is a row that is not there."""
+    rows = {key: {"sum": GOAL} for key in MAIN_KEYS}
+    assert missed_markets(rows) == []
+    rows[MAIN_KEYS[1]]["sum"] += 1
+    assert missed_markets(rows) == [MAIN_KEYS[1]]
+    assert missed_markets({}) == list(MAIN_KEYS)
+
+
+def test_the_gas_of_a_market_repeats_to_the_unit() -> None:
+    """A small market takes the same gas on two fresh chains: accounts, times and draws are the same."""
+    reviews = stand_in(training=500, contributed=60)
+    measured = []
+    for _ in range(2):
+        with start_network() as network:
+            measured.append(measure_markets(network, reviews, lambda _: None, sizes=[(20, 20)]))
+    assert measured[0] == measured[1]
+    assert len(measured[0]) == 3
 
 
 def test_figures_repeat_to_the_unit() -> None:

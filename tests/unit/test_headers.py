@@ -71,7 +71,7 @@ def test_headers_of_hardhat(hardhat: Hardhat) -> None:
 
 def test_headers_of_the_embedded_chain(tmp_path: Path) -> None:
     """It answers with all fields of its headers."""
-    settings = Settings(Path(), Path(), tmp_path / "devnet.sqlite")
+    settings = Settings(tmp_path, tmp_path, tmp_path)
     with open_chain(settings, clock=lambda: 1_800_000_000) as chain:
         chain.advance(10)
         last = chain.block_number()
