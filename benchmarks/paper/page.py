@@ -155,17 +155,19 @@ def _attacks(attacks: Sequence[dict[str, Any]], alone: dict[str, Any]) -> Iterab
 def _remedies(attacks: Sequence[dict[str, Any]], alone: dict[str, Any]) -> Iterable[str]:
     yield "## What would stop them\n"
     yield (
-        "Each attack of which some setting paid in the search, in its best setting, under other rules; the last "
-        "row is what the rule costs the honest ones when nobody attacks.\n"
+        "Each attack of which some setting gained something in the search, in the best one that was found, under other "
+        "rules. What an attacker gains the honest lose, a third each, but for a fee; so where nobody attacks their mean is "
+        "0 without a fee, and only the fee shows, though some of them always lose a little to the others.\n"
     )
     yield (
         "Attacks earn by reports: the model rejects some samples of the honest, and who has standing takes their "
         "deposits. Where influence is dearer, so is what the honest lose, and what is taken from them grows with it. "
         "Longer waits are another kind of price: tokens that move the model are bound until their refund, so that a "
-        "balance moves it less often, while the honest pay nothing for it but patience. They are terms that every model "
+        "balance moves it less often; those of the honest are bound longer, too. They are terms that every model "
         "chooses for itself: `dcai model deploy --refund-wait 5d --report-wait 8d --owner-wait 13d --public-wait 13d`. "
-        "A copy is mined first, and makes the original dear; who refuses a price far above the one that was quoted is "
-        "not copied at a loss. A fee, a share of what a contribution costs that is burned at once, weighs on whoever has "
+        "A copy is mined first, and makes the original dear; who refuses a price far above the one that was quoted does "
+        "not pay for the copy, but does not contribute either, then: a ceiling makes copying a loss, and leaves it a way to "
+        "keep others out. A fee, a share of what a contribution costs that is burned at once, weighs on whoever has "
         "to contribute much to gain little: on those who push a model again and again.\n"
     )
     paying = [attack for attack in attacks if len(attack["remedies"]) > 1]
@@ -239,6 +241,11 @@ def _followed(followed: dict[str, Any]) -> Iterable[str]:
         for name, key in (("every sample that changes it", "then"), ("what it did not expect", "now"))
     ]
     yield _table(["standing for", "attacker gains %", "the honest gain %", "accuracy %"], rows)
+    yield (
+        "The rule has a price: of what the honest deposit a smaller part makes standing, so that who manufactures surprises has a "
+        "larger share. One sample with both labels in turn surprises a model every time. [Incentives](incentives.md"
+        "#what-attackers-can-do) has what is known of that; it is not among the ten attacks above.\n"
+    )
 
 
 def _verdict(found: dict[str, Sequence[float]]) -> str:
