@@ -121,7 +121,7 @@ gas: node_modules/.installed  ## Measure gas per sample on anvil, by receipts; w
 gas-check: node_modules/.installed  ## Whether gas is within 2 % of the committed figures.
 	$(BIN)/python -m benchmarks.gas --check
 
-paper: node_modules/.installed  ## The published experiment and ten attackers; writes docs/experiments.md. At most 90 minutes.
+paper: node_modules/.installed  ## The published experiment and eleven attackers; writes docs/experiments.md. At most 90 minutes.
 	$(BIN)/python -m benchmarks.paper
 
 package: $(VENV)/.dev  ## Build wheel and sdist; install and use them on every supported Python that is here.

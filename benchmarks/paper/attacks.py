@@ -81,6 +81,12 @@ ATTACKS = (
         {"farm": "100d"},
     ),
     Attack(
+        "farming",
+        "farms standing with one sample that surprises the model again and again, and reports everybody",
+        {"batch": (16, 64, 256), "every": ("1d", "5d", "10d", "100d"), "idle": ("5m", "10m", "20m")},
+        {"crafted": False},
+    ),
+    Attack(
         "boundary",
         "flips only samples that the model gets wrong, or is least sure of",
         {"candidates": (2, 4, 8, 16, 64, 256), "wait": ("20m", "1h", "3h", "12h")},
@@ -129,8 +135,13 @@ LONG_WAITS = {
 }
 CEILING = {f"agents.honest-{number}.most_rise": 0.25 for number in (1, 2, 3)}
 FEE = {"variant.burned": 0.02}
-CONFIRMING = {"variant.confirming": True}
-"""As the contracts were before this study."""
+BEFORE: dict[str, Changes] = {
+    "every sample that changes the model, in wei": {"variant.standing": "changes"},
+    "what the model did not expect, in wei": {"variant.standing": "wei"},
+}
+"""What made standing before this study, and for a while of it."""
+STANDING = ("boundary", "farming")
+"""Attacks that live on what makes standing."""
 AS_IT_IS = "as it is"
 FREE = "these waits and that ceiling"
 PAID = "these waits, that ceiling and that fee"
@@ -161,10 +172,14 @@ def search(workers: Workers) -> list[dict[str, Any]]:
 
 def _searched(workers: Workers, attack: Attack) -> dict[str, Any]:
     best, found = _best(workers, attack, {})
+    remedies = {AS_IT_IS: _measured(workers, attack, best, AS_IT_IS, without=True)}
+    if remedies[AS_IT_IS]["attacker"][0] > 0:  # what does not pay needs no remedy
+        for remedy in [remedy for remedy in REMEDIES if remedy != AS_IT_IS]:
+            remedies[remedy] = _measured(workers, attack, best, remedy, without=False)
     adapted: dict[str, Any] = {}
     for rule in ADAPTED:
         setting, _ = _best(workers, attack, REMEDIES[rule])
-        adapted[rule] = {"best": setting, **_measured(workers, attack, setting, rule)}
+        adapted[rule] = {"best": setting, **_measured(workers, attack, setting, rule, without=True)}
         if adapted[rule]["attacker"][0] <= 0:
             break
     return {
@@ -174,46 +189,39 @@ def _searched(workers: Workers, attack: Attack) -> dict[str, Any]:
         "worst": min(found),
         "best": best,
         "adapted": adapted,
-        "remedies": {
-            remedy: _measured(workers, attack, best, remedy)
-            for remedy in REMEDIES
-            # What does not pay needs no remedy.
-            if remedy == AS_IT_IS or max(found) > 0
-        },
+        "remedies": remedies,
     }
 
 
 def followed(workers: Workers) -> dict[str, Any]:
-    """What confirming the model earned when every sample that changed it made standing, and earns now.
+    """What attacks on standing earned under the rules that the contracts had before.
 
     Returns:
-        The best setting then, and its figures then and now.
+        For each of them and each of these rules the best setting, and its figures.
     """
-    attack = next(attack for attack in ATTACKS if attack.name == "boundary")
-    best, _ = _best(workers, attack, CONFIRMING)
-    then, now = (
-        workers.measure(
-            f"{attack.name}, standing before and now",
-            [(attack.scenario, _changes(best, rules), seed) for seed in SEEDS],
-        )
-        for rules in (CONFIRMING, {})
-    )
-    return {"best": best, "then": summary(then), "now": summary(now)}
+    found: dict[str, Any] = {}
+    for attack in (attack for attack in ATTACKS if attack.name in STANDING):
+        found[attack.name] = {}
+        for name, rules in BEFORE.items():
+            best, _ = _best(workers, attack, rules)
+            runs = _runs(workers, attack, best, rules, f"{attack.name}, standing for {name}")
+            found[attack.name][name] = {"best": best, **summary(runs)}
+    return found
 
 
-def _measured(workers: Workers, attack: Attack, setting: dict[str, Any], remedy: str) -> dict[str, Any]:
+def _measured(
+    workers: Workers, attack: Attack, setting: dict[str, Any], remedy: str, *, without: bool
+) -> dict[str, Any]:
     """What a setting earns under a rule on fresh seeds, and what the same agent earns without the attack."""
-    settings = [setting]
-    if remedy in {AS_IT_IS, *ADAPTED}:
-        settings.append({**setting, **attack.harmless})
-    runs = [
-        workers.measure(
-            f"{attack.name}, {remedy}",
-            [(attack.scenario, _changes(one, REMEDIES[remedy]), seed) for seed in SEEDS],
-        )
-        for one in settings
-    ]
+    settings = [setting, {**setting, **attack.harmless}] if without else [setting]
+    runs = (_runs(workers, attack, one, REMEDIES[remedy], f"{attack.name}, {remedy}") for one in settings)
     return summary(*runs)
+
+
+def _runs(
+    workers: Workers, attack: Attack, setting: dict[str, Any], rules: Changes, what: str
+) -> list[Figures]:
+    return workers.measure(what, [(attack.scenario, _changes(setting, rules), seed) for seed in SEEDS])
 
 
 def _best(workers: Workers, attack: Attack, more: Changes) -> tuple[dict[str, Any], list[float]]:
@@ -260,7 +268,13 @@ def summary(found: Sequence[Figures], harmless: Sequence[Figures] = ()) -> dict[
     if any(one.left for one in found):
         raise AssertionError("Deposits are open at the end: a longer `settle` is needed.")
     honest = [statistics.fmean(gain for name, gain in one.gains.items() if name != ATTACKER) for one in found]
-    figures = {"honest": interval(honest), "accuracy": interval([one.accuracy for one in found])}
+    figures = {
+        "honest": interval(honest),
+        "accuracy": interval([one.accuracy for one in found]),
+        "contributed": interval(
+            [sum(count for name, count in one.contributed.items() if name != ATTACKER) for one in found]
+        ),
+    }
     if ATTACKER in found[0].gains:
         gains = [one.gains[ATTACKER] for one in found]
         figures["attacker"] = interval(gains)

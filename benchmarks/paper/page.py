@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.paper.attacks import ADAPTED, AS_IT_IS, FREE, PAID, REMEDIES, SEARCH_SEEDS, SEEDS
-from benchmarks.paper.published import CAUSES, DAYS, EXPERIMENTS, LAST_DAYS, PUBLISHED
+from benchmarks.paper.attacks import ADAPTED, AS_IT_IS, FREE, PAID, REMEDIES, SEARCH_SEEDS, SEEDS, STANDING
+from benchmarks.paper.published import DAYS, EXPERIMENTS, LAST_DAYS, MORE_SEEDS, PERCEPTRON, PUBLISHED
 from benchmarks.paper.published import SEEDS as CURVE_SEEDS
 from benchmarks.paper.study import PROJECT
 from dcai_cli.services.plots import Timeline, write_plot
@@ -15,6 +15,8 @@ from dcai_cli.services.plots import Timeline, write_plot
 PAGE = PROJECT / "docs" / "experiments.md"
 FIGURES = PROJECT / "docs" / "images" / "experiments"
 DAY_S = 86_400
+USUAL = "good looks every hour, bad once a day"
+"""As the published experiment is run here."""
 
 
 def write(figures: dict[str, Any]) -> None:
@@ -31,11 +33,11 @@ def page(figures: dict[str, Any]) -> str:
         [
             HEAD,
             *_published(figures["published"]),
-            *_causes(figures["causes"]),
+            *_causes({USUAL: figures["published"][PERCEPTRON]["figures"]} | figures["causes"]),
             *_attacks(figures["attacks"], figures["alone"]),
             *_remedies(figures["attacks"], figures["alone"]),
             *_adapted(figures["attacks"], figures["alone"]),
-            *_followed(figures["followed"]),
+            *_followed(figures["followed"], figures["attacks"]),
             *_sent(figures["sent"]),
         ]
     )
@@ -52,7 +54,7 @@ against transactions on a chain, to the wei. Gas is not part of balances. `make 
 the data and writes this page, byte for byte.
 
 Balances are in % of what everybody had at the start, without deposits that are out. ± is half a 95 % confidence
-interval over seeds {CURVE_SEEDS.start} to {CURVE_SEEDS.stop - 1} (Student's t).
+interval (Student's t) over {len(CURVE_SEEDS)} seeds, or {len(MORE_SEEDS)} of the first perceptron and of attackers.
 """
 
 
@@ -91,7 +93,7 @@ def _causes(causes: dict[str, Any]) -> Iterable[str]:
     )
     rows = [
         [name, *(_between(causes[name][what]["100"], 1) for what in ("good", "bad", "accuracy"))]
-        for name in CAUSES
+        for name in causes
     ]
     yield _table(["who looks how often", "good", "bad", "accuracy"], rows)
     yield (
@@ -110,7 +112,7 @@ def _attacks(attacks: Sequence[dict[str, Any]], alone: dict[str, Any]) -> Iterab
         "beside them an attacker with 10,000 tokens, for 30 days and until every deposit is settled. Of each "
         f"strategy all settings of a grid are tried with {len(SEARCH_SEEDS)} seeds; the one that earns most is then "
         f"measured on {len(SEEDS)} fresh seeds. Everybody looks every hour: who looks more often than the others "
-        "gains by that alone, as shown above. So that nothing else is taken for the attack's, the same agent is also "
+        "gains by that alone, as shown above. What is found is a lower bound: the best setting of a grid, not the best there is. So that nothing else is taken for the attack's, the same agent is also "
         "measured without its attack, on the same seeds: with true labels, or without pushing. Gains are in % of the "
         f"start. Alone, the honest ones end at "
         f"{_percent(now['honest'])} and the model at {_percent(now['accuracy'])} accuracy.\n"
@@ -155,17 +157,19 @@ def _attacks(attacks: Sequence[dict[str, Any]], alone: dict[str, Any]) -> Iterab
 def _remedies(attacks: Sequence[dict[str, Any]], alone: dict[str, Any]) -> Iterable[str]:
     yield "## What would stop them\n"
     yield (
-        "Each attack of which some setting paid in the search, in its best setting, under other rules; the last "
-        "row is what the rule costs the honest ones when nobody attacks.\n"
+        "Each attack that gains something, in the best setting that was found, under other "
+        "rules. What an attacker gains the honest lose, a third each, but for a fee; so where nobody attacks their mean is "
+        "0 without a fee, and only the fee shows, though some of them always lose a little to the others.\n"
     )
     yield (
         "Attacks earn by reports: the model rejects some samples of the honest, and who has standing takes their "
         "deposits. Where influence is dearer, so is what the honest lose, and what is taken from them grows with it. "
         "Longer waits are another kind of price: tokens that move the model are bound until their refund, so that a "
-        "balance moves it less often, while the honest pay nothing for it but patience. They are terms that every model "
+        "balance moves it less often; those of the honest are bound longer, too. They are terms that every model "
         "chooses for itself: `dcai model deploy --refund-wait 5d --report-wait 8d --owner-wait 13d --public-wait 13d`. "
-        "A copy is mined first, and makes the original dear; who refuses a price far above the one that was quoted is "
-        "not copied at a loss. A fee, a share of what a contribution costs that is burned at once, weighs on whoever has "
+        "A copy is mined first, and makes the original dear; who refuses a price far above the one that was quoted does "
+        "not pay for the copy, but does not contribute either, then: a ceiling makes copying a loss, and leaves it a way to "
+        "keep others out, as the samples show that the honest contribute. A fee, a share of what a contribution costs that is burned at once, weighs on whoever has "
         "to contribute much to gain little: on those who push a model again and again.\n"
     )
     paying = [attack for attack in attacks if len(attack["remedies"]) > 1]
@@ -174,22 +178,21 @@ def _remedies(attacks: Sequence[dict[str, Any]], alone: dict[str, Any]) -> Itera
             [
                 attack["name"],
                 *(_percent(attack["remedies"][remedy][what], sign=True) for what in ("attacker", "honest")),
-                _percent(attack["remedies"][remedy]["accuracy"]),
+                *_kept(attack["remedies"][remedy]),
             ]
             for attack in paying
         ]
-        rows.append(
-            ["nobody", "", _percent(alone[remedy]["honest"], sign=True), _percent(alone[remedy]["accuracy"])]
-        )
+        rows.append(["nobody", "", _percent(alone[remedy]["honest"], sign=True), *_kept(alone[remedy])])
         yield f"### {remedy[0].upper()}{remedy[1:]}\n"
-        yield _table(["attack", "attacker gains %", "the honest gain %", "accuracy %"], rows)
+        yield _table(["attack", "attacker gains %", "the honest gain %", *KEPT], rows)
 
 
 def _adapted(attacks: Sequence[dict[str, Any]], alone: dict[str, Any]) -> Iterable[str]:
     yield "## When attackers adapt\n"
     yield (
         f"Under the last two of these rules the attacks again with all their settings: the best one then. Under "
-        f"{PAID} only those that gain something under {FREE}: a fee takes from the honest, too.\n"
+        f"{PAID} only those that gain something under {FREE}: a fee takes from the honest, too. An owner that waits as long as all "
+        "others sweeps no sooner than they do.\n"
     )
     head = [
         "attack",
@@ -197,7 +200,7 @@ def _adapted(attacks: Sequence[dict[str, Any]], alone: dict[str, Any]) -> Iterab
         "attacker gains %",
         "without the attack %",
         "the honest gain %",
-        "accuracy %",
+        *KEPT,
         "tokens deposited",
         "",
     ]
@@ -207,38 +210,65 @@ def _adapted(attacks: Sequence[dict[str, Any]], alone: dict[str, Any]) -> Iterab
                 attack["name"],
                 ", ".join(f"{name} {value}" for name, value in found["best"].items()),
                 *(_percent(found[what], sign=True) for what in ("attacker", "harmless", "honest")),
-                _percent(found["accuracy"]),
+                *_kept(found),
                 f"{found['deposited'][0]:,.0f}",
                 _verdict(found),
             ]
             for attack in attacks
             if (found := attack["adapted"].get(rule))
         ]
-        honest, accuracy = alone[rule]["honest"], alone[rule]["accuracy"]
-        rows.append(["nobody", "", "", "", _percent(honest, sign=True), _percent(accuracy), "", ""])
+        honest = _percent(alone[rule]["honest"], sign=True)
+        rows.append(["nobody", "", "", "", honest, *_kept(alone[rule]), "", ""])
         yield f"### {rule[0].upper()}{rule[1:]}: the best then\n"
         yield _table(head, rows)
 
 
-def _followed(followed: dict[str, Any]) -> Iterable[str]:
-    yield "## A rule that the contracts took over\n"
-    best = ", ".join(f"{name} {value}" for name, value in followed["best"].items())
+KEPT = ("accuracy %", "samples of the honest")
+"""What an attack leaves of the model, and of those who mean well."""
+
+
+def _kept(found: dict[str, Sequence[float]]) -> tuple[str, str]:
+    return _percent(found["accuracy"]), f"{found['contributed'][0]:,.0f}"
+
+
+def _followed(followed: dict[str, Any], attacks: Sequence[dict[str, Any]]) -> Iterable[str]:
+    yield "## Rules that the contracts took over\n"
     yield (
         "At first every sample that changed the model made standing, and a perceptron with a margin learns from samples "
         "that it predicts right by less than that, too. So it paid to confirm the model's mistakes: to flip samples that the "
         "model gets wrong, which it agrees with before and after, and to earn by reports what their refunds made standing "
-        "for. Now a sample makes standing only if the model predicted another label when it came. The best setting of "
-        f"that attack under the old rule ({best}), then and now:\n"
+        "for. Now a sample makes standing only if the model predicted another label when it came.\n"
     )
-    rows = [
-        [
-            name,
-            *(_percent(followed[key][what], sign=True) for what in ("attacker", "honest")),
-            _percent(followed[key]["accuracy"]),
+    yield (
+        "That has a price: of what the honest deposit a smaller part makes standing, so that who manufactures surprises has a "
+        "larger share. And standing was counted in wei, so that it paid to contribute when that is dear, in large batches one "
+        "after the other, which costs nothing if all of it comes back. Now standing is counted in units, which are the same "
+        "at all times. Both attacks at their best under each rule:\n"
+    )
+    by_name = {attack["name"]: attack for attack in attacks}
+    rows: list[list[str]] = []
+    for attack in STANDING:
+        now = {"best": by_name[attack]["best"], **by_name[attack]["remedies"][AS_IT_IS]}
+        under = {**followed[attack], "what the model did not expect, in units": now}
+        rows += [
+            [
+                attack,
+                rule,
+                ", ".join(f"{name} {value}" for name, value in found["best"].items()),
+                *(_percent(found[what], sign=True) for what in ("attacker", "honest")),
+                _percent(found["accuracy"]),
+            ]
+            for rule, found in under.items()
         ]
-        for name, key in (("every sample that changes it", "then"), ("what it did not expect", "now"))
-    ]
-    yield _table(["standing for", "attacker gains %", "the honest gain %", "accuracy %"], rows)
+    yield _table(
+        ["attack", "standing for", "best setting", "attacker gains %", "the honest gain %", "accuracy %"],
+        rows,
+    )
+    yield (
+        "What farming still earns no rule here takes away: the model can judge what a sample does to it, not whether the "
+        "sample says anything. It moves no prediction for others and takes no deposit that was not lost already; it takes "
+        "the honest reporters' share of those.\n"
+    )
 
 
 def _verdict(found: dict[str, Sequence[float]]) -> str:

@@ -13,8 +13,8 @@ from dcai_cli.simulation.scenario import read_scenario
 from tests.conftest import start_anvil
 
 SENT_SCENARIO = "tumours.toml"
-SENT_CHANGES = {"duration": "18d"}
-"""Some 2,000 contributions, and what follows from them."""
+SENT_CHANGES = {"duration": "19d"}
+"""More than 2,000 contributions, and what follows from them."""
 
 FAST_CHANGES = {"duration": "139d", "agents.good.wait": "2m", "agents.bad.wait": "1h"}
 """Of the published experiment, some 100,000 contributions."""

@@ -33,15 +33,15 @@ class Figures:
     Args:
         gains: of each agent, as a share of its balance at the start.
         deposits: what each agent deposited, in tokens.
+        contributed: how many samples each agent contributed.
         accuracy: at the end.
-        contributions: how many there were.
         left: tokens in deposits that were still open at the end.
     """
 
     gains: dict[str, float]
     deposits: dict[str, float]
+    contributed: dict[str, int]
     accuracy: float
-    contributions: int
     left: float
 
 
@@ -72,8 +72,8 @@ def measure(task: tuple[str, Changes, int]) -> Figures:
     return Figures(
         gains={agent.name: done.gain(agent.name) for agent in done.scenario.agents},
         deposits={name: total.deposit_wei / TOKEN for name, total in done.totals.items()},
+        contributed={name: total.contributed for name, total in done.totals.items()},
         accuracy=done.accuracy(),
-        contributions=sum(total.contributed for total in done.totals.values()),
         left=sum(done.moments[-1].out_wei.values()) / TOKEN,
     )
 

@@ -223,12 +223,12 @@ contract PointsIncentive is IIncentiveMechanism, IPoints, Badges {
     }
 
     /// @inheritdoc IIncentiveMechanism
-    function validatedWei(address) external pure returns (uint256) {
+    function validatedUnits(address) external pure returns (uint256) {
         return 0;
     }
 
     /// @inheritdoc IIncentiveMechanism
-    function totalValidatedWei() external pure returns (uint256) {
+    function totalValidatedUnits() external pure returns (uint256) {
         return 0;
     }
 

@@ -8,7 +8,7 @@ import {PriceMath} from "../libraries/PriceMath.sol";
 
 /// @title Deposit, refund, take: the model itself judges what was contributed
 /// @notice A deposit comes back if the model agrees with the sample after the wait; otherwise others can take it, each in
-/// proportion to what the model has confirmed of its own contributions.
+/// proportion to what the model has confirmed of its own contributions: to their units, whatever they cost.
 contract StakeIncentive is IIncentiveMechanism, TrainerPart {
     /// @dev What else became of a batch: a refund looks for reports only where there are some, and after a sweep nothing is left.
     enum Fate {
@@ -44,10 +44,10 @@ contract StakeIncentive is IIncentiveMechanism, TrainerPart {
     mapping(uint256 batchId => mapping(address reporter => uint256 samples)) private _reportedBy;
 
     /// @inheritdoc IIncentiveMechanism
-    mapping(address contributor => uint256) public validatedWei;
+    mapping(address contributor => uint256) public validatedUnits;
 
     /// @inheritdoc IIncentiveMechanism
-    uint256 public totalValidatedWei;
+    uint256 public totalValidatedUnits;
 
     /// @inheritdoc IIncentiveMechanism
     function initialize(address trainer_, Terms calldata terms_) external {
@@ -91,18 +91,19 @@ contract StakeIncentive is IIncentiveMechanism, TrainerPart {
         returns (uint256 amountWei)
     {
         Fate fate = _stakes[batch.id].fate;
-        uint256 earnedWei;
+        uint256 earnedUnits;
         for (uint256 index = 0; index < batch.count; index++) {
             if ((refunded >> index) & 1 == 0) continue;
-            uint256 leftWei = batch.depositPerUnit * _unitsAt(units, index);
+            uint256 sampleUnits = _unitsAt(units, index);
+            uint256 leftWei = batch.depositPerUnit * sampleUnits;
             if (fate == Fate.Reported) leftWei -= _reported(batch.id, index, leftWei);
             amountWei += leftWei;
-            if ((batch.informative >> index) & 1 == 1) earnedWei += leftWei;
+            if ((batch.informative >> index) & 1 == 1) earnedUnits += sampleUnits;
         }
         _account(batch, _settled(batch.id, batch.count) | refunded, amountWei, fate);
-        if (earnedWei > 0) {
-            validatedWei[batch.contributor] += earnedWei;
-            totalValidatedWei += earnedWei;
+        if (earnedUnits > 0) {
+            validatedUnits[batch.contributor] += earnedUnits;
+            totalValidatedUnits += earnedUnits;
         }
     }
 
@@ -118,18 +119,18 @@ contract StakeIncentive is IIncentiveMechanism, TrainerPart {
             revert ReporterIsContributor(batch.id, reporter);
         }
         _requireReached(batch, _terms.reportWaitS);
-        uint256 shareWei = validatedWei[reporter];
-        if (shareWei == 0) revert ReporterNotValidated(reporter);
+        uint256 standing = validatedUnits[reporter];
+        if (standing == 0) revert ReporterNotValidated(reporter);
         uint256 settled = _settled(batch.id, batch.count);
         uint256 reportedBefore = _reportedBy[batch.id][reporter];
-        uint256 totalWei = totalValidatedWei;
+        uint256 allStanding = totalValidatedUnits;
         for (uint256 i = 0; i < indexes.length; i++) {
             uint256 index = indexes[i];
             uint256 bit = 1 << index;
             if ((reportedBefore | reported) & bit != 0) revert AlreadyReported(batch.id, index, reporter);
             if (settled & bit != 0 || (agreed >> i) & 1 == 1) continue;
             uint256 depositWei = batch.depositPerUnit * _unitsAt(units, i);
-            uint256 takenWei = (depositWei * shareWei) / totalWei;
+            uint256 takenWei = (depositWei * standing) / allStanding;
             if (takenWei == 0) continue;
             uint256 beforeWei = _reported(batch.id, index, depositWei);
             uint256 leftWei = depositWei - beforeWei;

@@ -134,9 +134,9 @@ interface IIncentiveMechanism {
     /// @param reporter The reporter.
     function hasReported(uint256 batchId, uint256 index, address reporter) external view returns (bool);
 
-    /// @notice The standing of a contributor: what was refunded to it for informative samples, in wei.
-    function validatedWei(address contributor) external view returns (uint256);
+    /// @notice The standing of a contributor: the units of the informative samples that were refunded to it.
+    function validatedUnits(address contributor) external view returns (uint256);
 
-    /// @notice The standing of all contributors together, in wei.
-    function totalValidatedWei() external view returns (uint256);
+    /// @notice The standing of all contributors together, in units.
+    function totalValidatedUnits() external view returns (uint256);
 }

@@ -154,8 +154,8 @@ class History:
         self.to_time = to_time
         self._spool = spool
         self._batches: dict[int, PastBatch] = {}
-        self._validated_wei: dict[str, int] = defaultdict(int)
-        self._total_validated_wei = 0
+        self._validated_units: dict[str, int] = defaultdict(int)
+        self._total_validated_units = 0
         self._end = 0
 
     @property
@@ -214,28 +214,27 @@ class History:
     def _refund(self, batch: PastBatch, args: dict[str, Any]) -> int:
         """What a refund pays: all that reports have left of each sample."""
         mask = self._open(batch, args["refunded"])
-        amount_wei = earned_wei = 0
+        amount_wei = earned_units = 0
         for index in bits(mask):
-            left_wei = batch.left_wei(index)
-            amount_wei += left_wei
+            amount_wei += batch.left_wei(index)
             if batch.informative >> index & 1:
-                earned_wei += left_wei
+                earned_units += batch.units[index]
         batch.refunded |= mask
         batch.settled |= mask
-        self._validated_wei[batch.contributor] += earned_wei
-        self._total_validated_wei += earned_wei
+        self._validated_units[batch.contributor] += earned_units
+        self._total_validated_units += earned_units
         return amount_wei
 
     def _report(self, batch: PastBatch, args: dict[str, Any]) -> int:
-        """What a report pays: of each deposit the part of the reporter in all that was validated."""
+        """What a report pays: of each deposit the part of the reporter in all validated units."""
         reporter, mask = args["reporter"], self._open(batch, args["reported"])
-        share_wei = self._validated_wei.get(reporter, 0)
+        standing = self._validated_units.get(reporter, 0)
         amount_wei = 0
         for index in bits(mask):
             left_wei, before_wei = batch.left_wei(index), batch.taken.get(index, 0)
-            if not share_wei:
+            if not standing:
                 raise self._misfit(batch.id)
-            taken_wei = min(left_wei, (left_wei + before_wei) * share_wei // self._total_validated_wei)
+            taken_wei = min(left_wei, (left_wei + before_wei) * standing // self._total_validated_units)
             batch.taken[index] = before_wei + taken_wei
             batch.reporters.setdefault(index, []).append(reporter)
             if taken_wei == left_wei:

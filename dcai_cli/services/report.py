@@ -162,7 +162,7 @@ def _report_items(workspace: Workspace, address: str, models: Sequence[HostedMod
                     except BadInput:
                         break  # words that no contract of ours writes: nothing can be said of its samples
                     has_standing = bool(
-                        workspace.chain.view("StakeIncentive", model.incentive, "validatedWei", address)
+                        workspace.chain.view("StakeIncentive", model.incentive, "validatedUnits", address)
                     )
                 item = _judged(workspace, address, item, replica, can_report=has_standing)
             items.append(item)

@@ -121,13 +121,14 @@ class Variant:
         looks_apart_s: a refund needs two looks at which the model agrees, so far apart; 0 for one look, as
             the contracts have it.
         burned_bp: of what a contribution costs, so many hundredths of a percent are burned at once.
-        confirming: standing is earned by every sample that changed the model, also where the model predicted
-            its label already.
+        standing: what makes it: "units" of informative samples, as the contracts have it; their "wei"; or the
+            wei of all "changes", of every sample that changed the model, also where the model predicted its
+            label already.
     """
 
     looks_apart_s: int = 0
     burned_bp: int = 0
-    confirming: bool = False
+    standing: str = "units"
 
 
 class StakeRules:
@@ -155,8 +156,9 @@ class StakeRules:
         self.owner = owner
         self.variant = variant or Variant()
         self.balances_wei = dict(balances)
-        self.validated_wei = dict.fromkeys(balances, 0)
-        self.total_validated_wei = 0
+        self.validated_units = dict.fromkeys(balances, 0)
+        """Who has how much standing; wei where the variant counts so."""
+        self.total_validated_units = 0
         self.deposits: list[Deposit] = []
         self.last_contributed_at = 0
         """When the last batch came; 0, the time of sealing, before the first."""
@@ -178,7 +180,9 @@ class StakeRules:
         per_unit_wei = self._per_unit_wei(units, now)
         if self.balances_wei[who] < per_unit_wei * units:
             raise Refused("InsufficientDeposit")
-        informative = self._train_each(samples) if self.variant.confirming else self.replica.train(payload)
+        informative = (
+            self._train_each(samples) if self.variant.standing == "changes" else self.replica.train(payload)
+        )
         self.balances_wei[who] -= per_unit_wei * units
         self.last_contributed_at = now
         burned_wei = -(-per_unit_wei * self.variant.burned_bp // 10_000)
@@ -246,8 +250,8 @@ class StakeRules:
         if who == deposit.contributor:
             raise Refused("ReporterIsContributor")
         self._reached(deposit, self.terms.report_wait_s, now)
-        share_wei = self.validated_wei[who]
-        if share_wei == 0:
+        standing = self.validated_units[who]
+        if standing == 0:
             raise Refused("ReporterNotValidated")
         before = deposit.reported_by.get(who, 0)
         agreed = self.replica.agree(b"".join(deposit.samples[index].data for index in indexes))
@@ -260,7 +264,7 @@ class StakeRules:
             if deposit.settled & bit or agreed >> place & 1:
                 continue
             whole_wei = deposit.per_unit_wei * deposit.samples[index].units
-            wei = whole_wei * share_wei // self.total_validated_wei
+            wei = whole_wei * standing // self.total_validated_units
             if wei == 0:
                 continue
             if wei >= (left_wei := deposit.left_wei(index)):
@@ -335,16 +339,16 @@ class StakeRules:
         return twice
 
     def _settle_refund(self, deposit: Deposit, refunded: int) -> int:
-        amount_wei = earned_wei = 0
+        amount_wei = earned = 0
         for index in bits(refunded):
             left_wei = deposit.left_wei(index)
             amount_wei += left_wei
             if deposit.informative >> index & 1:
-                earned_wei += left_wei
+                earned += deposit.samples[index].units if self.variant.standing == "units" else left_wei
         deposit.settled |= refunded
         deposit.paid_wei += amount_wei
-        self.validated_wei[deposit.contributor] += earned_wei
-        self.total_validated_wei += earned_wei
+        self.validated_units[deposit.contributor] += earned
+        self.total_validated_units += earned
         return amount_wei
 
     def _not_in_the_second_of_a_contribution(self, now: int) -> None:

@@ -351,7 +351,7 @@ def _variant(fields: Fields) -> Variant:
     variant = Variant(
         looks_apart_s=fields.duration("looks_apart", "0s"),
         burned_bp=round(fields.number("burned", 0.0, most=_MOST_BURNED) * 10_000),
-        confirming=fields.flag("confirming", default=False),
+        standing=fields.text("standing", "units", of=("units", "wei", "changes")),
     )
     fields.end()
     return variant

@@ -16,12 +16,12 @@ contract AttacksTest is TrainerTest {
     function testFuzz_SecondAddressesWinBackTheirShareAtMost(uint256 addresses, uint256 honest) public {
         addresses = bound(addresses, 1, 4);
         honest = bound(honest, 1, 4);
-        uint256 ownWei;
+        uint256 ownUnits;
         for (uint256 i = 0; i < addresses + honest; i++) {
             address someone = i < addresses ? _second(i) : _honest(i);
             vm.deal(someone, 1 ether);
-            uint256 earnedWei = earnStanding(someone, uint16(10 * i));
-            if (i < addresses) ownWei += earnedWei;
+            uint256 earnedUnits = earnStanding(someone, uint16(10 * i));
+            if (i < addresses) ownUnits += earnedUnits;
         }
         teach(carol, 1, 200);
         bytes[] memory wrong = list(Samples.one(0, 200));
@@ -29,13 +29,13 @@ contract AttacksTest is TrainerTest {
         skip(1);
         teach(carol, 1, 200);
         vm.warp(batch.addedAt + REPORT_WAIT_S);
-        uint256 totalWei = incentive.totalValidatedWei();
+        uint256 allUnits = incentive.totalValidatedUnits();
         uint256 wonWei;
         for (uint256 i = 0; i < addresses; i++) {
             wonWei += report(_second(i), batch, wrong, 0);
         }
         assertGt(wonWei, 0);
-        assertLe(wonWei * totalWei, uint256(batch.depositPerUnit) * ownWei);
+        assertLe(wonWei * allUnits, uint256(batch.depositPerUnit) * ownUnits);
         // What it lost is there for the honest.
         assertGt(report(_honest(addresses), batch, wrong, 0), 0);
     }

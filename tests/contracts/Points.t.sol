@@ -150,8 +150,8 @@ contract PointsEarningTest is PointsTest {
     /// Whatever is asked about money is 0.
     function test_ThereIsNoMoneyInTheBooks() public {
         earn(alice, 0, 2);
-        assertEq(incentive.validatedWei(alice), 0);
-        assertEq(incentive.totalValidatedWei(), 0);
+        assertEq(incentive.validatedUnits(alice), 0);
+        assertEq(incentive.totalValidatedUnits(), 0);
         assertEq(incentive.reportedWei(0, 0), 0);
         assertFalse(incentive.hasReported(0, 0, bob));
     }

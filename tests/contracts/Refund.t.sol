@@ -210,8 +210,8 @@ contract RefundTest is TrainerTest {
         assertEq(batch.informative, 1, "the second is within the margin, the third beyond it");
         skip(REFUND_WAIT_S);
         assertEq(refund(batch, samples, 7), 3 * uint256(batch.depositPerUnit));
-        assertEq(incentive.validatedWei(alice), batch.depositPerUnit);
-        assertEq(incentive.totalValidatedWei(), batch.depositPerUnit);
+        assertEq(incentive.validatedUnits(alice), 1);
+        assertEq(incentive.totalValidatedUnits(), 1);
     }
 
     /// A claim on a swept batch gets nothing, and does not stop the claims beside it.

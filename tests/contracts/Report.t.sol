@@ -29,7 +29,7 @@ contract ReportTest is TrainerTest {
         assertEq(carolsBatch.informative, 1);
         refund(bobsBatch, bobs, 7);
         refund(carolsBatch, carols, 1);
-        assertEq(incentive.validatedWei(bob), 3 * incentive.validatedWei(carol));
+        assertEq(incentive.validatedUnits(bob), 3 * incentive.validatedUnits(carol));
 
         samples.push(Samples.run(1, 30, 70));
         samples.push(Samples.one(1, 150));
@@ -42,7 +42,7 @@ contract ReportTest is TrainerTest {
 
     /// A reporter takes the part of the deposit that it has in all standing, from the second of the report wait on.
     function test_AReporterTakesItsShare() public {
-        uint256 shareWei = depositWei * incentive.validatedWei(bob) / incentive.totalValidatedWei();
+        uint256 shareWei = depositWei * incentive.validatedUnits(bob) / incentive.totalValidatedUnits();
         uint256 before = bob.balance;
         vm.expectEmit(address(trainer));
         emit ICollaborativeTrainer.Reported(batch.id, bob, shareWei, 2);
@@ -63,7 +63,7 @@ contract ReportTest is TrainerTest {
         assertEq(refund(batch, samples, 2), depositWei - bobsWei);
         (uint256 settled,,) = incentive.stakeOf(batch.id);
         assertEq(settled, 2);
-        assertEq(incentive.validatedWei(alice), depositWei - bobsWei, "standing is what was refunded");
+        assertEq(incentive.validatedUnits(alice), 1, "standing counts units, not wei");
     }
 
     /// A reporter whose share is more than what is left takes that, and the sample is settled.
@@ -85,7 +85,7 @@ contract ReportTest is TrainerTest {
 
     /// A share of exactly what is left settles the sample.
     function test_AShareOfAllThatIsLeftSettlesTheSample() public {
-        vm.store(address(incentive), bytes32(validatedSlot() + 1), bytes32(incentive.validatedWei(bob)));
+        vm.store(address(incentive), bytes32(validatedSlot() + 1), bytes32(incentive.validatedUnits(bob)));
         assertEq(report(bob, batch, samples, 1), depositWei, "Bob has all standing");
         (uint256 settled,,) = incentive.stakeOf(batch.id);
         assertEq(settled, 2);
@@ -166,20 +166,20 @@ contract ReportTest is TrainerTest {
 
     /// A share that rounds to nothing takes nothing and does not count as a report.
     function test_AShareThatRoundsToNothingIsNoReport() public {
-        // All standing but a wei's worth is somebody else's: set as no history of reasonable length would.
+        // All standing but a unit is somebody else's: set as no history of reasonable length would.
         bytes32 slot = keccak256(abi.encode(bob, uint256(validatedSlot())));
-        assertEq(uint256(vm.load(address(incentive), slot)), incentive.validatedWei(bob));
+        assertEq(uint256(vm.load(address(incentive), slot)), incentive.validatedUnits(bob));
         vm.store(address(incentive), slot, bytes32(uint256(1)));
         vm.store(address(incentive), bytes32(validatedSlot() + 1), bytes32(depositWei + 1));
-        assertEq(incentive.validatedWei(bob), 1);
-        assertEq(incentive.totalValidatedWei(), depositWei + 1);
+        assertEq(incentive.validatedUnits(bob), 1);
+        assertEq(incentive.totalValidatedUnits(), depositWei + 1);
         assertEq(report(bob, batch, samples, 1), 0);
         assertFalse(incentive.hasReported(batch.id, 1, bob));
     }
 
     /// The place of the standings in storage: the slot before the total.
     function validatedSlot() private view returns (uint256 slot) {
-        while (uint256(vm.load(address(incentive), bytes32(slot + 1))) != incentive.totalValidatedWei()) slot++;
+        while (uint256(vm.load(address(incentive), bytes32(slot + 1))) != incentive.totalValidatedUnits()) slot++;
     }
 
     /// No report in the second of a contribution, so a verdict cannot be bought and used at once.

@@ -32,6 +32,7 @@ EVERYBODY: tuple[dict[str, Any], ...] = (
     {"name": "near", "strategy": "boundary", "balance": "50ether", "wait": "4h"},
     {"name": "pair", "strategy": "colluders", "balance": "50ether", "wait": "4h"},
     {"name": "many", "strategy": "sybils", "balance": "50ether", "wait": "3h", "count": 3, "farm": "3d"},
+    {"name": "farms", "strategy": "farmer", "balance": "90ether", "batch": 8, "every": "12h", "idle": "5m"},
     {
         "name": "moves",
         "strategy": "manipulator",
@@ -193,12 +194,12 @@ def test_standing_is_for_what_the_model_got_wrong_before(tumours: Prepared, read
     first, second = (rules.contribute("ann", [sample], now) for now in (1, 2))
     assert (first.informative, second.informative) == (1, 0)
     rules.refund("ann", [(second.id, 1)], DAY_S + 2)
-    assert rules.validated_wei["ann"] == 0
+    assert rules.validated_units["ann"] == 0
     rules.refund("ann", [(first.id, 1)], DAY_S + 2)
-    assert rules.validated_wei["ann"] == first.deposit_wei
-    confirming = books(tumours, read, confirming=True)
-    assert confirming.contribute("ann", [sample, sample], 1).informative == 0b11
-    assert confirming.replica.words() == rules.replica.words()
+    assert rules.validated_units["ann"] == rules.total_validated_units == sample.units
+    changing = books(tumours, read, standing="changes")
+    assert changing.contribute("ann", [sample, sample], 1).informative == 0b11
+    assert changing.replica.words() == rules.replica.words()
 
 
 def test_a_contribution_that_others_made_dear_is_given_up(tumours: Prepared, read: Read) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dcai_cli.simulation.agents.base import Agent
 from dcai_cli.simulation.agents.contributors import Boundary, Contributor, Flooder
 from dcai_cli.simulation.agents.copier import Copier
+from dcai_cli.simulation.agents.farmer import Farmer
 from dcai_cli.simulation.agents.groups import Colluders, Sybils
 from dcai_cli.simulation.agents.manipulator import Manipulator, Owner
 
@@ -22,6 +23,7 @@ STRATEGIES: dict[str, type[Agent]] = {
     "copier": Copier,
     "colluders": Colluders,
     "sybils": Sybils,
+    "farmer": Farmer,
     "manipulator": Manipulator,
     "owner": Owner,
 }

@@ -130,7 +130,7 @@ def report(market: Market, who: str, *, spared: Sequence[str] = ()) -> None:
         who: the reporter, who has standing or does nothing.
         spared: whose samples are left alone.
     """
-    if not market.rules.validated_wei[who]:
+    if not market.rules.validated_units[who]:
         return
     due = [
         (deposit, deposit.open & ~deposit.reported_by.get(who, 0))

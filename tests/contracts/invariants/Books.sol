@@ -17,7 +17,7 @@ abstract contract Books is TrainerTest {
     mapping(uint256 batchId => uint256[]) internal _depositWei;
     mapping(uint256 batchId => mapping(uint256 index => uint256)) internal _paidWei;
     mapping(uint256 batchId => mapping(uint256 index => uint256)) internal _reportedWei;
-    mapping(address contributor => uint256) internal _earnedWei;
+    mapping(address contributor => uint256) internal _earnedUnits;
 
     uint256 public openWei;
     uint256 public forcedWei;
@@ -103,7 +103,7 @@ abstract contract Books is TrainerTest {
 
     /// Invariant 2: no sample pays more than its deposit, and the contracts' accounts are the outsider's.
     function checkAccounts() external view {
-        uint256 totalWei;
+        uint256 allUnits;
         for (uint256 id = 0; id < _batches.length; id++) {
             (uint256 settled, uint256 paidWei,) = incentive.stakeOf(id);
             for (uint256 i = 0; i < _batches[id].count; i++) {
@@ -115,10 +115,10 @@ abstract contract Books is TrainerTest {
             assertEq(paidWei, 0, "paid");
         }
         for (uint256 i = 0; i < _people.length; i++) {
-            assertEq(incentive.validatedWei(_people[i]), _earnedWei[_people[i]], "standing");
-            totalWei += _earnedWei[_people[i]];
+            assertEq(incentive.validatedUnits(_people[i]), _earnedUnits[_people[i]], "standing");
+            allUnits += _earnedUnits[_people[i]];
         }
-        assertEq(incentive.totalValidatedWei(), totalWei, "all standing");
+        assertEq(incentive.totalValidatedUnits(), allUnits, "all standing");
         assertFalse(_reenterer.reentered(), "reentered");
     }
 

@@ -71,7 +71,9 @@ abstract contract Crowd is Books {
             uint256 leftWei = _leftWei(batch.id, i);
             require(leftWei > 0, "a settled sample");
             _book(batch.id, i, leftWei);
-            if ((batch.informative >> i) & 1 == 1) _earnedWei[batch.contributor] += leftWei;
+            if ((batch.informative >> i) & 1 == 1) {
+                _earnedUnits[batch.contributor] += _depositWei[batch.id][i] / batch.depositPerUnit;
+            }
             amountWei -= leftWei;
         }
         require(amountWei == 0, "more than was left");
@@ -99,8 +101,8 @@ abstract contract Crowd is Books {
         SampleProof[] memory proofs = proofOf(_samples[batch.id], index);
         _reenterer.arm(address(trainer), abi.encodeCall(trainer.report, (batch, proofs)));
         bytes4 expected = _refusalOfReport(batch, index, reporter);
-        uint256 standingWei = incentive.validatedWei(reporter);
-        uint256 allWei = incentive.totalValidatedWei();
+        uint256 standing = incentive.validatedUnits(reporter);
+        uint256 allStanding = incentive.totalValidatedUnits();
         vm.prank(reporter);
         try trainer.report(batch, proofs) returns (uint256 amountWei) {
             require(expected == 0, "a report out of turn");
@@ -108,7 +110,7 @@ abstract contract Crowd is Books {
             if (amountWei == 0) return;
             require(reporter != address(_refuser), "a refused payment");
             // Whoever reports its own sample from a second address gets no more than its share of all standing, either.
-            uint256 shareWei = _depositWei[batch.id][index] * standingWei / allWei;
+            uint256 shareWei = _depositWei[batch.id][index] * standing / allStanding;
             uint256 leftWei = _leftWei(batch.id, index);
             require(amountWei == (shareWei < leftWei ? shareWei : leftWei), "another share");
             _book(batch.id, index, amountWei);
@@ -133,7 +135,7 @@ abstract contract Crowd is Books {
         if (vm.getBlockTimestamp() < batch.addedAt + REPORT_WAIT_S) {
             return IIncentiveMechanism.TooEarly.selector;
         }
-        if (incentive.validatedWei(reporter) == 0) return IIncentiveMechanism.ReporterNotValidated.selector;
+        if (incentive.validatedUnits(reporter) == 0) return IIncentiveMechanism.ReporterNotValidated.selector;
         if (incentive.hasReported(batch.id, index, reporter)) {
             return IIncentiveMechanism.AlreadyReported.selector;
         }

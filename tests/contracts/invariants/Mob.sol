@@ -115,7 +115,7 @@ contract Mob is Crowd {
     /// Somebody else with standing; nobody if there is none.
     function _reporterBut(address contributor) private view returns (address) {
         for (uint256 i = 0; i < _people.length; i++) {
-            if (_people[i] != contributor && incentive.validatedWei(_people[i]) > 0) return _people[i];
+            if (_people[i] != contributor && incentive.validatedUnits(_people[i]) > 0) return _people[i];
         }
         return address(0);
     }

@@ -248,15 +248,15 @@ abstract contract TrainerTest is Test {
 
     /// Gives somebody standing: a sample with the label that the model does not predict, refunded after the wait. Leaves the clock
     /// after the wait.
-    function earnStanding(address contributor, uint16 feature) internal returns (uint256 earnedWei) {
+    function earnStanding(address contributor, uint16 feature) internal returns (uint256 earnedUnits) {
         uint8 predicted = uint8(trainer.predict(Samples.one(0, feature))[0]);
         bytes[] memory samples = list(Samples.one(1 - predicted, feature));
-        uint256 beforeWei = incentive.validatedWei(contributor);
+        uint256 beforeUnits = incentive.validatedUnits(contributor);
         Batch memory batch = contribute(contributor, samples);
         skip(REFUND_WAIT_S);
-        earnedWei = refund(batch, samples, 1);
-        assertGt(earnedWei, 0);
-        assertEq(incentive.validatedWei(contributor), beforeWei + earnedWei);
+        assertGt(refund(batch, samples, 1), 0);
+        earnedUnits = batch.units;
+        assertEq(incentive.validatedUnits(contributor), beforeUnits + earnedUnits);
     }
 
     function list(bytes memory a) internal pure returns (bytes[] memory samples) {
