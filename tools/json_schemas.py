@@ -112,6 +112,7 @@ _CLAIMED = {
 _RULES = {
     "pieces": "count",
     "piece_samples": "count",
+    "orders": "count",
     "max_units": "count",
     "max_units_each": "count",
     "rounds": "count",

@@ -93,6 +93,7 @@ class Plan:
         rounds: how often at most the test is paid for.
         stake_wei: what the first unit costs.
         max_units: the quota.
+        orders: in so many orders the contributions are scored.
         step_fee_wei: what a step earns for each contribution.
         silent: the numbers of participants who reveal nothing.
         words: words that training begins with, by their number.
@@ -106,6 +107,7 @@ class Plan:
     rounds: int
     stake_wei: int
     max_units: int
+    orders: int = 1
     step_fee_wei: int = 10**9
     silent: frozenset[int] = frozenset()
     words: Mapping[int, int] = field(default_factory=dict)
@@ -124,6 +126,7 @@ class Plan:
         return MarketRules(
             pieces=hashes,
             piece_samples=len(self._split(self.pieces[0])),
+            orders=self.orders,
             max_units=self.max_units,
             max_units_each=self.max_units,
             rounds=self.rounds,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from benchmarks.gas.market import Market, Phase, Plan, build_site
 from benchmarks.gas.measure import Figures
@@ -30,6 +31,9 @@ MAIN = (200, 100)
 SIZES = (MAIN, (50, 100), (100, 100), (200, 20), (200, 50), (200, 200))
 """Contributions and test samples."""
 
+ORDERS = 4
+"""In so many orders `dcai market create` has contributions scored."""
+
 PARTS = {
     Phase.TESTED: "draw",
     Phase.EVALUATING: "evaluate",
@@ -39,13 +43,32 @@ PARTS = {
 }
 
 
-def key_of(params: ModelParams, contributions: int, tests: int) -> str:
-    """What a row is called in gas.json."""
-    features = "words" if params == WORDS_SHAPE else f"hashed to {params.n_features:,}"
-    return f"{contributions} contributions, {tests} test samples, {features}"
+class Row(NamedTuple):
+    """A market that is measured.
+
+    Args:
+        params: the shape of the model.
+        contributions: how many.
+        tests: test samples.
+        orders: in so many orders contributions are scored.
+    """
+
+    params: ModelParams
+    contributions: int
+    tests: int
+    orders: int
+
+    @property
+    def key(self) -> str:
+        """What it is called in gas.json."""
+        features = "words" if self.params == WORDS_SHAPE else f"hashed to {self.params.n_features:,}"
+        orders = f"{self.orders} orders" if self.orders > 1 else "1 order"
+        return f"{self.contributions} contributions, {self.tests} test samples, {orders}, {features}"
 
 
-MAIN_KEYS = tuple(key_of(params, *MAIN) for params in (WORDS_SHAPE, HASHED_SHAPE))
+MAIN_ROWS = (Row(WORDS_SHAPE, *MAIN, ORDERS), Row(HASHED_SHAPE, *MAIN, 2))
+ROWS = (*MAIN_ROWS, *(Row(WORDS_SHAPE, *size, 1) for size in SIZES), Row(WIDE_SHAPE, *MAIN, 1))
+MAIN_KEYS = tuple(row.key for row in MAIN_ROWS)
 """The rows that the goal is for."""
 
 
@@ -54,27 +77,28 @@ def missed_markets(rows: Mapping[str, Figures]) -> list[str]:
     return [key for key in MAIN_KEYS if key not in rows or rows[key]["sum"] > GOAL]
 
 
-def market_plan(name: str, samples: Samples, params: ModelParams, contributions: int, tests: int) -> Plan:
+def market_plan(name: str, samples: Samples, row: Row) -> Plan:
     """A market of reviews: five participants with as many each, two of whom contribute the other label.
 
     A test sample more or less is worth a hundredth of the bounty, if there are a hundred, and a stake as much
     as some five: whoever harms by less loses a part of it, and whoever harms by more is removed.
     """
-    test_set = samples.contributed[:tests]
-    own = contributions // PEOPLE
-    contributed = samples.contributed[-contributions:]
+    test_set = samples.contributed[: row.tests]
+    own = row.contributions // PEOPLE
+    contributed = samples.contributed[-row.contributions :]
     payloads = [contributed[who * own :][:own] for who in range(PEOPLE)]
     payloads[-FLIPPING:] = [[flipped(sample) for sample in payload] for payload in payloads[-FLIPPING:]]
-    each = tests // PIECES
+    each = row.tests // PIECES
     return Plan(
         name=name,
-        params=params,
+        params=row.params,
         pieces=tuple(b"".join(test_set[piece * each :][:each]) for piece in range(PIECES)),
         payloads=tuple(map(b"".join, payloads)),
         bounty_wei=BOUNTY_WEI,
         rounds=ROUNDS,
         stake_wei=STAKE_WEI,
         max_units=MAX_UNITS,
+        orders=row.orders,
     )
 
 
@@ -87,22 +111,18 @@ def measure_markets(
     network: Network,
     reviews: Reviews,
     progress: Callable[[str], None],
-    sizes: Sequence[tuple[int, int]] = SIZES,
+    wanted: Sequence[Row] = ROWS,
 ) -> dict[str, Figures]:
     """All rows, by their keys."""
     site = build_site(network)
     rows: dict[str, Figures] = {}
-    for params in (WORDS_SHAPE, HASHED_SHAPE, WIDE_SHAPE):
-        is_words = params == WORDS_SHAPE
-        samples = reviews.by_rank() if is_words else reviews.hashed(params.n_features)
-        wanted = sizes if is_words else sizes[:1]
-        for contributions, tests in wanted:
-            key = key_of(params, contributions, tests)
-            progress(f"{reviews.name}: {key}")
-            plan = market_plan(f"market-{len(rows)}", samples, params, contributions, tests)
-            market = Market(site, plan)
-            market.play(market.largest_step)
-            rows[key] = _figures(market)
+    for row in wanted:
+        progress(f"{reviews.name}: {row.key}")
+        is_words = row.params == WORDS_SHAPE
+        samples = reviews.by_rank() if is_words else reviews.hashed(row.params.n_features)
+        market = Market(site, market_plan(f"market-{len(rows)}", samples, row))
+        market.play(market.largest_step)
+        rows[row.key] = _figures(market)
     return rows
 
 
@@ -111,7 +131,7 @@ def _figures(market: Market) -> Figures:
     every = [used for transactions in market.gas.values() for used in transactions]
     assert max(every) <= MAX_TRANSACTION_GAS
     size = sum(map(len, market.plan.payloads))
-    count = sum(len(part["correct"]) for part in market.logs["Evaluated"])
+    count = sum(len(part["correct"]) for part in market.logs["Evaluated"] if part["order"] == 0)
     return {
         **gas,
         "sum": sum(every),

@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 import {IModel, ModelParams} from "./IModel.sol";
 
 /// @title What a market knows of data: test set and contributions, their order, and the model that they are tried on
-/// @notice Samples are those of `IModel`. The order is that of Fisher and Yates: all samples, participant by participant; then for
+/// @notice Samples are those of `IModel`. An order is that of Fisher and Yates: all samples, participant by participant; then for
 /// i from their number down to 2 the one at i - 1 changes places with that at `keccak256(seed, i) % i`.
 interface IMarketReplay {
     /// @notice Words come in order and without overlap, 1 to 400 at once.
@@ -14,9 +14,10 @@ interface IMarketReplay {
     error PieceTooLarge(uint256 foundBytes, uint256 limitBytes);
 
     /// @notice Contributions were scored.
-    /// @param first The place of the first in the order.
+    /// @param order The number of the order.
+    /// @param first The place of the first in it.
     /// @param correct For each the number of test samples that the model gets right after it, a byte.
-    event Evaluated(uint256 first, bytes correct);
+    event Evaluated(uint256 order, uint256 first, bytes correct);
 
     /// @notice Makes a fresh clone the replay of a market, once.
     /// @param market The only address that may change it.
@@ -45,16 +46,19 @@ interface IMarketReplay {
         external
         returns (uint256 samples, uint256 units);
 
-    /// @notice Decides the order, and scores the model before all contributions.
+    /// @notice Decides the first order, and scores the model before all contributions.
     /// @return samples How many samples there are.
     function draw(bytes32 seed_) external returns (uint256 samples);
 
     /// @notice Trains the working copy with the next contributions, and scores each.
     /// @param limit How many at most.
     /// @return done How many it were.
-    /// @return finished Whether they were the last ones.
+    /// @return finished Whether they were the last ones of the order.
     /// @return scores By number of the participant, what they changed in test samples that the model gets right.
     function evaluate(uint256 limit) external returns (uint256 done, bool finished, int256[] memory scores);
+
+    /// @notice Decides the next order; its seed is the hash of the last one's. The working copy must be reset.
+    function drawNext() external;
 
     /// @notice Takes the samples of some participants out.
     /// @param removed Bit i is set if those of participant i go.
@@ -66,7 +70,7 @@ interface IMarketReplay {
     /// @return finished Whether that is done.
     function reset(uint256 limit) external returns (uint256 done, bool finished);
 
-    /// @notice Trains the working copy with what is left, in the same order.
+    /// @notice Trains the working copy with what is left, in the last order.
     function replay(uint256 limit) external returns (uint256 done, bool finished);
 
     /// @notice The copy of the model that contributions are tried on.
@@ -78,6 +82,9 @@ interface IMarketReplay {
     /// @notice How many test samples the model got right before all contributions.
     function correctBefore() external view returns (uint16);
 
-    /// @notice What the order follows from.
+    /// @notice The number of the order at hand, from 0.
+    function order() external view returns (uint8);
+
+    /// @notice What the order at hand follows from.
     function seed() external view returns (bytes32);
 }

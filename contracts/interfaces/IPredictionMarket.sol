@@ -11,6 +11,8 @@ import {IModel, ModelParams} from "./IModel.sol";
 /// @param bountyWei What is shared out. What is paid beyond it is the reserve for steps.
 /// @param rounds How often at most the test is paid for: a test sample more or less is worth `bountyWei / rounds / samples`.
 /// @param stakeWei What the first unit costs to contribute; the price rises with the quota, to twice that.
+/// @param orders In so many orders all contributions are tried, 1 to 32; what one changes depends on what came before it, and so
+/// counts less by chance. Scores add up, and each counts by its part.
 /// @param maxUnits The quota: units of all contributions.
 /// @param maxUnitsEach Units of one participant.
 /// @param stepFeeWei What a step earns for each contribution, and for every four words.
@@ -22,6 +24,7 @@ import {IModel, ModelParams} from "./IModel.sol";
 struct MarketRules {
     bytes32[] pieces;
     uint16 pieceSamples;
+    uint8 orders;
     uint16 maxUnits;
     uint16 maxUnitsEach;
     uint32 rounds;
@@ -59,10 +62,10 @@ enum Phase {
     Drawing, // the block that draws a piece
     Opening, // the provider to show the drawn piece
     Open, // contributions, their reveals, and the other pieces, one after the other by the clock
-    Tested, // the block that draws the order
-    Evaluating, // steps that score the contributions
-    Resetting, // steps that take the evaluated model back, since somebody was removed
-    Replaying, // steps that train with what is left
+    Tested, // the block that draws the orders
+    Evaluating, // steps that score the contributions in an order
+    Resetting, // steps that take the evaluated model back, for the next order, or since somebody was removed
+    Replaying, // steps that train with what is left, in the last order
     Publishing, // steps that write the model
     Published, // nothing but collecting
     Failed // nothing but collecting: the provider missed a deadline
@@ -73,7 +76,7 @@ enum Phase {
 /// @param stakeWei What it paid.
 /// @param units What it may contribute.
 /// @param samples How many it revealed; 0 before.
-/// @param score What they changed, in test samples that the model gets right.
+/// @param score What they changed, in test samples that the model gets right, in all orders together.
 /// @param removed Whether its stake did not last for all rounds.
 /// @param owedWei What it can collect.
 struct Participant {
@@ -88,8 +91,8 @@ struct Participant {
 
 /// @title A prediction market for data
 /// @notice A provider posts a bounty and commits to a hidden test set. Others stake, commit and reveal samples. Once
-/// the test set is known, each sample is scored by what it changes in the number of test samples that the model gets right, in an
-/// order that nobody chose. Who helped shares the bounty, who harmed loses its stake, which is burned. What is left of the data
+/// the test set is known, each sample is scored by what it changes in the number of test samples that the model gets right, in
+/// orders that nobody chose. Who helped shares the bounty, who harmed loses its stake, which is burned. What is left of the data
 /// trains a model that everybody can use.
 interface IPredictionMarket {
     /// @notice The parameters are out of range.
@@ -155,7 +158,7 @@ interface IPredictionMarket {
     /// @notice Somebody showed its samples.
     event Revealed(address indexed participant, uint256 number, uint256 samples, bytes payload);
 
-    /// @notice The order of all samples follows from this.
+    /// @notice The first order of all samples follows from this; the seed of the next one is the hash of the one before.
     event OrderDrawn(bytes32 seed, uint256 samples);
 
     /// @notice The bounty is shared out.

@@ -40,6 +40,8 @@ contract MarketReplay is IMarketReplay, TrainerPart {
     /// @dev How many words a reset has written.
     uint32 private _wordsReset;
     /// @inheritdoc IMarketReplay
+    uint8 public order;
+    /// @inheritdoc IMarketReplay
     bytes32 public seed;
 
     uint256 private _removed;
@@ -52,6 +54,8 @@ contract MarketReplay is IMarketReplay, TrainerPart {
     address[] private _initialWords;
     /// @dev The number of the word behind them.
     uint256 private _initialEnd;
+    /// @dev The scores before all contributions, where the model is not one of zeros, and those that the last step left.
+    uint256[SCORE_PLANES] private _planesBefore;
     uint256[SCORE_PLANES] private _planes;
 
     /// @inheritdoc IMarketReplay
@@ -113,7 +117,7 @@ contract MarketReplay is IMarketReplay, TrainerPart {
         Board memory board = Scoreboard.open(tests, _shape.nFeatures, uint256(seed_));
         if (_initialWords.length > 0) {
             board.score(tests, _initial());
-            board.save(_planes);
+            board.save(_planesBefore);
         }
         correctBefore = uint16(board.correct());
         return _samples;
@@ -126,36 +130,44 @@ contract MarketReplay is IMarketReplay, TrainerPart {
         returns (uint256 done, bool finished, int256[] memory scores)
     {
         unchecked {
-            uint256[] memory order = _order(0);
+            uint256[] memory entries = _entries(0);
             Board memory board = Scoreboard.open(_testSet(), _shape.nFeatures, uint256(seed));
-            // Before there is anything to load, the model is one of zeros.
-            if (cursor > 0 || _initialWords.length > 0) board.load(_planes);
+            // Where there is nothing to load, the model is one of zeros.
+            if (cursor > 0) board.load(_planes);
+            else if (_initialWords.length > 0) board.load(_planesBefore);
             uint256 before = board.correct();
-            done = _next(order.length, limit);
+            done = _next(entries.length, limit);
             // The root is a data handler's affair.
             // slither-disable-next-line unused-return
-            (, uint256 learned,) = working.train(_join(order, cursor, done));
+            (, uint256 learned,) = working.train(_join(entries, cursor, done));
             bytes memory correct = new bytes(done);
             scores = new int256[](MAX_PARTICIPANTS);
             for (uint256 i = 0; i < done; i++) {
-                uint256 entry = order[cursor + i];
+                uint256 entry = entries[cursor + i];
                 if (learned >> i & 1 == 1) board.learn(entry >> NUMBER_BITS);
                 uint256 then = board.correct();
                 scores[entry & NUMBERS] += int256(then) - int256(before);
                 correct[i] = bytes1(uint8(then));
                 before = then;
             }
-            emit Evaluated(cursor, correct);
+            emit Evaluated(order, cursor, correct);
             cursor += uint32(done);
-            finished = cursor == order.length;
+            finished = cursor == entries.length;
             if (!finished) board.save(_planes);
         }
     }
 
     /// @inheritdoc IMarketReplay
+    function drawNext() external onlyTrainer {
+        order++;
+        seed = keccak256(abi.encode(seed));
+        (cursor, _wordsReset) = (0, 0);
+    }
+
+    /// @inheritdoc IMarketReplay
     function remove(uint256 removed) external onlyTrainer {
         _removed = removed;
-        cursor = 0;
+        (cursor, _wordsReset) = (0, 0);
     }
 
     /// @inheritdoc IMarketReplay
@@ -186,12 +198,12 @@ contract MarketReplay is IMarketReplay, TrainerPart {
 
     /// @inheritdoc IMarketReplay
     function replay(uint256 limit) external onlyTrainer returns (uint256 done, bool finished) {
-        uint256[] memory order = _order(_removed);
-        done = _next(order.length, limit);
+        uint256[] memory entries = _entries(_removed);
+        done = _next(entries.length, limit);
         // slither-disable-next-line unused-return
-        if (done > 0) working.train(_join(order, cursor, done));
+        if (done > 0) working.train(_join(entries, cursor, done));
         cursor += uint32(done);
-        finished = cursor == order.length;
+        finished = cursor == entries.length;
     }
 
     /// @dev How many times four words these are.
@@ -206,16 +218,16 @@ contract MarketReplay is IMarketReplay, TrainerPart {
         if (done > PayloadDecoder.MAX_SAMPLES) done = PayloadDecoder.MAX_SAMPLES;
     }
 
-    /// @dev All samples in the order that was drawn, but those of removed participants.
+    /// @dev All samples in the order at hand, but those of removed participants.
     /// @param removed Bit i is set if participant i is removed.
-    /// @return order Of each sample where it stands in memory, and in the low bits the number of its participant.
-    function _order(uint256 removed) private view returns (uint256[] memory order) {
+    /// @return entries Of each sample where it stands in memory, and in the low bits the number of its participant.
+    function _entries(uint256 removed) private view returns (uint256[] memory entries) {
         unchecked {
             uint256 samples = _samples;
-            order = new uint256[](samples);
+            entries = new uint256[](samples);
             uint256 next;
             assembly ("memory-safe") {
-                next := add(order, 32)
+                next := add(entries, 32)
             }
             for (uint256 who = 0; who < _stores.length; who++) {
                 if (_stores[who] == address(0)) continue;
@@ -238,21 +250,21 @@ contract MarketReplay is IMarketReplay, TrainerPart {
                     mstore(32, i)
                     other := mod(keccak256(0, 64), i)
                 }
-                (order[i - 1], order[other]) = (order[other], order[i - 1]);
+                (entries[i - 1], entries[other]) = (entries[other], entries[i - 1]);
             }
-            if (removed == 0) return order;
+            if (removed == 0) return entries;
             uint256 kept;
             for (uint256 i = 0; i < samples; i++) {
-                if (removed >> (order[i] & NUMBERS) & 1 == 0) order[kept++] = order[i];
+                if (removed >> (entries[i] & NUMBERS) & 1 == 0) entries[kept++] = entries[i];
             }
             assembly ("memory-safe") {
-                mstore(order, kept)
+                mstore(entries, kept)
             }
         }
     }
 
-    /// @dev Samples of the order, one behind the other.
-    function _join(uint256[] memory order, uint256 first, uint256 count)
+    /// @dev Samples of an order, one behind the other.
+    function _join(uint256[] memory entries, uint256 first, uint256 count)
         private
         pure
         returns (bytes memory payload)
@@ -260,7 +272,7 @@ contract MarketReplay is IMarketReplay, TrainerPart {
         assembly ("memory-safe") {
             payload := mload(0x40)
             let position := add(payload, 32)
-            let entry := add(add(order, 32), shl(5, first))
+            let entry := add(add(entries, 32), shl(5, first))
             for { let last := add(entry, shl(5, count)) } lt(entry, last) { entry := add(entry, 32) } {
                 let sample := shr(NUMBER_BITS, mload(entry))
                 let size := add(3, shl(1, and(shr(232, mload(sample)), 0xffff)))

@@ -24,6 +24,7 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
     /// @dev A unit is at most 131 bytes, and a step holds all of them in memory.
     uint256 private constant MAX_UNITS = 1024;
     uint256 private constant MAX_ROUNDS = 1e6;
+    uint256 private constant MAX_ORDERS = 32;
     /// @dev A draw is by the block that comes so many blocks after what is drawn for.
     uint256 private constant DRAW_DELAY = 4;
     /// @dev So many blocks back the EVM knows hashes.
@@ -49,6 +50,8 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
     /// @notice How many words are published.
     uint32 public wordsPublished;
     uint16 public unitsTaken;
+    /// @notice In how many orders all contributions were scored.
+    uint8 public ordersTried;
 
     MarketRules private _rules;
     address[] private _participants;
@@ -203,7 +206,7 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
 
     // What anybody does
 
-    /// @notice Draws the order of all samples.
+    /// @notice Draws the orders of all samples.
     /// @param header The header of block `drawBlock`, in RLP.
     function drawOrder(bytes calldata header) external inPhase(Phase.Tested) {
         bytes32 seed = _drawn(header);
@@ -231,7 +234,7 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
             done = _evaluate(limit);
         } else if (now_ == Phase.Resetting) {
             (done, finished) = replay.reset(limit);
-            if (finished) phase = Phase.Replaying;
+            if (finished) phase = ordersTried < _rules.orders ? Phase.Evaluating : Phase.Replaying;
         } else if (now_ == Phase.Replaying) {
             (done, finished) = replay.replay(limit);
             if (finished) phase = Phase.Publishing;
@@ -338,7 +341,7 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
 
     // Steps
 
-    /// @dev Scores the next contributions; after the last one, shares out.
+    /// @dev Scores the next contributions; after the last one of the last order, shares out.
     function _evaluate(uint256 limit) private returns (uint256 done) {
         bool finished;
         int256[] memory scores;
@@ -346,14 +349,20 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
         for (uint256 i = 0; i < _participants.length; i++) {
             if (scores[i] != 0) _participant[_participants[i]].score += int32(scores[i]);
         }
-        if (finished) _settle();
+        if (!finished) return done;
+        if (++ordersTried == _rules.orders) {
+            _settle();
+        } else {
+            phase = Phase.Resetting;
+            replay.drawNext();
+        }
     }
 
     /// @dev Shares out: every round pays each participant its score, until the bounty or the rounds are over. Whose stake does
     /// not last is removed.
     function _settle() private {
         uint256 tests = _rules.pieces.length * _rules.pieceSamples;
-        uint256 roundWei = _rules.bountyWei / (uint256(_rules.rounds) * tests);
+        uint256 roundWei = _rules.bountyWei / (uint256(_rules.rounds) * tests * _rules.orders);
         uint256 gains;
         for (uint256 i = 0; i < _participants.length; i++) {
             int256 score = _participant[_participants[i]].score;
@@ -477,7 +486,9 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
         ModelParams calldata shape = params_.model;
         return pieces >= 2 && pieces <= MAX_PIECES && tests > 0 && tests <= Scoreboard.MAX_TESTS
             && params_.rules.rounds > 0 && params_.rules.rounds <= MAX_ROUNDS
-            && params_.rules.bountyWei / params_.rules.rounds / tests > 0 && params_.rules.stakeWei > 0
+            && params_.rules.orders > 0 && params_.rules.orders <= MAX_ORDERS
+            && params_.rules.bountyWei / params_.rules.rounds / tests / params_.rules.orders > 0
+            && params_.rules.stakeWei > 0
             && params_.rules.stakeWei < 2 ** 96 && params_.rules.maxUnits > 0
             && params_.rules.maxUnits <= MAX_UNITS && params_.rules.maxUnitsEach > 0
             && params_.rules.openS > 0 && params_.rules.participateS > 0 && params_.rules.revealS > 0
@@ -487,8 +498,11 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
 
     function _reserveWei(MarketParams calldata params_) private pure returns (uint256) {
         uint256 words = (uint256(params_.model.nFeatures) + LANES - 1) / LANES + 1;
-        uint256 steps =
-            2 * uint256(params_.rules.maxUnits) + 4 * ((words + WORDS_PER_FEE - 1) / WORDS_PER_FEE);
+        // Every order takes its steps and a reset, which writes words twice where the provider wrote some; the replay and the
+        // published words come last.
+        uint256 orders = params_.rules.orders;
+        uint256 steps = (orders + 1) * params_.rules.maxUnits
+            + (2 * orders + 2) * ((words + WORDS_PER_FEE - 1) / WORDS_PER_FEE);
         return steps * params_.rules.stepFeeWei;
     }
 

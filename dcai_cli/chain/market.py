@@ -1,9 +1,9 @@
 """The money and the hashes of a prediction market, in the integers of its contract (`PredictionMarket.sol`).
 
-A round pays each participant its score in test samples, each worth `bounty / rounds / tests`. There are as
-many rounds as the rules say, or fewer if the bounty does not last. Whoever harmed pays of its stake instead,
-which is burned, so long as it lasts; whose stake does not last for all rounds is removed. All rounds pay the
-same, so they need not be played: they are multiplied.
+A round pays each participant its score in test samples, each worth `bounty / rounds / tests / orders`. There
+are as many rounds as the rules say, or fewer if the bounty does not last. Whoever harmed pays of its stake
+instead, which is burned, so long as it lasts; whose stake does not last for all rounds is removed. All rounds
+pay the same, so they need not be played: they are multiplied.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ MAX_PIECES = 112
 MAX_TESTS = 224
 MAX_UNITS = 1024
 MAX_ROUNDS = 10**6
+MAX_ORDERS = 32
 DRAW_DELAY_BLOCKS = 4
 """A draw is by the block that comes so many after what is drawn for."""
 
@@ -51,6 +52,7 @@ class MarketRules:
     Args:
         pieces: the hashes of the pieces of the test set, 2 to 112.
         piece_samples: how many samples every piece has; at most 224 in all.
+        orders: in so many orders the contributions are tried, 1 to 32.
         max_units: units of all contributions, 1 to 1,024.
         max_units_each: units of one participant.
         rounds: how often at most the test is paid for, 1 to 1,000,000.
@@ -69,6 +71,7 @@ class MarketRules:
 
     pieces: tuple[bytes, ...]
     piece_samples: int
+    orders: int
     max_units: int
     max_units_each: int
     rounds: int
@@ -93,8 +96,13 @@ class MarketRules:
 
     @property
     def round_wei(self) -> int:
-        """What a test sample more or less is worth in a round."""
-        return self.bounty_wei // (self.rounds * self.tests)
+        """What a test sample more or less in one of the orders is worth in a round."""
+        return self.bounty_wei // (self.rounds * self.tests * self.orders)
+
+    @property
+    def test_wei(self) -> int:
+        """What a test sample more or less in all orders is worth in all rounds."""
+        return self.round_wei * self.rounds * self.orders
 
     def quote(self, units: int, taken: int) -> int:
         """What units cost: each one more than the one before, the last of the quota twice the first.
@@ -115,7 +123,8 @@ class MarketRules:
         Args:
             total_words: words of the model.
         """
-        steps = 2 * self.max_units + 4 * -(-total_words // WORDS_PER_FEE)
+        words = -(-total_words // WORDS_PER_FEE)
+        steps = (self.orders + 1) * self.max_units + (2 * self.orders + 2) * words
         return steps * self.step_fee_wei
 
     def as_tuple(self) -> tuple[object, ...]:
@@ -133,12 +142,13 @@ class MarketRules:
         ranges = {
             "pieces": (len(self.pieces), 2, MAX_PIECES),
             "test samples": (self.tests, 1, MAX_TESTS),
+            "orders": (self.orders, 1, MAX_ORDERS),
             "units": (self.max_units, 1, MAX_UNITS),
             "units of one participant": (self.max_units_each, 1, 2**16 - 1),
             "rounds": (self.rounds, 1, MAX_ROUNDS),
             **{f"seconds to {name}": (seconds, 1, 2**32 - 1) for name, seconds in times.items()},
             "seconds to collect": (self.collect_s, 0, 2**32 - 1),
-            "bounty in wei": (self.bounty_wei, self.rounds * self.tests, 2**128 - 1),
+            "bounty in wei": (self.bounty_wei, self.rounds * self.tests * self.orders, 2**128 - 1),
             "stake in wei": (self.stake_wei, 1, 2**96 - 1),
             "fee of a step in wei": (self.step_fee_wei, 0, 2**128 - 1),
         }
@@ -154,7 +164,7 @@ class Stake:
 
     Args:
         stake_wei: what it paid.
-        score: what its contributions changed, in test samples.
+        score: what its contributions changed, in test samples, in all orders together.
         revealed: whether it showed its samples; its stake is burned if not.
     """
 
@@ -186,7 +196,7 @@ class Settlement:
 
     Args:
         rounds: how many rounds the bounty lasted for.
-        round_wei: what a test sample was worth in each.
+        round_wei: what a test sample of one order was worth in each.
         outcomes: by number of the participant.
         left_wei: what of the bounty is left to the provider.
     """
@@ -219,7 +229,7 @@ def settle(rules: MarketRules, stakes: Sequence[Stake]) -> Settlement:
         rules: of the market.
         stakes: by number of the participant.
 
-    >>> rules = MarketRules((bytes(32),) * 2, 5, 100, 10, 100, 60, 60, 60, 60, 0, 10_000, 50, 0)
+    >>> rules = MarketRules((bytes(32),) * 2, 5, 1, 100, 10, 100, 60, 60, 60, 60, 0, 10_000, 50, 0)
     >>> settlement = settle(rules, [Stake(500, 4), Stake(500, -7)])
     >>> settlement.rounds, settlement.left_wei, sorted(settlement.removed)
     (100, 6000, [1])

@@ -131,6 +131,14 @@ def create(
             rich_help_panel=_MONEY,
         ),
     ] = None,
+    orders: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=32,
+            help="In so many random orders contributions are scored; more take more gas, and less is chance.",
+        ),
+    ] = 4,
     rounds: Annotated[
         int,
         typer.Option(
@@ -215,6 +223,7 @@ def create(
         model_terms=points_terms(parse_duration(refund_wait)),
         terms=MarketTerms(
             pieces=pieces,
+            orders=orders,
             max_units=quota,
             max_units_each=quota_each,
             rounds=rounds,
@@ -274,8 +283,9 @@ def _plan_lines(plan: MarketPlan) -> list[str]:
         f"          {counted(len(tests.skipped), 'row')} skipped, {tests.repeated:,} repeated",
         (
             f"bounty    {format_ether(rules.bounty_wei)}: a test sample more is worth up to "
-            f"{format_ether(rules.round_wei * rules.rounds)}"
+            f"{format_ether(rules.test_wei)}"
         ),
+        f"scoring   in {counted(rules.orders, 'random order')}, each counts as much",
         (
             f"reserve   {format_ether(plan.reserve_wei)} for steps, {format_ether(rules.step_fee_wei)} for "
             "each contribution; what is left comes back"

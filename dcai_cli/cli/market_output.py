@@ -37,6 +37,7 @@ def rules_data(rules: MarketRules) -> dict[str, Any]:
     return {
         "pieces": len(rules.pieces),
         "piece_samples": rules.piece_samples,
+        "orders": rules.orders,
         "max_units": rules.max_units,
         "max_units_each": rules.max_units_each,
         "rounds": rules.rounds,
@@ -109,7 +110,7 @@ def show_market(console: Console, market: Market, names: Mapping[str, str]) -> N
     console.print(f"  model     {labels}; {market.model.params.n_features:,} features")
     console.print(
         f"  bounty    {format_ether(rules.bounty_wei)}; a test sample more is worth up to "
-        f"{format_ether(rules.round_wei * rules.rounds)}"
+        f"{format_ether(rules.test_wei)}"
     )
     console.print(f"  tests     {rules.tests} samples; {market.revealed} of {len(rules.pieces)} pieces shown")
     console.print(
@@ -117,7 +118,7 @@ def show_market(console: Console, market: Market, names: Mapping[str, str]) -> N
         f"{format_ether(rules.quote(1, market.units_taken)) if market.units_left else 'nothing: it is full'}"
     )
     for one in market.participants:
-        console.print(f"  {_participant_line(one, names)}")
+        console.print(f"  {_participant_line(one, names, rules.orders)}")
     if market.left_wei:
         console.print(f"  left      {format_ether(market.left_wei)} of bounty and reserve")
     until = ""
@@ -132,13 +133,13 @@ def _named(address: str, names: Mapping[str, str]) -> str:
     return names.get(address.lower()) or shortened(address)
 
 
-def _participant_line(one: Participant, names: Mapping[str, str]) -> str:
+def _participant_line(one: Participant, names: Mapping[str, str], orders: int) -> str:
     shown = f"{one.samples} shown" if one.samples else "not shown"
     removed = ", removed" if one.removed else ""
     owed = f", is owed {format_ether(one.owed_wei)}" if one.owed_wei else ""
     return (
         f"{_named(one.address, names)}: {counted(one.units, 'unit')} for {format_ether(one.stake_wei)}, "
-        f"{shown}, score {one.score:+d}{removed}{owed}"
+        f"{shown}, score {one.score / orders:+g}{removed}{owed}"
     )
 
 

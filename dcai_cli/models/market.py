@@ -2,8 +2,9 @@
 
 All contributions, participant by participant, are shuffled by a seed that nobody chose. A perceptron learns
 one after the other; each is scored by what it changes in the number of test samples that the model gets
-right. Those of participants whose stakes did not last are taken out, and what is left trains the model once
-more, in the same order.
+right. The same again in further orders, as many as the rules say: what one sample changes depends on what
+came before it, and in few orders that is mostly chance. The contributions of participants whose stakes did
+not last are taken out, and what is left trains the model once more, in the last order.
 
 Scores of test samples are kept, not computed again: a contribution that the model learns from adds 1, or -1,
 to that of a test sample for the bias and for each feature that both have. So no weight may reach its limit,
@@ -23,7 +24,7 @@ from dcai_cli.domain import PERCEPTRON, ModelParams
 from dcai_cli.errors import BadInput
 from dcai_cli.hashing import hasher
 from dcai_cli.models.perceptron import Perceptron
-from dcai_cli.models.samples import Batch, read_batch, split_samples
+from dcai_cli.models.samples import read_batch, split_samples
 
 MAX_TESTS = 224
 """Test samples of a market at most (`Scoreboard.sol`)."""
@@ -54,21 +55,15 @@ class Evaluation:
 
     Args:
         before: test samples that the model got right before all of them.
-        correct: the same after each of them, in their order.
-        scores: by number of the participant, what its contributions changed, added up.
-        model: the model that has learned all of them.
+        correct: the same after each of them, order by order.
+        scores: by number of the participant, what its contributions changed, added up over all orders.
+        model: the model that has learned all of them in the last order.
     """
 
     before: int
-    correct: tuple[int, ...]
+    correct: tuple[tuple[int, ...], ...]
     scores: tuple[int, ...]
     model: Perceptron
-
-    @property
-    def changes(self) -> tuple[int, ...]:
-        """What each contribution changed, in their order."""
-        states = (self.before, *self.correct)
-        return tuple(after - before for before, after in zip(states, self.correct, strict=False))
 
 
 def check_shape(params: ModelParams) -> None:
@@ -113,13 +108,16 @@ def shuffle(seed: bytes, count: int) -> list[int]:
     return order
 
 
-def draw_order(seed: bytes, payloads: Sequence[bytes], params: ModelParams) -> list[Contribution]:
-    """All contributions of a market, in the order that a seed draws.
+def draw_orders(
+    seed: bytes, payloads: Sequence[bytes], params: ModelParams, orders: int
+) -> list[list[Contribution]]:
+    """All contributions of a market, in the orders that a seed draws.
 
     Args:
-        seed: 32 bytes.
+        seed: 32 bytes, for the first order; the seed of each other one is the hash of that before.
         payloads: the samples of each participant, by number; nothing of one that did not reveal any.
         params: the shape of the model.
+        orders: how many.
 
     Raises:
         BadInput: a payload is malformed.
@@ -130,16 +128,22 @@ def draw_order(seed: bytes, payloads: Sequence[bytes], params: ModelParams) -> l
         if payload
         for number, sample in enumerate(split_samples(payload, params.wire))
     ]
-    return [contributions[place] for place in shuffle(seed, len(contributions))]
+    drawn = []
+    for _ in range(orders):
+        drawn.append([contributions[place] for place in shuffle(seed, len(contributions))])
+        seed = hasher()(seed)
+    return drawn
 
 
-def evaluate(start: Perceptron, tests: bytes, order: Sequence[Contribution], participants: int) -> Evaluation:
+def evaluate(
+    start: Perceptron, tests: bytes, orders: Sequence[Sequence[Contribution]], participants: int
+) -> Evaluation:
     """Score contributions by what each changes in the number of test samples that the model gets right.
 
     Args:
         start: the model before all of them; it stays as it is.
         tests: the test samples, one behind the other, the pieces by their numbers.
-        order: all contributions, in the order that was drawn.
+        orders: all contributions, in each order that was drawn.
         participants: how many there are, those who revealed nothing, too.
 
     Raises:
@@ -148,32 +152,23 @@ def evaluate(start: Perceptron, tests: bytes, order: Sequence[Contribution], par
     >>> model = Perceptron(ModelParams("perceptron", 256, 9))
     >>> tests = bytes.fromhex("0100010007" "0000010009")
     >>> order = [Contribution(0, 0, tests[:5]), Contribution(1, 0, tests[5:])]
-    >>> evaluation = evaluate(model, tests, order, 2)
+    >>> evaluation = evaluate(model, tests, [order, order[::-1]], 2)
     >>> evaluation.before, evaluation.correct, evaluation.scores
-    (1, (1, 2), (0, 1))
+    (1, ((1, 2), (1, 2)), (1, 1))
     """
     check_shape(start.params)
-    model = start.copy()
-    test_set = read_batch(tests, model.wire)
-    labels = test_set.labels == 1
-    scores = model.scores(tests)
-    before = int(np.count_nonzero((scores > 0) == labels))
-    correct: list[int] = []
-    if order:
-        payload = b"".join(contribution.sample for contribution in order)
-        learned = model.learn(payload)
-        shared = _Shared(test_set, start.params.n_features)
-        for sample, changes in zip(read_batch(payload, model.wire), learned.tolist(), strict=True):
-            if changes:
-                step = shared.with_features(sample.indices) + 1
-                scores += step if sample.label else -step
-            correct.append(int(np.count_nonzero((scores > 0) == labels)))
-    by_participant = [0] * participants
-    last = before
-    for contribution, now in zip(order, correct, strict=True):
-        by_participant[contribution.participant] += now - last
-        last = now
-    return Evaluation(before, tuple(correct), tuple(by_participant), model)
+    test_set = _TestSet(start, tests)
+    scores = [0] * participants
+    correct = []
+    model = start
+    for order in orders:
+        model, counts = test_set.learned(start, order)
+        last = test_set.before
+        for contribution, now in zip(order, counts, strict=True):
+            scores[contribution.participant] += now - last
+            last = now
+        correct.append(tuple(counts))
+    return Evaluation(test_set.before, tuple(correct), tuple(scores), model)
 
 
 def replay(start: Perceptron, order: Sequence[Contribution], removed: Collection[int]) -> Perceptron:
@@ -181,7 +176,7 @@ def replay(start: Perceptron, order: Sequence[Contribution], removed: Collection
 
     Args:
         start: the model before all of them; it stays as it is.
-        order: all contributions, in the order that was drawn.
+        order: all contributions, in the last order that was drawn.
         removed: the numbers of the participants whose contributions are taken out.
 
     Raises:
@@ -194,18 +189,38 @@ def replay(start: Perceptron, order: Sequence[Contribution], removed: Collection
     return model
 
 
-class _Shared:
-    """How many features a sample shares with each test sample."""
+class _TestSet:
+    """The test samples, and what a model that starts like this makes of them."""
 
-    def __init__(self, tests: Batch, n_features: int) -> None:
-        known = np.unique(tests.indices)
+    def __init__(self, start: Perceptron, tests: bytes) -> None:
+        batch = read_batch(tests, start.wire)
+        self._labels = batch.labels == 1
+        self._scores = start.scores(tests)
+        self.before = self._right(self._scores)
         # A row for each feature of any test sample, and one of zeros for all others.
-        self._row = np.full(n_features, known.size)
+        known = np.unique(batch.indices)
+        self._row = np.full(start.params.n_features, known.size)
         self._row[known] = np.arange(known.size)
-        self._has = np.zeros((known.size + 1, tests.labels.size), dtype=np.uint8)
-        self._has[self._row[tests.indices], np.repeat(np.arange(tests.labels.size), tests.sizes)] = 1
+        self._has = np.zeros((known.size + 1, batch.labels.size), dtype=np.uint8)
+        self._has[self._row[batch.indices], np.repeat(np.arange(batch.labels.size), batch.sizes)] = 1
 
-    def with_features(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-        """By test sample, shape (tests,)."""
+    def learned(self, start: Perceptron, order: Sequence[Contribution]) -> tuple[Perceptron, list[int]]:
+        """The model that has learned contributions, and the test samples it gets right after each."""
+        model, scores, counts = start.copy(), self._scores.copy(), []
+        if order:
+            payload = b"".join(contribution.sample for contribution in order)
+            learned = model.learn(payload)
+            for sample, changes in zip(read_batch(payload, model.wire), learned.tolist(), strict=True):
+                if changes:
+                    step = self._shared(sample.indices) + 1
+                    scores += step if sample.label else -step
+                counts.append(self._right(scores))
+        return model, counts
+
+    def _right(self, scores: NDArray[np.int64]) -> int:
+        return int(np.count_nonzero((scores > 0) == self._labels))
+
+    def _shared(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """How many features a sample shares with each test sample, shape (tests,)."""
         counts: NDArray[np.int64] = self._has[self._row[indices]].sum(axis=0, dtype=np.int64)
         return counts

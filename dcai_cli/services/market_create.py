@@ -63,6 +63,7 @@ class MarketTerms:
 
     Args:
         pieces: how many pieces the test set is cut into.
+        orders: in so many orders the contributions are tried.
         max_units: the quota.
         max_units_each: of one participant.
         rounds: how often at most the test is paid for.
@@ -77,6 +78,7 @@ class MarketTerms:
     """
 
     pieces: int
+    orders: int
     max_units: int
     max_units_each: int
     rounds: int
@@ -367,6 +369,7 @@ def _plan(workspace: Workspace, request: MarketRequest, tests: TestSet, account:
         rules = MarketRules(
             pieces=(bytes(32),) * len(tests.pieces),
             piece_samples=tests.samples,
+            orders=terms.orders,
             max_units=terms.max_units,
             max_units_each=terms.max_units_each,
             rounds=terms.rounds,

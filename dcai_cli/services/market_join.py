@@ -221,7 +221,7 @@ def _plan(
         repeated=len(usable) - len(kept),
         stake_wei=rules.quote(units, market.units_taken),
         stake_at_most_wei=rules.quote(units, max(market.units_taken, rules.max_units - units)),
-        test_wei=rules.round_wei * rules.rounds,
+        test_wei=rules.test_wei,
         cost=Cost(1, GAS_OF_COMMIT, price_wei, fee_wei, balance_wei),
     )
 

@@ -61,7 +61,7 @@ class Participant:
         stake_wei: what it paid.
         units: what it may contribute.
         samples: how many it revealed; 0 before.
-        score: what they changed, in test samples that the model gets right.
+        score: what they changed, in test samples that the model gets right, in all orders together.
         removed: whether its stake did not last for all rounds.
         owed_wei: what it can collect.
     """

@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 from benchmarks.gas.goals import GOALS, is_met, regressions, unexplained
-from benchmarks.gas.market_rows import GOAL, MAIN_KEYS, SIZES, measure_markets, missed_markets
+from benchmarks.gas.market_rows import (
+    GOAL,
+    MAIN_KEYS,
+    ROWS,
+    WORDS_SHAPE,
+    Row,
+    measure_markets,
+    missed_markets,
+)
 from benchmarks.gas.measure import BATCH_SIZE, batches_of_100, feature_bytes, pretrained, shapes
 from benchmarks.gas.models import Registry
 from benchmarks.gas.network import start_network
@@ -78,7 +86,7 @@ def test_the_page_shows_the_committed_figures() -> None:
 def test_the_reward_phase_of_a_market_is_within_its_goal(source: str) -> None:
     """All sizes are committed; those that the goal is for meet it, and every step fits into a transaction."""
     rows = COMMITTED["markets"][source]
-    assert len(rows) == len(SIZES) + 2
+    assert list(rows) == [row.key for row in ROWS]
     assert missed_markets(rows) == []
     assert all(figures["largest_step"] <= MAX_TRANSACTION_GAS for figures in rows.values())
 
@@ -98,7 +106,7 @@ def test_the_gas_of_a_market_repeats_to_the_unit() -> None:
     measured = []
     for _ in range(2):
         with start_network() as network:
-            measured.append(measure_markets(network, reviews, lambda _: None, sizes=[(20, 20)]))
+            measured.append(measure_markets(network, reviews, lambda _: None, [Row(WORDS_SHAPE, 20, 20, 2)]))
     assert measured[0] == measured[1]
     assert len(measured[0]) == 3
 

@@ -13,7 +13,7 @@ from dcai_cli.chain import Chain
 from dcai_cli.chain.factory import MARKET, REPLAY, factory_address, market_address
 from dcai_cli.chain.market import Stake, settle
 from dcai_cli.models import make_replica
-from dcai_cli.models.market import draw_order, evaluate
+from dcai_cli.models.market import draw_orders, evaluate
 from dcai_cli.models.perceptron import Perceptron
 from dcai_cli.services.market_factory import known_deployer
 from dcai_cli.services.market_keys import contribution_salt, piece_salt
@@ -97,7 +97,7 @@ def test_scores_and_money_are_those_of_the_replica(joined: Dcai) -> None:
         joined.data("market", "reveal", "bounty", "--account", name, "--yes")
     joined.data("devnet", "advance", "2d")
     joined.data("market", "reveal", "--yes")
-    joined.data("market", "step", "--yes")
+    drawn = joined.data("market", "step", "--yes")["moves"][0]["transaction"]
     with Workspace(joined.settings) as workspace:
         chain = workspace.chain
         address = state_address(workspace)
@@ -109,12 +109,14 @@ def test_scores_and_money_are_those_of_the_replica(joined: Dcai) -> None:
         tests = b"".join(
             one.payload for one in workspace.ledger.kept(chain.key, ADDRESSES["alice"], address, kind="piece")
         )
-        seed = bytes(chain.view(REPLAY, market.replay, "seed"))
+        receipt = chain.receipt(drawn)
+        assert receipt is not None
+        (seed,) = (one.args["seed"] for one in chain.events(MARKET, receipt) if one.name == "OrderDrawn")
     params = market.model.params
-    order = draw_order(seed, [kept["bob"], kept["carol"]], params)
+    orders = draw_orders(seed, [kept["bob"], kept["carol"]], params, market.rules.orders)
     start = make_replica(params, [0] * params.total_words)
     assert isinstance(start, Perceptron)
-    found = evaluate(start, tests, order, 2)
+    found = evaluate(start, tests, orders, 2)
     assert list(found.scores) == [one.score for one in market.participants[:2]]
     stakes = [Stake(one.stake_wei, one.score, one.samples > 0) for one in market.participants]
     settlement = settle(market.rules, stakes)

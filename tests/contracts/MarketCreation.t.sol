@@ -145,6 +145,16 @@ contract MarketCreationTest is MarketTest {
         (params.rules.rounds, params.rules.bountyWei) = (1e6 + 1, 1000 ether);
         _expectInvalid(params);
         params = abi.decode(copy, (MarketParams));
+        params.rules.orders = 0;
+        _expectInvalid(params);
+        params.rules.orders = 33;
+        _expectInvalid(params);
+        params = abi.decode(copy, (MarketParams));
+        params.rules.bountyWei = 39;
+        _expectInvalid(params);
+        (params.rules.bountyWei, params.rules.orders) = (79, 2);
+        _expectInvalid(params);
+        params = abi.decode(copy, (MarketParams));
         params.rules.bountyWei = 39;
         _expectInvalid(params);
         params = abi.decode(copy, (MarketParams));

@@ -17,6 +17,7 @@ contract MarketGoldenTest is Test {
         bytes[] pieces;
         bytes[] payloads;
         bytes32 seed;
+        uint256 orders;
         uint256 before;
         bytes correct;
         int256[] scores;
@@ -30,7 +31,7 @@ contract MarketGoldenTest is Test {
     }
 
     string private constant GOLDEN =
-        "Golden(string name,uint256 n_features,uint256 max_features,uint256 margin,Words first,bytes[] pieces,bytes[] payloads,bytes32 seed,uint256 before,bytes correct,int256[] scores,uint256 removed,Words last)Words(uint256[] numbers,uint256[] words)";
+        "Golden(string name,uint256 n_features,uint256 max_features,uint256 margin,Words first,bytes[] pieces,bytes[] payloads,bytes32 seed,uint256 orders,uint256 before,bytes correct,int256[] scores,uint256 removed,Words last)Words(uint256[] numbers,uint256[] words)";
 
     address private _perceptron;
     address private _implementation;
@@ -63,7 +64,7 @@ contract MarketGoldenTest is Test {
 
     function _play(Golden memory golden, uint256 limit) private {
         _open(golden);
-        assertEq(_replay.draw(golden.seed), golden.correct.length, golden.name);
+        assertEq(_replay.draw(golden.seed) * golden.orders, golden.correct.length, golden.name);
         int256[] memory scores = _evaluate(golden, limit);
         assertEq(_replay.correctBefore(), golden.before, golden.name);
         for (uint256 i = 0; i < scores.length; i++) {
@@ -109,20 +110,29 @@ contract MarketGoldenTest is Test {
     function _evaluate(Golden memory golden, uint256 limit) private returns (int256[] memory scores) {
         scores = new int256[](64);
         vm.recordLogs();
-        bool finished;
-        while (!finished) {
-            int256[] memory part;
-            (, finished, part) = _replay.evaluate(limit);
-            for (uint256 i = 0; i < 64; i++) {
-                scores[i] += part[i];
+        for (uint256 order = 0; order < golden.orders; order++) {
+            bool finished;
+            if (order > 0) {
+                _replay.drawNext();
+                while (!finished) (, finished) = _replay.reset(4 * limit);
+                finished = false;
+            }
+            while (!finished) {
+                int256[] memory part;
+                (, finished, part) = _replay.evaluate(limit);
+                for (uint256 i = 0; i < 64; i++) {
+                    scores[i] += part[i];
+                }
             }
         }
         bytes memory correct;
+        uint256 size = golden.correct.length / golden.orders;
         Vm.Log[] memory logs = vm.getRecordedLogs();
         for (uint256 i = 0; i < logs.length; i++) {
             if (logs[i].topics[0] != IMarketReplay.Evaluated.selector) continue;
-            (uint256 first, bytes memory part) = abi.decode(logs[i].data, (uint256, bytes));
-            assertEq(first, correct.length, golden.name);
+            (uint256 order, uint256 first, bytes memory part) =
+                abi.decode(logs[i].data, (uint256, uint256, bytes));
+            assertEq(order * size + first, correct.length, golden.name);
             correct = bytes.concat(correct, part);
         }
         assertEq(correct, golden.correct, golden.name);

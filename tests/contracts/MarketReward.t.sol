@@ -33,7 +33,7 @@ contract MarketRewardTest is MarketTest {
         revealTests();
         drawOrder(mixFor(numbers));
         vm.expectEmit(address(replay));
-        emit IMarketReplay.Evaluated(0, correct);
+        emit IMarketReplay.Evaluated(0, 0, correct);
         vm.expectEmit(address(market));
         emit IPredictionMarket.Settled(2, rounds, burnedWei);
         assertEq(step(99), numbers.length);
@@ -68,6 +68,51 @@ contract MarketRewardTest is MarketTest {
         _evaluate(numbers2(1, 0), hex"0204", 10, 0);
         _assertOutcome(alice, 2, false, 1.025 ether + 10 * 2 * ROUND_WEI);
         _assertOutcome(bob, 0, false, 1.075 ether);
+    }
+
+    /// In two orders the samples are scored in both: what each changed adds up, and counts half.
+    function test_InTwoOrdersBothCount() public {
+        MarketParams memory params = marketParams("orders");
+        params.rules.orders = 2;
+        openMarket(params);
+        commit(alice, _good);
+        commit(bob, _better);
+        revealAll();
+        revealTests();
+        bytes32 mixHash = _mixForBoth();
+        drawOrder(mixHash);
+        uint256 leftWei = market.leftWei();
+        vm.expectEmit(address(replay));
+        emit IMarketReplay.Evaluated(0, 0, hex"0204");
+        assertEq(step(99), 2);
+        assertPhase(Phase.Resetting);
+        assertEq(market.ordersTried(), 1);
+        assertEq(market.leftFrom(), 0);
+        assertEq(step(99), 1);
+        assertPhase(Phase.Evaluating);
+        assertEq(allWords(replay.working()), new uint256[](4));
+        assertEq(replay.order(), 1);
+        assertEq(replay.seed(), keccak256(abi.encode(drawnBy(mixHash))));
+        vm.expectEmit(address(replay));
+        emit IMarketReplay.Evaluated(1, 0, hex"0204");
+        vm.expectEmit(address(market));
+        emit IPredictionMarket.Settled(2, 10, 0);
+        assertEq(step(99), 2);
+        assertPhase(Phase.Publishing);
+        _assertOutcome(alice, 2, false, 1.025 ether + 10 * ROUND_WEI);
+        _assertOutcome(bob, 2, false, 1.075 ether + 10 * ROUND_WEI);
+        assertEq(market.leftWei(), leftWei - 2 ether - 5 * STEP_FEE_WEI);
+    }
+
+    /// A `mixHash` that draws Alice's sample first at first, and last then.
+    function _mixForBoth() private view returns (bytes32 mixHash) {
+        for (uint256 i = 0; i < 1_000; i++) {
+            mixHash = keccak256(abi.encode("both", i));
+            (, uint256[] memory first) = orderOf(mixHash);
+            (, uint256[] memory second) = orderOf(mixHash, 1);
+            if (first[0] == 0 && second[0] == 1) return mixHash;
+        }
+        revert("no such order");
     }
 
     /// Carol's stake of 1.125 ether pays 5 rounds of 0.2 ether, which are burned; for the sixth it does not last.

@@ -57,6 +57,7 @@ contract MarketStepsTest is MarketTest {
         params.rules.pieceSamples = uint16(samples);
         (params.rules.maxUnits, params.rules.maxUnitsEach) = (200, 60);
         params.rules.rounds = uint32(1 + _draw() % 20);
+        params.rules.orders = uint8(1 + _draw() % 4);
         params.rules.stakeWei = uint128(1 + _draw() % 0.1 ether);
         createMarket(params);
         initial = _writeInitial(features);
@@ -106,10 +107,13 @@ contract MarketStepsTest is MarketTest {
 
     /// What must be the same for each contribution, whoever made the step: the number of right test samples.
     function _correctIn(Vm.Log[] memory logs) private pure returns (bytes memory correct) {
+        (uint256 last, uint256 next) = (0, 0);
         for (uint256 i = 0; i < logs.length; i++) {
             if (logs[i].topics[0] != IMarketReplay.Evaluated.selector) continue;
-            (uint256 first, bytes memory part) = abi.decode(logs[i].data, (uint256, bytes));
-            require(first == correct.length, "gaps");
+            (uint256 order, uint256 first, bytes memory part) =
+                abi.decode(logs[i].data, (uint256, uint256, bytes));
+            require(first == (order == last ? next : 0), "gaps");
+            (last, next) = (order, first + part.length);
             correct = bytes.concat(correct, part);
         }
     }
@@ -159,31 +163,42 @@ contract MarketStepsTest is MarketTest {
     /// Sample by sample on a plain perceptron, counted by its predictions, and round by round in money.
     function testFuzz_TheOutcomeIsThatOfAPlainReplay(uint256 seed) public {
         (MarketParams memory params, uint256[] memory initial) = _randomMarket(seed);
-        (bytes[] memory samples, uint256[] memory numbers) = orderOf(bytes32(seed));
-        IModel plain = plainModel();
-        plain.writeWeights(0, initial);
-        assertEq(replay.correctBefore(), correctOf(plain));
-        int256[] memory scores = _scores(plain, samples, numbers);
+        int256[] memory scores = new int256[](PARTICIPANTS);
         uint256 burnedWei = BURN.balance;
-        stepThrough(Phase.Evaluating, 1 + seed % 7);
-        assertEq(allWords(replay.working()), allWords(plain));
+        IModel plain;
+        for (uint256 order = 0; order < params.rules.orders; order++) {
+            stepThrough(Phase.Resetting, 1 + seed % 7);
+            plain = plainModel();
+            plain.writeWeights(0, initial);
+            assertEq(allWords(replay.working()), allWords(plain));
+            assertEq(replay.correctBefore(), correctOf(plain));
+            (bytes[] memory samples, uint256[] memory numbers) = orderOf(bytes32(seed), order);
+            _score(plain, samples, numbers, scores);
+            stepThrough(Phase.Evaluating, 1 + seed % 7);
+            assertEq(allWords(replay.working()), allWords(plain));
+        }
         bool[] memory removed = _assertMoney(params, scores, burnedWei);
         finish(1 + seed % 7);
         plain = plainModel();
         plain.writeWeights(0, initial);
-        for (uint256 i = 0; i < samples.length; i++) {
-            if (!removed[numbers[i]]) plain.train(samples[i]);
-        }
+        _trainWithoutRemoved(plain, bytes32(seed), params.rules.orders - 1, removed);
         assertEq(allWords(model), allWords(plain));
         assertEq(trainer.predict(pieces[0]), plain.predict(pieces[0]));
     }
 
-    /// Trains a plain model with all samples, and writes down what each participant's change.
-    function _scores(IModel plain, bytes[] memory samples, uint256[] memory numbers)
+    function _trainWithoutRemoved(IModel plain, bytes32 mixHash, uint256 order, bool[] memory removed)
         private
-        returns (int256[] memory scores)
     {
-        scores = new int256[](PARTICIPANTS);
+        (bytes[] memory samples, uint256[] memory numbers) = orderOf(mixHash, order);
+        for (uint256 i = 0; i < samples.length; i++) {
+            if (!removed[numbers[i]]) plain.train(samples[i]);
+        }
+    }
+
+    /// Trains a plain model with all samples, and adds up what each participant's change.
+    function _score(IModel plain, bytes[] memory samples, uint256[] memory numbers, int256[] memory scores)
+        private
+    {
         uint256 before = correctOf(plain);
         for (uint256 i = 0; i < samples.length; i++) {
             plain.train(samples[i]);
@@ -209,7 +224,8 @@ contract MarketStepsTest is MarketTest {
             if (scores[i] > 0) gains += uint256(scores[i]);
         }
         uint256 roundWei =
-            params.rules.bountyWei / params.rules.rounds / (pieces.length * params.rules.pieceSamples);
+            params.rules.bountyWei / params.rules.rounds / (pieces.length * params.rules.pieceSamples)
+                / params.rules.orders;
         for (; params.rules.rounds > 0 && gains * roundWei <= params.rules.bountyWei; params.rules.rounds--) {
             params.rules.bountyWei -= uint128(gains * roundWei);
             for (uint256 i = 0; i < PARTICIPANTS; i++) {

@@ -2,10 +2,10 @@
 
 They come from plain_market.py, which uses nothing of the package. A case has the shape of the model, its
 `first` words, the pieces of the test set, the payload of each participant (empty if it revealed nothing),
-and the seed; then the order (participant << 16 | which of its samples), the test samples that the model
-gets right before all contributions and after each, scores, money, and the `last` words of the published
-model. Words that are not listed are 0. Run it again only when the protocol changes: ``python -m
-tests.golden.generate_market``
+the seed, and how many orders it draws; then the orders, one behind the other (participant << 16 | which of
+its samples), the test samples that the model gets right before all contributions and after each, scores,
+money, and the `last` words of the published model. Words that are not listed are 0. Run it again only when
+the protocol changes: ``python -m tests.golden.generate_market``
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 from tests.golden.generate_models import sparse
 from tests.golden.generate_payload_and_perceptron import encode, hexadecimal
-from tests.golden.plain_market import Placed, Purse, draw_order, evaluate, play, price, publish, scores
+from tests.golden.plain_market import Purse, draw_orders, evaluate, play, price, publish, scores
 from tests.golden.plain_models import Perceptron, Sample, Shape
 
 FILE = Path(__file__).resolve().parent / "market.json"
@@ -61,6 +61,7 @@ def case(
     bounty_wei: int = ETHER,
     stake_wei: int = ETHER // 100,
     trained: bool = False,
+    orders: int = 1,
 ) -> dict[str, Any]:
     """A market; a participant whose part of flipped labels is None reveals nothing."""
     rng = random.Random(name)  # noqa: S311 (no secret)
@@ -73,16 +74,18 @@ def case(
         for flipped in flips
     ]
     seed = rng.randbytes(32)
-    order: list[Placed] = draw_order(seed, contributed)
-    counts = evaluate(deepcopy(start), [sample for piece in tests for sample in piece], order)
-    gained = scores(counts, order, len(flips))
+    drawn = draw_orders(seed, contributed, orders)
+    all_tests = [sample for piece in tests for sample in piece]
+    counts = [evaluate(deepcopy(start), all_tests, order) for order in drawn]
+    by_order = [scores(found, order, len(flips)) for found, order in zip(counts, drawn, strict=True)]
+    gained = [sum(column) for column in zip(*by_order, strict=True)]
     purses, taken, quota = [], 0, each * len(flips)
     for own, score in zip(contributed, gained, strict=True):
         units = len(own) or each
         purses.append(Purse(price(stake_wei, quota, units, taken), score, revealed=bool(own)))
         taken += units
-    played = play(bounty_wei, rounds, pieces * piece_samples, purses)
-    last = publish(start, order, played.removed)
+    played = play(bounty_wei, rounds, pieces * piece_samples, purses, orders)
+    last = publish(start, drawn[-1], played.removed)
     return {
         "name": name,
         "n_features": shape.n_features,
@@ -92,9 +95,10 @@ def case(
         "pieces": [hexadecimal(encode(piece, shape.n_features, valued=False)) for piece in tests],
         "payloads": [hexadecimal(encode(own, shape.n_features, valued=False)) for own in contributed],
         "seed": hexadecimal(seed),
-        "order": [placed.participant << 16 | placed.number for placed in order],
-        "before": counts[0],
-        "correct": hexadecimal(bytes(counts[1:])),
+        "orders": orders,
+        "order": [placed.participant << 16 | placed.number for order in drawn for placed in order],
+        "before": counts[0][0],
+        "correct": hexadecimal(bytes(count for found in counts for count in found[1:])),
         "scores": gained,
         "removed": sum(1 << number for number in played.removed),
         "last": sparse(last.words()),
@@ -117,7 +121,9 @@ def cases() -> list[dict[str, Any]]:
     """Markets of all kinds, small but for the number of test samples."""
     words, small = Shape(1_000, max_features=100), Shape(17, max_features=17)
     return [
-        case("good and bad", words, pieces=4, piece_samples=5, flips=[0, 0, 1], each=20, rounds=100),
+        case(
+            "good and bad", words, pieces=4, piece_samples=5, flips=[0, 0, 1], each=20, rounds=100, orders=3
+        ),
         case("one participant", small, pieces=2, piece_samples=3, flips=[0], each=9, rounds=7),
         case("one harms", small, pieces=2, piece_samples=6, flips=[1], each=30, rounds=50),
         case("all harm", words, pieces=2, piece_samples=20, flips=[1, 1, 1], each=9, rounds=9, trained=True),
@@ -129,6 +135,7 @@ def cases() -> list[dict[str, Any]]:
             flips=[None, 0, None, 1],
             each=9,
             rounds=99,
+            orders=2,
         ),
         case(
             "margin",
@@ -138,16 +145,18 @@ def cases() -> list[dict[str, Any]]:
             flips=[0, 0.5, 1],
             each=25,
             rounds=40,
+            orders=7,
         ),
         case(
             "trained before",
-            Shape(65_536, 1_024),
+            Shape(65_536, 256),
             pieces=2,
             piece_samples=16,
             flips=[0, 1, 0.3],
             each=20,
             rounds=1_000,
             trained=True,
+            orders=2,
         ),
         case(
             "most test samples",

@@ -39,6 +39,15 @@ def draw_order(seed: bytes, contributed: list[list[Sample]]) -> list[Placed]:
     return order
 
 
+def draw_orders(seed: bytes, contributed: list[list[Sample]], count: int) -> list[list[Placed]]:
+    """So many orders: the seed is hashed for the next one."""
+    orders = []
+    for _ in range(count):
+        orders.append(draw_order(seed, contributed))
+        seed = keccak(seed)
+    return orders
+
+
 def right(model: Perceptron, tests: list[Sample]) -> int:
     """How many test samples the model predicts the label of."""
     return sum(model.predict(indices, values) == label for label, indices, values in tests)
@@ -100,10 +109,10 @@ class Played:
     removed: set[int] = field(default_factory=set)
 
 
-def play(bounty_wei: int, rounds: int, tests: int, purses: list[Purse]) -> Played:
+def play(bounty_wei: int, rounds: int, tests: int, purses: list[Purse], orders: int = 1) -> Played:
     """Play round after round until the bounty or the rounds are over."""
     played = Played(deepcopy(purses), left_wei=bounty_wei)
-    worth_wei = bounty_wei // rounds // tests
+    worth_wei = bounty_wei // rounds // tests // orders
     for purse in played.purses:
         if not purse.revealed:
             purse.burned_wei, purse.stake_wei = purse.stake_wei, 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.gas.market import Market, Plan
 from dcai_cli.chain.market import Settlement, Stake, settle
-from dcai_cli.models.market import Contribution, Evaluation, draw_order, evaluate, replay
+from dcai_cli.models.market import Contribution, Evaluation, draw_orders, evaluate, replay
 from dcai_cli.models.perceptron import Perceptron
 
 BURN = "0x000000000000000000000000000000000000dEaD"
@@ -16,32 +16,33 @@ def start_model(plan: Plan) -> Perceptron:
     return Perceptron.from_words([plan.words.get(number, 0) for number in range(total)], plan.params)
 
 
-def expect(market: Market) -> tuple[list[Contribution], Evaluation, Settlement]:
-    """What the replica says of a market whose order is drawn."""
+def expect(market: Market) -> tuple[list[list[Contribution]], Evaluation, Settlement]:
+    """What the replica says of a market whose orders are drawn."""
     plan = market.plan
-    order = draw_order(market.seed, plan.revealed, plan.params)
-    found = evaluate(start_model(plan), b"".join(plan.pieces), order, len(plan.payloads))
+    orders = draw_orders(market.seed, plan.revealed, plan.params, plan.orders)
+    found = evaluate(start_model(plan), b"".join(plan.pieces), orders, len(plan.payloads))
     stakes = [
         Stake(stake_wei, score, revealed=bool(payload))
         for stake_wei, score, payload in zip(market.stakes_wei, found.scores, plan.revealed, strict=True)
     ]
-    return order, found, settle(market.rules, stakes)
+    return orders, found, settle(market.rules, stakes)
 
 
 def check(market: Market, burned_before_wei: int) -> Settlement:
     """Compare all that the chain says with the replica."""
     plan, chain = market.plan, market.chain
-    order, found, settlement = expect(market)
+    orders, found, settlement = expect(market)
+    order = orders[-1]
     (order_drawn,), (settled,) = market.logs["OrderDrawn"], market.logs["Settled"]
     assert order_drawn == {"seed": market.seed, "samples": len(order)}
     # The chain does not score test samples if there is nothing to compare with.
     assert settled["atFirst"] == (found.before if order else 0)
     assert settled["rounds"] == settlement.rounds
-    correct = b""
+    correct = [b""] * plan.orders
     for part in market.logs["Evaluated"]:
-        assert part["first"] == len(correct)
-        correct += part["correct"]
-    assert tuple(correct) == found.correct
+        assert part["first"] == len(correct[part["order"]])
+        correct[part["order"]] += part["correct"]
+    assert tuple(map(tuple, correct)) == found.correct
     silent_wei = sum(market.stakes_wei[who] for who in plan.silent)
     assert settled["burnedWei"] == settlement.burned_wei - silent_wei
     assert chain.balance_wei(BURN) - burned_before_wei == settlement.burned_wei

@@ -54,6 +54,7 @@ def draw_plan(number: int) -> Plan:
         # From stakes that are gone in a round to such as last for all.
         stake_wei=rng.choice([1, 10**5, 10**13, 10**16]),
         max_units=people * 8 + rng.randrange(3),
+        orders=rng.choice([1, 2, 5]),
         step_fee_wei=rng.choice([0, 1, 10**9]),
         silent=frozenset(who for who in range(people) if rng.random() < 0.15),
         words=words,

@@ -25,7 +25,7 @@ from dcai_cli.chain.market import (
 from dcai_cli.domain import ModelParams
 from dcai_cli.errors import BadInput
 from dcai_cli.models import make_replica
-from dcai_cli.models.market import check_shape, draw_order, evaluate, replay, shuffle
+from dcai_cli.models.market import check_shape, draw_orders, evaluate, replay, shuffle
 from dcai_cli.models.perceptron import Perceptron
 from tests.golden import plain_market, plain_models
 from tests.golden.generate_payload_and_perceptron import encode
@@ -42,6 +42,7 @@ def rules(**changed: Any) -> MarketRules:
     plain = {
         "pieces": (bytes(32),) * 2,
         "piece_samples": 5,
+        "orders": 1,
         "max_units": 100,
         "max_units_each": 50,
         "rounds": 10,
@@ -84,8 +85,10 @@ def test_all_rounds_at_once_are_what_they_are_one_by_one(data: st.DataObject) ->
     """Whatever scores, stakes and bounty are, rounds one by one end with the amounts of the closed form."""
     round_wei = data.draw(st.sampled_from([1, 3, 10**15]))
     rounds, tests = data.draw(st.integers(1, 40)), data.draw(st.integers(2, 12)) * 2
-    bounty_wei = rounds * tests * round_wei + data.draw(st.integers(0, rounds * tests - 1))
-    held = rules(piece_samples=tests // 2, rounds=rounds, bounty_wei=bounty_wei)
+    orders = data.draw(st.integers(1, 5))
+    shares = rounds * tests * orders
+    bounty_wei = shares * round_wei + data.draw(st.integers(0, shares - 1))
+    held = rules(piece_samples=tests // 2, rounds=rounds, orders=orders, bounty_wei=bounty_wei)
     assert held.round_wei == round_wei
     people = data.draw(st.lists(purses(round_wei), max_size=6))
     # Who revealed nothing has no score.
@@ -93,7 +96,7 @@ def test_all_rounds_at_once_are_what_they_are_one_by_one(data: st.DataObject) ->
         purse if purse.revealed else plain_market.Purse(purse.stake_wei, 0, revealed=False)
         for purse in people
     ]
-    played = plain_market.play(bounty_wei, rounds, tests, people)
+    played = plain_market.play(bounty_wei, rounds, tests, people, orders)
     settlement = settle(held, [Stake(purse.stake_wei, purse.score, purse.revealed) for purse in people])
     compare(settlement, played)
     brought = bounty_wei + sum(purse.stake_wei for purse in people)
@@ -133,23 +136,24 @@ def test_kept_scores_are_those_of_the_model(data: st.DataObject) -> None:
     tests = data.draw(st.lists(samples(), min_size=2, max_size=20))
     contributed = data.draw(st.lists(st.lists(samples(), max_size=12), min_size=1, max_size=4))
     seed = data.draw(st.binary(min_size=32, max_size=32))
-    order = plain_market.draw_order(seed, contributed)
-    counts = plain_market.evaluate(deepcopy(start), tests, order)
+    orders = plain_market.draw_orders(seed, contributed, data.draw(st.integers(1, 3)))
+    counts = [plain_market.evaluate(deepcopy(start), tests, order) for order in orders]
 
     params = ModelParams("perceptron", N_FEATURES, 6, margin=shape.margin)
     words = [start.words().get(number, 0) for number in range(params.total_words)]
     replica = make_replica(params, words)
     assert isinstance(replica, Perceptron)
     payloads = [encode(own, N_FEATURES, valued=False) for own in contributed]
-    ours = draw_order(seed, payloads, params)
-    assert [one[:2] for one in ours] == [one[:2] for one in order]
+    ours = draw_orders(seed, payloads, params, len(orders))
+    assert [[one[:2] for one in order] for order in ours] == [[one[:2] for one in order] for order in orders]
     found = evaluate(replica, encode(tests, N_FEATURES, valued=False), ours, len(payloads))
-    assert [found.before, *found.correct] == counts
-    assert list(found.scores) == plain_market.scores(counts, order, len(payloads))
-    assert sum(found.changes) == sum(found.scores) == counts[-1] - counts[0]
+    assert [[found.before, *correct] for correct in found.correct] == counts
+    by_order = [plain_market.scores(*both, len(payloads)) for both in zip(counts, orders, strict=True)]
+    assert list(found.scores) == [sum(scores) for scores in zip(*by_order, strict=True)]
+    assert sum(found.scores) == sum(one[-1] - one[0] for one in counts)
     removed = data.draw(st.sets(st.integers(0, len(payloads) - 1)))
-    last = plain_market.publish(start, order, removed).words()
-    published = replay(replica, ours, removed)
+    last = plain_market.publish(start, orders[-1], removed).words()
+    published = replay(replica, ours[-1], removed)
     assert replica.words() == words, "it stays as it was"
     assert published.words() == [last.get(number, 0) for number in range(params.total_words)]
     if not removed:
@@ -169,17 +173,18 @@ def test_golden_markets(case: dict[str, Any]) -> None:
 
     payloads = [bytes.fromhex(payload[2:]) for payload in case["payloads"]]
     tests = b"".join(bytes.fromhex(piece[2:]) for piece in case["pieces"])
-    order = draw_order(bytes.fromhex(case["seed"][2:]), payloads, params)
-    assert [one.participant << 16 | one.number for one in order] == case["order"]
+    orders = draw_orders(bytes.fromhex(case["seed"][2:]), payloads, params, case["orders"])
+    assert [one.participant << 16 | one.number for order in orders for one in order] == case["order"]
     start = Perceptron.from_words(dense(case["first"]), params)
-    found = evaluate(start, tests, order, len(payloads))
+    found = evaluate(start, tests, orders, len(payloads))
     assert found.before == case["before"]
-    assert bytes(found.correct).hex() == case["correct"][2:]
+    assert b"".join(map(bytes, found.correct)).hex() == case["correct"][2:]
     assert list(found.scores) == case["scores"]
     money = case["money"]
     held = rules(
         pieces=(bytes(32),) * len(case["pieces"]),
         piece_samples=sum(1 for _ in found_samples(tests)) // len(case["pieces"]),
+        orders=case["orders"],
         **{name: money[name] for name in ("bounty_wei", "rounds", "stake_wei", "max_units")},
     )
     stakes = [
@@ -193,7 +198,7 @@ def test_golden_markets(case: dict[str, Any]) -> None:
     assert [outcome.burned_wei for outcome in settlement.outcomes] == money["burned_wei"]
     assert [outcome.owed_wei for outcome in settlement.outcomes] == money["owed_wei"]
     assert sum(1 << number for number in settlement.removed) == case["removed"]
-    assert replay(start, order, settlement.removed).words() == dense(case["last"])
+    assert replay(start, orders[-1], settlement.removed).words() == dense(case["last"])
 
 
 def found_samples(payload: bytes) -> Any:
@@ -243,6 +248,8 @@ def test_hashes_are_those_of_abi_encodings(payload: bytes, salt: bytes, number: 
         {"piece_samples": 113},
         {"rounds": 0},
         {"rounds": 1_000_001},
+        {"orders": 0},
+        {"orders": 33},
         {"bounty_wei": 99},
         {"stake_wei": 0},
         {"stake_wei": 2**96},

@@ -44,6 +44,7 @@ interface IMarket is IPredictionMarket {
     function leftFrom() external view returns (uint64);
     function wordsPublished() external view returns (uint32);
     function unitsTaken() external view returns (uint16);
+    function ordersTried() external view returns (uint8);
     function pieceHash(uint256 index, bytes32 salt, bytes calldata payload) external view returns (bytes32);
     function commitmentOf(address account, uint256 units, bytes32 salt, bytes calldata payload)
         external

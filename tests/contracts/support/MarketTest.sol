@@ -80,6 +80,7 @@ abstract contract MarketTest is TrainerTest {
 
     function marketRules() internal pure virtual returns (MarketRules memory rules) {
         rules.pieceSamples = 2;
+        rules.orders = 1;
         rules.maxUnits = 20;
         rules.maxUnitsEach = 10;
         rules.rounds = 10;
@@ -114,10 +115,12 @@ abstract contract MarketTest is TrainerTest {
         return keccak256(abi.encode("piece", index));
     }
 
-    /// Bounty and reserve: two steps for each unit, and four for each four words of 16 weights and one for the bias.
+    /// Bounty and reserve: a step for each unit in each order and in the end, and two for each four words (16 weights each, and
+    /// one word for the bias) after each order, and in the end.
     function neededWei(MarketParams memory params) internal pure returns (uint256) {
         uint256 words = (uint256(params.model.nFeatures) + 15) / 16 + 1;
-        uint256 steps = 2 * uint256(params.rules.maxUnits) + 4 * ((words + 3) / 4);
+        uint256 orders = params.rules.orders;
+        uint256 steps = (orders + 1) * params.rules.maxUnits + (2 * orders + 2) * ((words + 3) / 4);
         return params.rules.bountyWei + steps * params.rules.stepFeeWei;
     }
 
@@ -288,8 +291,13 @@ abstract contract MarketTest is TrainerTest {
         }
     }
 
-    /// All samples that were revealed, in the order that a `mixHash` draws, and by whom they are.
-    function orderOf(bytes32 mixHash)
+    /// All samples that were revealed, in the first order that a `mixHash` draws, and by whom they are.
+    function orderOf(bytes32 mixHash) internal view returns (bytes[] memory, uint256[] memory) {
+        return orderOf(mixHash, 0);
+    }
+
+    /// The same in the order of this number.
+    function orderOf(bytes32 mixHash, uint256 number)
         internal
         view
         returns (bytes[] memory samples, uint256[] memory numbers)
@@ -309,6 +317,9 @@ abstract contract MarketTest is TrainerTest {
             }
         }
         bytes32 seed = drawnBy(mixHash);
+        for (; number > 0; number--) {
+            seed = keccak256(bytes.concat(seed));
+        }
         for (uint256 i = count; i > 1; i--) {
             uint256 other = uint256(keccak256(abi.encode(seed, i))) % i;
             (samples[i - 1], samples[other]) = (samples[other], samples[i - 1]);
