@@ -26,9 +26,10 @@ MAX_UNITS = 1_000
 
 WORDS_SHAPE = ModelParams("perceptron", WORDS, WORDS)
 HASHED_SHAPE = ModelParams("perceptron", 4_096, MAX_FEATURES)
-WIDE_SHAPE = ModelParams("perceptron", HASHED, MAX_FEATURES)
+WIDE_SHAPE = ModelParams("perceptron", HASHED, 256)
+"""A sample of a market touches 256 words at most."""
 MAIN = (200, 100)
-SIZES = (MAIN, (50, 100), (100, 100), (200, 20), (200, 50), (200, 200))
+SIZES = (MAIN, (50, 100), (100, 100), (200, 20), (200, 50), (400, 100))
 """Contributions and test samples."""
 
 ORDERS = 4
@@ -66,8 +67,11 @@ class Row(NamedTuple):
         return f"{self.contributions} contributions, {self.tests} test samples, {orders}, {features}"
 
 
-MAIN_ROWS = (Row(WORDS_SHAPE, *MAIN, ORDERS), Row(HASHED_SHAPE, *MAIN, 2))
-ROWS = (*MAIN_ROWS, *(Row(WORDS_SHAPE, *size, 1) for size in SIZES), Row(WIDE_SHAPE, *MAIN, 1))
+HASHED_SIZE = (200, 70)
+"""Hashed reviews are longer: no more of them fit into a test set."""
+
+MAIN_ROWS = (Row(WORDS_SHAPE, *MAIN, ORDERS), Row(HASHED_SHAPE, *HASHED_SIZE, 2))
+ROWS = (*MAIN_ROWS, *(Row(WORDS_SHAPE, *size, 1) for size in SIZES), Row(WIDE_SHAPE, *HASHED_SIZE, 1))
 MAIN_KEYS = tuple(row.key for row in MAIN_ROWS)
 """The rows that the goal is for."""
 
@@ -83,16 +87,16 @@ def market_plan(name: str, samples: Samples, row: Row) -> Plan:
     A test sample more or less is worth a hundredth of the bounty, if there are a hundred, and a stake as much
     as some five: whoever harms by less loses a part of it, and whoever harms by more is removed.
     """
-    test_set = samples.contributed[: row.tests]
+    # Long and short ones in each piece: none may be much larger than the others.
+    test_set = sorted(samples.contributed[: row.tests], key=len)
     own = row.contributions // PEOPLE
     contributed = samples.contributed[-row.contributions :]
     payloads = [contributed[who * own :][:own] for who in range(PEOPLE)]
     payloads[-FLIPPING:] = [[flipped(sample) for sample in payload] for payload in payloads[-FLIPPING:]]
-    each = row.tests // PIECES
     return Plan(
         name=name,
         params=row.params,
-        pieces=tuple(b"".join(test_set[piece * each :][:each]) for piece in range(PIECES)),
+        pieces=tuple(b"".join(test_set[piece::PIECES]) for piece in range(PIECES)),
         payloads=tuple(map(b"".join, payloads)),
         bounty_wei=BOUNTY_WEI,
         rounds=ROUNDS,
@@ -119,7 +123,9 @@ def measure_markets(
     for row in wanted:
         progress(f"{reviews.name}: {row.key}")
         is_words = row.params == WORDS_SHAPE
-        samples = reviews.by_rank() if is_words else reviews.hashed(row.params.n_features)
+        samples = (
+            reviews.by_rank() if is_words else reviews.hashed(row.params.n_features, row.params.max_features)
+        )
         market = Market(site, market_plan(f"market-{len(rows)}", samples, row))
         market.play(market.largest_step)
         rows[row.key] = _figures(market)

@@ -18,9 +18,10 @@ from dcai_cli.chain.registry import (
     code_hash,
     constructor_arguments,
 )
-from dcai_cli.domain import PERCEPTRON, Batch, bits
+from dcai_cli.domain import Batch, bits
 from dcai_cli.features.payload import HEADER_BYTES, UNIT_INFLUENCE
 from dcai_cli.features.spec import FeatureSpec
+from dcai_cli.models.perceptron import Perceptron
 from dcai_cli.models.replica import Replica
 from dcai_cli.services.deploy import WORDS_PER_TRANSACTION
 
@@ -148,15 +149,10 @@ class Model:
         return Contribution(account, tuple(samples), batch, updates, receipt.gas_used)
 
     def _count_updates(self, batch: Batch, samples: Sequence[bytes]) -> int:
-        if self._replica.params.model_type != PERCEPTRON:
+        if not isinstance(self._replica, Perceptron):
             return batch.informative.bit_count()
         # Samples within the margin change the model without being informative.
-        changed = 0
-        for sample in samples:
-            before = self._replica.words()
-            self._replica.train(sample)
-            changed += self._replica.words() != before
-        return changed
+        return int(self._replica.learn(b"".join(samples)).sum())
 
     def refund(self, *contributions: Contribution) -> Refund:
         """Claim whole batches in one transaction, by their contributor."""

@@ -85,9 +85,9 @@ class Reviews:
         ranks = {word: rank for rank, word in enumerate(ranked)}
         return self._samples(Wire(WORDS, WORDS), ranks.get)
 
-    def hashed(self, n_features: int = HASHED) -> Samples:
+    def hashed(self, n_features: int = HASHED, max_features: int = MAX_FEATURES) -> Samples:
         """Samples of all words, hashed as the client does."""
-        return self._samples(Wire(n_features, MAX_FEATURES), lambda word: feature_index(word, n_features))
+        return self._samples(Wire(n_features, max_features), lambda word: feature_index(word, n_features))
 
     def _samples(self, wire: Wire, index: Callable[[str], int | None]) -> Samples:
         return Samples(*(list(_encode(part, wire, index)) for part in (self.training, self.contributed)))

@@ -97,8 +97,14 @@ def create(
         ),
     ] = None,
     margin: Annotated[
-        int, typer.Option(min=0, max=65_535, help="Margin per active feature.", rich_help_panel=_LEARNING)
-    ] = 2,
+        int,
+        typer.Option(
+            min=0,
+            max=65_535,
+            help="Margin per active feature; the smaller, the more each sample changes, and is scored for.",
+            rich_help_panel=_LEARNING,
+        ),
+    ] = 0,
     pretrain: Annotated[
         Path | None,
         typer.Option(

@@ -24,12 +24,18 @@ from benchmarks.gas.market_rows import (
 )
 from benchmarks.gas.network import start_network
 from benchmarks.gas.reviews import Samples, imdb
+from dcai_cli.chain.market import Settlement
+from dcai_cli.domain import format_ether
 from dcai_cli.models.market import draw_orders, evaluate
 from dcai_cli.models.perceptron import Perceptron
 from tests.market.agreement import BURN, check, check_money
 from tests.market.conftest import embedded_ground
 
+PAGE = Path(__file__).parents[2] / "docs" / "market.md"
 TRAINED = 4_000
+SCORE = 4
+"""The place of the score in the struct of a participant."""
+
 DRAWS = 60
 GOOD = range(PEOPLE - FLIPPING)
 BAD = range(PEOPLE - FLIPPING, PEOPLE)
@@ -77,6 +83,23 @@ def test_a_market_of_reviews(reviews: Samples, start: Perceptron, tmp_path: Path
         assert all(owed[who] > market.stakes_wei[who] for who in GOOD)
         assert all(owed[who] < market.stakes_wei[who] for who in BAD)
         check_money(market, settlement)
+        if name == "embedded":
+            assert outcome(market, settlement) in PAGE.read_text(encoding="utf-8")
+
+
+def outcome(market: Market, settlement: Settlement) -> str:
+    """What became of the money, as the docs show it."""
+    lines = ["| participant | labels | stake | test samples | owed |", "|---|---|---:|---:|---:|"]
+    for who, (stake_wei, one) in enumerate(zip(market.stakes_wei, settlement.outcomes, strict=True)):
+        score = market.view("participantOf", market.participants[who].address)[SCORE] / ORDERS
+        labels = "flipped" if who in BAD else "true"
+        removed = ", removed" if one.removed else ""
+        amounts = (format_ether(stake_wei), f"{score:+g}{removed}", format_ether(one.owed_wei))
+        lines.append(f"| {who + 1} | {labels} | {' | '.join(amounts)} |")
+    burned, left = format_ether(settlement.burned_wei), format_ether(settlement.left_wei)
+    bounty = format_ether(market.plan.bounty_wei)
+    lines += ["", f"Of the stakes {burned} are burned; of the bounty of {bounty}, {left} are left."]
+    return "\n".join(lines)
 
 
 def test_orders_take_chance_out_of_scores(reviews: Samples, start: Perceptron) -> None:
