@@ -13,7 +13,7 @@ FORGE = $(firstword $(wildcard node_modules/@foundry-rs/forge-*-*/bin/forge) for
 # Analysers call `forge`.
 ANALYSIS = PATH="$(abspath $(dir $(FORGE))):$$PATH"
 
-.PHONY: help demo test test-python test-contracts deep check docs recording slither prove coverage mutants mutants-ci fuzz-files fuzz-keys fuzz-rpc chaos format artifacts bench gas gas-check paper package clean
+.PHONY: help demo test test-python test-contracts deep check docs recording slither prove coverage mutants mutants-ci fuzz-files fuzz-keys fuzz-rpc chaos format artifacts bench gas gas-check paper paper-check package clean
 
 help:  ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
@@ -123,6 +123,9 @@ gas-check: node_modules/.installed  ## Whether gas is within 2 % of the committe
 
 paper: node_modules/.installed  ## The published experiment and eleven attackers; writes docs/experiments.md. At most 90 minutes.
 	$(BIN)/python -m benchmarks.paper
+
+paper-check: node_modules/.installed  ## Measure a part of the study again, in a quarter of an hour: is it what is committed?
+	$(BIN)/python -m benchmarks.paper --check
 
 package: $(VENV)/.dev  ## Build wheel and sdist; install and use them on every supported Python that is here.
 	$(BIN)/python -m tools.check_package $(if $(PYTHONS),--pythons $(PYTHONS))

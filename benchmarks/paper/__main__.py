@@ -1,4 +1,4 @@
-"""Run the experiments, or write their page anew."""
+"""Run the experiments, write their page anew, or measure a part again to see whether it is the same."""
 
 from __future__ import annotations
 
@@ -20,9 +20,32 @@ def main() -> None:
     """Run, write down, and exit with 1 if the fast mode is too slow."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--page", action="store_true", help="only write the page, from paper.json")
-    if not parser.parse_args().page:
+    parser.add_argument(
+        "--check", action="store_true", help="measure a part again, and compare; writes nothing"
+    )
+    options = parser.parse_args()
+    if options.check:
+        sys.exit(_check(json.loads(RESULTS.read_text(encoding="utf-8"))))
+    if not options.page:
         RESULTS.write_text(json.dumps(_run(), indent=1) + "\n", encoding="utf-8")
     page.write(json.loads(RESULTS.read_text(encoding="utf-8")))
+
+
+def _check(committed: dict[str, Any]) -> int:
+    """What was sent, the perceptrons' experiment, and every attack at its best: 1 if a figure differs."""
+    workers = Workers(print)
+    again = {
+        "what was sent": (sent.sent(), committed["sent"]),
+        "the published experiment": published.again(workers, committed["published"]),
+        **attacks.again(workers, committed["attacks"]),
+    }
+    workers.close()
+    differ = 0
+    for name, (measured, expected) in again.items():
+        found = json.loads(json.dumps(measured))
+        differ += found != expected
+        print(f"{name}: {'the same' if found == expected else f'{found}, not {expected}'}")
+    return int(differ > 0)
 
 
 def _run() -> dict[str, Any]:

@@ -209,6 +209,17 @@ def followed(workers: Workers) -> dict[str, Any]:
     return found
 
 
+def again(workers: Workers, committed: list[dict[str, Any]]) -> dict[str, tuple[Any, Any]]:
+    """Each attack in its best setting measured again, and what is committed of it."""
+    return {
+        attack.name: (
+            _measured(workers, attack, one["best"], AS_IT_IS, without=True),
+            one["remedies"][AS_IT_IS],
+        )
+        for attack, one in zip(ATTACKS, committed, strict=True)
+    }
+
+
 def _measured(
     workers: Workers, attack: Attack, setting: dict[str, Any], remedy: str, *, without: bool
 ) -> dict[str, Any]:

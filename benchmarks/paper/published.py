@@ -53,6 +53,12 @@ def experiments(workers: Workers) -> dict[str, Any]:
     return {name: _measured(workers, *experiment) for name, experiment in EXPERIMENTS.items()}
 
 
+def again(workers: Workers, committed: dict[str, Any]) -> tuple[Any, Any]:
+    """The first experiment measured again, and what is committed of it."""
+    name = next(iter(EXPERIMENTS))
+    return _measured(workers, *EXPERIMENTS[name]), committed[name]
+
+
 def causes(workers: Workers) -> dict[str, Any]:
     """The perceptron under other habits."""
     return {
