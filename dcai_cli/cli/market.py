@@ -250,7 +250,7 @@ def step(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Take a market on, for a fee: draw the order, score, train and publish, a step after the other."""
+    """Take a market on, for a fee: draw the orders, score, train and publish, a step after the other."""
     from dcai_cli.services.market_moves import STEPS
 
     _work(

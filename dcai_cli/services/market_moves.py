@@ -199,9 +199,9 @@ def _drawing(workspace: Workspace, market: Market) -> Iterator[Move]:
         return
     is_piece = market.phase == "drawing"
     if market.block > market.draw_block + KNOWN_HASHES:
-        yield Move("again", "let another block draw the order, since nobody took the last one", GAS_OF_DRAW)
+        yield Move("again", "let another block draw the orders, since nobody took the last one", GAS_OF_DRAW)
     elif _is_drawable(workspace, market):
-        what = "draw the piece that is shown first" if is_piece else "draw the order of all samples"
+        what = "draw the piece that is shown first" if is_piece else "draw the orders of all samples"
         yield Move("draw" if is_piece else "order", what, GAS_OF_DRAW, until=market.deadline)
 
 

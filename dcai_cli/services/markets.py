@@ -383,7 +383,7 @@ def what_next(market: Market) -> Next:
             "participants", "show their samples, or lose their stakes", reveal, market.reveal_until
         ),
         "testing": Next("provider", "show the other pieces", reveal, market.tests_until),
-        "tested": Next("anybody", f"let block {market.draw_block} draw the order", step),
+        "tested": Next("anybody", f"let block {market.draw_block} draw the orders", step),
     }[market.stage]
 
 
