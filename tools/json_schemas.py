@@ -584,6 +584,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
         "rows": "count",
         "samples": "count",
         "units": "count",
+        "payload_bytes": "count",
         "skipped": _SKIPPED,
         "repeated": "count",
         "stake_now_wei": "amount",

@@ -164,6 +164,7 @@ def _join_data(done: Joined, *, dry_run: bool) -> dict[str, Any]:
         "rows": plan.rows,
         "samples": plan.samples,
         "units": plan.units,
+        "payload_bytes": plan.payload_bytes,
         "skipped": [{"row": skip.row, "reason": skip.reason} for skip in plan.skipped],
         "repeated": plan.repeated,
         "stake_now_wei": str(plan.stake_wei),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dcai_cli.chain.factory import MARKET
+from dcai_cli.chain.market import MAX_STORED_BYTES
 from dcai_cli.domain import MAX_BATCH_SAMPLES, counted, format_duration, format_ether, told_apart
 from dcai_cli.errors import BadInput, DcaiError, InsufficientFunds, LimitExceeded
 from dcai_cli.features.cluster import featurizer
@@ -64,6 +65,7 @@ class JoinPlan:
         rows: rows read.
         samples: what is contributed.
         units: their units.
+        payload_bytes: what they take, one behind the other.
         skipped: rows that cannot be used.
         repeated: rows that give the same sample as an earlier one.
         stake_wei: what they cost now.
@@ -78,6 +80,7 @@ class JoinPlan:
     rows: int
     samples: int
     units: int
+    payload_bytes: int
     skipped: tuple[Skipped, ...]
     repeated: int
     stake_wei: int
@@ -217,6 +220,7 @@ def _plan(
         rows=len(rows),
         samples=len(kept),
         units=units,
+        payload_bytes=len(payload),
         skipped=skipped,
         repeated=len(usable) - len(kept),
         stake_wei=rules.quote(units, market.units_taken),
@@ -247,7 +251,15 @@ def _check(plan: JoinPlan, request: JoinRequest) -> None:
         raise BadInput(
             f"{request.file} gives {plan.samples} samples; a market takes {MAX_BATCH_SAMPLES} of each "
             "participant.",
-            hint=f"Choose the first rows: --limit {MAX_BATCH_SAMPLES}",
+            hint=f"Choose fewer rows: --limit {MAX_BATCH_SAMPLES}",
+        )
+    # The contract sees them only when they are revealed: it could not store them, and would burn the stake.
+    if plan.payload_bytes > MAX_STORED_BYTES:
+        fitting = max(1, plan.rows * MAX_STORED_BYTES // plan.payload_bytes)
+        raise BadInput(
+            f"{request.file} gives samples of {plan.payload_bytes:,} bytes; a market stores "
+            f"{MAX_STORED_BYTES:,} of each participant.",
+            hint=f"Choose fewer rows: --limit {fitting}",
         )
     limit = min(market.units_left, market.rules.max_units_each)
     if plan.units > limit:

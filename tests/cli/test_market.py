@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -379,6 +380,27 @@ def test_bad_input_has_one_error_that_names_it(opened: Dcai, case: str) -> None:
         error = opened.error(*arguments)
     assert error["exit_code"] == code
     assert words in error["message"] + error["hint"]
+
+
+@pytest.mark.parametrize("kind", ["bytes", "samples"])
+def test_what_could_never_be_revealed_is_refused_before_a_stake_is_paid(opened: Dcai, kind: str) -> None:
+    """More than 24,575 bytes, or 256 samples: found and allowed are named, and the rows that are said fit."""
+    make_market(opened, "--n-features", "4096", "--quota", "1024", "--quota-each", "1024", name="large")
+    opened.data("market", "reveal", "large", "--yes")
+    per_row, count = (200, 70) if kind == "bytes" else (2, 257)
+    texts = (" ".join(f"w{row * per_row + at}" for at in range(per_row)) for row in range(count))
+    file = opened.write("bob.csv", [(text, "positive") for text in texts])
+    join = ("market", "join", "alice/large", file, "--account", "bob", "--yes")
+    for more in ((), ("--dry-run",)):
+        with opened.unchanged():
+            error = opened.error(*join, *more)
+        assert error["exit_code"] == 15
+    found, allowed = [int(number.replace(",", "")) for number in re.findall(r" ([\d,]+) ", error["message"])]
+    assert (allowed, found > allowed) == (24_575 if kind == "bytes" else 256, True)
+    limit = error["hint"].rpartition(" ")[2]
+    assert int(opened.data(*join, "--limit", limit)["payload_bytes"]) <= 24_575
+    opened.data("devnet", "advance", "7d")
+    assert moves(opened.data("market", "reveal", "alice/large", "--account", "bob", "--yes")) == ["reveal"]
 
 
 def test_contribute_takes_part_in_a_market_as_well(opened: Dcai) -> None:
