@@ -18,7 +18,7 @@ from dcai_cli.models.market import draw_order, evaluate
 from dcai_cli.models.perceptron import Perceptron
 from dcai_cli.services.market_factory import known_deployer
 from dcai_cli.services.market_keys import contribution_salt, piece_salt
-from dcai_cli.services.markets import read_market
+from dcai_cli.services.markets import Market, read_market
 from dcai_cli.services.workspace import Workspace
 from tests.cli.conftest import ADDRESSES
 from tests.cli.markets import (
@@ -323,15 +323,69 @@ def test_training_begins_with_the_provider_s_weights(made: Dcai) -> None:
     """The words are on-chain before the first piece is shown, as the ledger has them."""
     train = made.write("train.csv", rows(30, 77))
     make_market(made, "--pretrain", str(train), name="ahead")
-    with Workspace(made.settings) as workspace:
+    market, words, kept = begun(made)
+    assert any(words)
+    assert [words] == kept
+    assert market.phase == "opening"
+
+
+def test_many_weights_are_written_in_order_and_few_enough_at_once(made: Dcai) -> None:
+    """The contract takes 400 words in a transaction, and none before the last one that it has."""
+    train = made.write("train.csv", rows(30, 77))
+    make_market(made, "--pretrain", str(train), "--n-features", "16384", name="ahead")
+    market, words, kept = begun(made)
+    with made.chain() as chain:
+        written = [event.args for event in chain.logs(MARKET, market.address, "InitialWeights", 0)]
+    assert len(kept) > 1
+    assert [list(one["words"]) for one in written] == kept
+    assert max(map(len, kept)) <= 400
+    found = [0] * market.model.params.total_words
+    last = 0
+    for one in written:
+        assert one["firstWord"] >= last
+        last = one["firstWord"] + len(one["words"])
+        found[one["firstWord"] : last] = one["words"]
+    assert (found, any(found)) == (words, True)
+
+
+def begun(dcai: Dcai) -> tuple[Market, list[int], list[list[int]]]:
+    """The market `ahead`, the words that training begins with there, and those of the ledger by parts."""
+    with Workspace(dcai.settings) as workspace:
         chain, deployer = workspace.chain, known_deployer(workspace)
         assert deployer is not None
         market = read_market(chain, market_address(deployer, ADDRESSES["alice"], "ahead"))
         working = chain.view(REPLAY, market.replay, "working")
-        words = chain.view("Perceptron", working, "weights", 0, market.model.params.total_words)
-        (kept,) = workspace.ledger.kept(chain.key, ADDRESSES["alice"], market.address, kind="weights")
-    assert any(words)
-    assert b"".join(word.to_bytes(32, "big") for word in words) == kept.payload
+        total = market.model.params.total_words
+        words = [
+            word
+            for first in range(0, total, 1024)
+            for word in chain.view("Perceptron", working, "weights", first, min(1024, total - first))
+        ]
+        kept = workspace.ledger.kept(chain.key, ADDRESSES["alice"], market.address, kind="weights")
+    parts = [
+        [int.from_bytes(one.payload[at : at + 32], "big") for at in range(0, len(one.payload), 32)]
+        for one in kept
+    ]
+    return market, words, parts
+
+
+def test_a_test_set_that_no_piece_could_show_is_refused(made: Dcai) -> None:
+    """All pieces together have 24,576 bytes, each its equal part; what fits that part can be shown."""
+    fitting, longer = (
+        [(words_of(at, count), ("negative", "positive")[at % 2]) for at in range(60)] for count in (200, 215)
+    )
+    market = ("--labels", "negative,positive", "--n-features", "16384", "--bounty", "1ether", "--yes")
+    create = ("market", "create", "long", "--pieces", "4", *market)
+    with made.unchanged():
+        error = made.error(*create, "--test", made.write("longer.csv", longer))
+    assert (error["exit_code"], "takes 6,144 in each of 4 pieces" in error["message"]) == (15, True)
+    assert made.data(*create, "--test", made.write("fitting.csv", fitting))["rules"]["piece_samples"] == 15
+    assert moves(made.data("market", "reveal", "long", "--yes")) == ["piece"]
+
+
+def words_of(row: int, count: int) -> str:
+    """A text of so many words that no other row has."""
+    return " ".join(f"w{row}x{at}" for at in range(count))
 
 
 REFUSED = {
@@ -388,8 +442,7 @@ def test_what_could_never_be_revealed_is_refused_before_a_stake_is_paid(opened: 
     make_market(opened, "--n-features", "4096", "--quota", "1024", "--quota-each", "1024", name="large")
     opened.data("market", "reveal", "large", "--yes")
     per_row, count = (200, 70) if kind == "bytes" else (2, 257)
-    texts = (" ".join(f"w{row * per_row + at}" for at in range(per_row)) for row in range(count))
-    file = opened.write("bob.csv", [(text, "positive") for text in texts])
+    file = opened.write("bob.csv", [(words_of(row, per_row), "positive") for row in range(count)])
     join = ("market", "join", "alice/large", file, "--account", "bob", "--yes")
     for more in ((), ("--dry-run",)):
         with opened.unchanged():

@@ -72,7 +72,21 @@ def test_a_market_s_address_depends_on_provider_name_and_deployer() -> None:
 SHAPE = (256, 256, False, 2, 16, 2, 0, False)
 """The shape that a market's contributions are tried on."""
 
-RULES = MarketRules((bytes(32),) * 2, 5, 100, 10, 100, 60, 60, 60, 60, 0, 10_000, 50, 0)
+RULES = MarketRules(
+    pieces=(bytes(32),) * 2,
+    piece_samples=5,
+    max_units=100,
+    max_units_each=10,
+    rounds=100,
+    open_s=60,
+    participate_s=60,
+    reveal_s=60,
+    tests_s=60,
+    collect_s=0,
+    bounty_wei=10_000,
+    stake_wei=50,
+    step_fee_wei=0,
+)
 
 
 def liar(trainer: str, implementation: str) -> bytes:
