@@ -134,6 +134,13 @@ def _join_lines(plan: JoinPlan) -> list[str]:
 
     market = plan.market
     rules = market.rules
+    tried = plan.forecast
+    forecast = "unknown: the node does not have the piece that was shown"
+    if tried is not None:
+        forecast = (
+            f"of the {counted(tried.samples, 'test sample')} shown the model gets {tried.before} right, and "
+            f"{tried.after} after these rows alone; the others are hidden"
+        )
     return [
         f"market    {market.name} ({market.address}) of {market.provider}",
         f"account   {plan.account.name} ({plan.account.address})",
@@ -151,12 +158,13 @@ def _join_lines(plan: JoinPlan) -> list[str]:
             "if others are faster; the rest comes back at once"
         ),
         f"fees      up to {format_ether(plan.cost.fee_wei)} (about {plan.cost.gas:,} gas), and to reveal",
+        f"forecast  {forecast}",
         *warnings_of(plan),
     ]
 
 
 def _join_data(done: Joined, *, dry_run: bool) -> dict[str, Any]:
-    plan = done.plan
+    plan, tried = done.plan, done.plan.forecast
     return {
         "market": market_data(plan.market),
         "account": plan.account.address,
@@ -170,6 +178,9 @@ def _join_data(done: Joined, *, dry_run: bool) -> dict[str, Any]:
         "stake_now_wei": str(plan.stake_wei),
         "stake_at_most_wei": str(plan.stake_at_most_wei),
         "test_wei": str(plan.test_wei),
+        "shown_samples": None if tried is None else tried.samples,
+        "shown_right": None if tried is None else tried.before,
+        "shown_right_after": None if tried is None else tried.after,
         "fee_at_most_wei": str(plan.cost.fee_wei),
         "balance_wei": str(plan.cost.balance_wei),
         "stake_wei": str(done.stake_wei),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dcai_cli.chain.factory import MARKET
@@ -15,6 +15,7 @@ from dcai_cli.features.featurize import FeaturizedRow, Skipped
 from dcai_cli.features.readers import Source, check_source, open_rows
 from dcai_cli.services.accounts import ActingAccount, Password, acting_account, unlock
 from dcai_cli.services.cost import Cost
+from dcai_cli.services.market_forecast import Forecast, forecast
 from dcai_cli.services.market_keys import committed_contribution
 from dcai_cli.services.markets import Market, found_market, read_market
 from dcai_cli.services.transactions import ENVELOPE_BYTES, Outbox, Sent, finish
@@ -73,6 +74,7 @@ class JoinPlan:
             back.
         test_wei: what a test sample more or less is worth in all rounds.
         cost: of the transaction.
+        forecast: what they do to the piece that was shown; None if an earlier run took part, or it is gone.
     """
 
     market: Market
@@ -87,6 +89,7 @@ class JoinPlan:
     stake_at_most_wei: int
     test_wei: int
     cost: Cost
+    forecast: Forecast | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +135,13 @@ def join_market(
     address = found_market(workspace, request.market, request.account)
     market = read_market(workspace.chain, address)
     payload, plan = _plan(workspace, request, account, market, note)
+    is_new = market.participant(account.address) is None
+    if request.dry_run or is_new:
+        _check(plan, request)
+        plan = replace(plan, forecast=forecast(workspace.chain, market, payload))
     if request.dry_run:
-        _check(plan, request)
         return Joined(plan, 0, None)
-    if market.participant(account.address) is None:
-        _check(plan, request)
+    if is_new:
         confirm(plan)
     key = unlock(workspace, account, password)
     with workspace.sending(account.address):

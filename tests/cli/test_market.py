@@ -16,6 +16,8 @@ from dcai_cli.chain.market import Stake, settle
 from dcai_cli.models import make_replica
 from dcai_cli.models.market import draw_order, evaluate
 from dcai_cli.models.perceptron import Perceptron
+from dcai_cli.models.replica import Replica
+from dcai_cli.models.samples import split_samples
 from dcai_cli.services.market_factory import known_deployer
 from dcai_cli.services.market_keys import contribution_salt, piece_salt
 from dcai_cli.services.markets import Market, read_market
@@ -434,6 +436,53 @@ def test_bad_input_has_one_error_that_names_it(opened: Dcai, case: str) -> None:
         error = opened.error(*arguments)
     assert error["exit_code"] == code
     assert words in error["message"] + error["hint"]
+
+
+def right_of(model: Replica, samples: bytes) -> int:
+    """How many samples a model gets right."""
+    labels = [sample[0] for sample in split_samples(samples, model.wire)]
+    return sum(map(int.__eq__, model.predict(samples).tolist(), labels))
+
+
+@pytest.mark.parametrize("begins", ["with zeros", "with weights"])
+def test_who_joins_is_told_what_the_rows_do_to_the_piece_that_was_shown(made: Dcai, begins: str) -> None:
+    """Before and after is what a replica says that learns the rows, from the weights of the provider on."""
+    if begins == "with weights":
+        make_market(
+            made, "--pretrain", str(made.write("train.csv", rows(9, 77, is_wrong=True))), name="ahead"
+        )
+        made.data("market", "reveal", "ahead", "--yes")
+        name = "ahead"
+    else:
+        made.data("market", "reveal", "bounty", "--yes")
+        name = "bounty"
+    made.data("devnet", "advance", "1h")
+    file = made.write("bob.csv", rows(16, 19))
+    join = ("market", "join", f"alice/{name}", file, "--account", "bob")
+    tried = made.data(*join, "--dry-run")
+    said = made(*join, "--dry-run").out
+    joined = made.data(*join, "--yes")
+    with Workspace(made.settings) as workspace:
+        chain, deployer = workspace.chain, known_deployer(workspace)
+        assert deployer is not None
+        market = read_market(chain, market_address(deployer, ADDRESSES["alice"], name))
+        of_market = (chain.key, ADDRESSES["alice"], market.address)
+        pieces = [one.payload for one in workspace.ledger.kept(*of_market, kind="piece")]
+        words = [one.payload for one in workspace.ledger.kept(*of_market, kind="weights")]
+        (own,) = workspace.ledger.kept(chain.key, ADDRESSES["bob"], market.address, kind="contribution")
+    model = make_replica(market.model.params, b"".join(words) or None)
+    before = [right_of(model, piece) for piece in pieces]
+    model.train(own.payload)
+    after = [right_of(model, piece) for piece in pieces]
+    # Whichever was drawn: nothing else would tell the one from the other.
+    assert all(first != second for first, second in zip(before, after, strict=True))
+    drawn = (6, before[market.drawn_piece], after[market.drawn_piece])
+    for data in (tried, joined):
+        assert tuple(data[key] for key in ("shown_samples", "shown_right", "shown_right_after")) == drawn
+    line = "of the {} test samples shown the model gets {} right, and {} after these rows alone"
+    assert line.format(*drawn) in said
+    again = made.data(*join, "--yes")
+    assert (again["transaction"], again["shown_samples"]) == (None, None)
 
 
 @pytest.mark.parametrize("kind", ["bytes", "samples"])
