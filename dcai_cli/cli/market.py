@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dcai_cli.cli import market_create, options
+from dcai_cli.cli import completion, market_create, options
 from dcai_cli.cli.market_output import (
     Deployer,
     Which,
@@ -51,7 +51,9 @@ MaxStake = Annotated[
     "time), 2, 10, 11, 12, 13, 14, 15 (bad file), 16 (--max-stake), 17, 18.",
 )
 def join(
-    market: Annotated[str, typer.Argument(help="Name, PROVIDER/NAME or address.")],
+    market: Annotated[
+        str, typer.Argument(help="Name, PROVIDER/NAME or address.", autocompletion=completion.markets)
+    ],
     file: Annotated[Path, typer.Argument(help=f"Rows: {options.DATA}", readable=False)],
     *,
     text_column: Annotated[str | None, typer.Option(help="Column of the text.")] = None,
@@ -347,7 +349,11 @@ def _work(
 def status(
     market: Annotated[
         str | None,
-        typer.Argument(metavar="[MARKET]", help="Name, PROVIDER/NAME or address; all if left out."),
+        typer.Argument(
+            metavar="[MARKET]",
+            help="Name, PROVIDER/NAME or address; all if left out.",
+            autocompletion=completion.markets,
+        ),
     ] = None,
     *,
     deployer: Deployer = None,

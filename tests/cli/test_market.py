@@ -36,6 +36,7 @@ from tests.cli.markets import (
     opened,
     rows,
 )
+from tests.cli.test_completion import offered
 from tests.cli.test_tx import Died
 
 if TYPE_CHECKING:
@@ -536,3 +537,13 @@ def test_status_lists_all_markets_with_what_comes_next(joined: Dcai) -> None:
     assert "bob: 16 units for" in said
     assert "next      participants: show their samples, or lose their stakes, within" in said
     assert len(joined.data("market", "status")["markets"]) == 2
+
+
+def test_markets_are_completed(joined: Dcai) -> None:
+    """Those that somebody here made by their names, those that somebody takes part in by their addresses."""
+    address = state(joined)["address"]
+    lines = [f"market {command} " for command in ("join", "reveal", "step", "collect", "status")]
+    for line in (*lines, "contribute bob.csv --market "):
+        assert offered(joined, line) == ["bounty", address]
+        assert offered(joined, f"{line}b") == ["bounty"]
+    assert offered(joined, "market status b", ETH_RPC_URL="http://127.0.0.1:8545", DCAI_CHAIN_ID="1") == []
