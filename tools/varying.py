@@ -12,8 +12,9 @@ VARIABLE = [
     re.compile(r"[+-]?[\d,]+(\.\d+)? (ETH|gwei|wei)\b"),
     re.compile(r"[\d,]+ gas\b"),
     re.compile(r"block \d+"),
+    re.compile(r"the model gets \d+ right, and \d+ after"),
 ]
-"""Keys and times, and what every change of the contracts moves: gas, fees."""
+"""Keys, times and draws, and what every change of the contracts moves: gas, fees."""
 
 
 def same(text: str) -> str:

@@ -82,7 +82,8 @@ def is_our_market(chain: Chain, deployer: str, market: str) -> None:
 
     The factory says of it that it made it: then it began empty, and only shipped code ever wrote to it and to
     its replay. What it did not make itself came from the registry that its provider named: the model that it
-    becomes, and the copy of the model that contributions are tried on.
+    becomes, and the code of the one that contributions are tried on. The replay has looked at the latter's
+    shape, so nothing is left to look at if the former has the same.
 
     Args:
         chain: where to look.
@@ -116,6 +117,9 @@ def is_our_market(chain: Chain, deployer: str, market: str) -> None:
         raise _not_ours(market, f"the model that it becomes belongs to {owner}")
     if chain.code(working) != proxy_code(implementation_address(registry, "Perceptron")):
         raise _not_ours(market, f"it tries contributions on another model than a perceptron, at {working}")
+    # Rows become samples of the shape of the first; samples of another shape could not be revealed.
+    if chain.view("CollaborativeTrainer", trainer, "params") != chain.view("Perceptron", working, "params"):
+        raise _not_ours(market, "the model that it becomes has another shape than the one it tries them on")
 
 
 def _not_ours(market: str, why: str) -> WrongChain:

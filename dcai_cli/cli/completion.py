@@ -1,4 +1,4 @@
-"""What shell completion offers for accounts, models, networks and settings.
+"""What shell completion offers for accounts, models, markets, networks and settings.
 
 Nothing is printed, made or changed here, no chain is asked, and whatever goes wrong offers nothing: the shell
 asks in the middle of a line.
@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from dcai_cli.config import KEYS, host_of, load_settings
 from dcai_cli.errors import DcaiError
 from dcai_cli.networks import CHAIN_IDS, EMBEDDED, EMBEDDED_CHAIN_ID
+
+if TYPE_CHECKING:
+    from dcai_cli.ledger import Ledger
 
 Offers = list[tuple[str, str]]
 """What can be typed, and what it is."""
@@ -44,25 +48,42 @@ def accounts(incomplete: str) -> Offers:
 def models(incomplete: str) -> Offers:
     """The names of the models that the ledger knows on the chain of the settings."""
 
-    def offers() -> Offers:
-        from dcai_cli.ledger import open_ledger
+    def offers(ledger: Ledger) -> list[tuple[str, str, str]]:
+        return [(model.chain, model.name, model.address) for model in ledger.models(None)]
 
-        settings = load_settings()
-        if settings.ledger_url is None and not settings.ledger_path.exists():
-            return []  # looking would make it
-        chain_id = settings.chain_id if settings.rpc_urls else EMBEDDED_CHAIN_ID
-        ledger = open_ledger(settings.ledger)
-        try:
-            known = ledger.models(None)
-        finally:
-            ledger.close()
+    return _starting(incomplete, lambda: _known(offers))
+
+
+def markets(incomplete: str) -> Offers:
+    """Markets of the ledger on the chain of the settings: by their names if this user made them."""
+
+    def offers(ledger: Ledger) -> list[tuple[str, str, str]]:
         return [
-            (model.name, model.address)
-            for model in known
-            if chain_id is None or model.chain.startswith(f"{chain_id}-")
+            (chain, word, "yours" if is_name else "you take part")
+            for chain, word, is_name in ledger.market_words()
         ]
 
-    return _starting(incomplete, offers)
+    return _starting(incomplete, lambda: _known(offers))
+
+
+def _known(offers: Callable[[Ledger], list[tuple[str, str, str]]]) -> Offers:
+    """What the ledger offers, each behind its chain's key, of the chain of the settings."""
+    from dcai_cli.ledger import open_ledger
+
+    settings = load_settings()
+    if settings.ledger_url is None and not settings.ledger_path.exists():
+        return []  # looking would make it
+    chain_id = settings.chain_id if settings.rpc_urls else EMBEDDED_CHAIN_ID
+    ledger = open_ledger(settings.ledger)
+    try:
+        known = offers(ledger)
+    finally:
+        ledger.close()
+    return [
+        (word, meaning)
+        for chain, word, meaning in known
+        if chain_id is None or chain.startswith(f"{chain_id}-")
+    ]
 
 
 def networks(incomplete: str) -> Offers:

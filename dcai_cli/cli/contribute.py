@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dcai_cli.cli import options
+from dcai_cli.cli import completion, options
 from dcai_cli.cli.output import Output
 from dcai_cli.domain import (
     counted,
@@ -48,7 +48,10 @@ def contribute(
     model: options.Model = None,
     market: Annotated[
         str | None,
-        typer.Option(help="Take part in a market instead, as dcai market join does: its name or address."),
+        typer.Option(
+            help="Take part in a market instead, as dcai market join does: its name or address.",
+            autocompletion=completion.markets,
+        ),
     ] = None,
     text_column: Annotated[str | None, typer.Option(help="Column of the text.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Column of the label.")] = None,

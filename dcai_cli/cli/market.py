@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dcai_cli.cli import market_create, options
+from dcai_cli.cli import completion, market_create, options
 from dcai_cli.cli.market_output import (
     Deployer,
     Which,
@@ -51,7 +51,9 @@ MaxStake = Annotated[
     "time), 2, 10, 11, 12, 13, 14, 15 (bad file), 16 (--max-stake), 17, 18.",
 )
 def join(
-    market: Annotated[str, typer.Argument(help="Name, PROVIDER/NAME or address.")],
+    market: Annotated[
+        str, typer.Argument(help="Name, PROVIDER/NAME or address.", autocompletion=completion.markets)
+    ],
     file: Annotated[Path, typer.Argument(help=f"Rows: {options.DATA}", readable=False)],
     *,
     text_column: Annotated[str | None, typer.Option(help="Column of the text.")] = None,
@@ -134,6 +136,13 @@ def _join_lines(plan: JoinPlan) -> list[str]:
 
     market = plan.market
     rules = market.rules
+    tried = plan.forecast
+    forecast = "unknown: the node does not have the piece that was shown"
+    if tried is not None:
+        forecast = (
+            f"of the {counted(tried.samples, 'test sample')} shown the model gets {tried.before} right, and "
+            f"{tried.after} after these rows alone; the others are hidden"
+        )
     return [
         f"market    {market.name} ({market.address}) of {market.provider}",
         f"account   {plan.account.name} ({plan.account.address})",
@@ -151,12 +160,13 @@ def _join_lines(plan: JoinPlan) -> list[str]:
             "if others are faster; the rest comes back at once"
         ),
         f"fees      up to {format_ether(plan.cost.fee_wei)} (about {plan.cost.gas:,} gas), and to reveal",
+        f"forecast  {forecast}",
         *warnings_of(plan),
     ]
 
 
 def _join_data(done: Joined, *, dry_run: bool) -> dict[str, Any]:
-    plan = done.plan
+    plan, tried = done.plan, done.plan.forecast
     return {
         "market": market_data(plan.market),
         "account": plan.account.address,
@@ -164,11 +174,15 @@ def _join_data(done: Joined, *, dry_run: bool) -> dict[str, Any]:
         "rows": plan.rows,
         "samples": plan.samples,
         "units": plan.units,
+        "payload_bytes": plan.payload_bytes,
         "skipped": [{"row": skip.row, "reason": skip.reason} for skip in plan.skipped],
         "repeated": plan.repeated,
         "stake_now_wei": str(plan.stake_wei),
         "stake_at_most_wei": str(plan.stake_at_most_wei),
         "test_wei": str(plan.test_wei),
+        "shown_samples": None if tried is None else tried.samples,
+        "shown_right": None if tried is None else tried.before,
+        "shown_right_after": None if tried is None else tried.after,
         "fee_at_most_wei": str(plan.cost.fee_wei),
         "balance_wei": str(plan.cost.balance_wei),
         "stake_wei": str(done.stake_wei),
@@ -335,7 +349,11 @@ def _work(
 def status(
     market: Annotated[
         str | None,
-        typer.Argument(metavar="[MARKET]", help="Name, PROVIDER/NAME or address; all if left out."),
+        typer.Argument(
+            metavar="[MARKET]",
+            help="Name, PROVIDER/NAME or address; all if left out.",
+            autocompletion=completion.markets,
+        ),
     ] = None,
     *,
     deployer: Deployer = None,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dcai_cli.cli import completion
 from dcai_cli.cli.output import shortened
 from dcai_cli.domain import counted, format_duration, format_ether, iso_time
 
@@ -28,7 +29,11 @@ Deployer = Annotated[
 ]
 Which = Annotated[
     str | None,
-    typer.Argument(metavar="[MARKET]", help="Name, PROVIDER/NAME or address; yours if left out."),
+    typer.Argument(
+        metavar="[MARKET]",
+        help="Name, PROVIDER/NAME or address; yours if left out.",
+        autocompletion=completion.markets,
+    ),
 ]
 
 

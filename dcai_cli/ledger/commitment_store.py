@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from dcai_cli.ledger.database import Database
 from dcai_cli.ledger.records import Commitment
-from dcai_cli.ledger.schema import commitments
+from dcai_cli.ledger.schema import commitments, transactions
 
 
 class CommitmentStore(Database):
@@ -77,6 +77,22 @@ class CommitmentStore(Database):
             query = query.where(commitments.c.closed.is_(closed))
         with self._begin(write=False) as connection:
             return list(dict.fromkeys(connection.execute(query).scalars()))
+
+    def market_words(self) -> list[tuple[str, str, bool]]:
+        """What markets of all chains can be called by: the chain's key, the word, and whether it is a name.
+
+        Those that this user made have names here; of those that it takes part in the address is known.
+        """
+        made = select(transactions.c.chain, transactions.c.detail).where(
+            transactions.c.kind == "market-create", transactions.c.state == "mined"
+        )
+        joined = select(commitments.c.chain, commitments.c.market).where(commitments.c.kind == "contribution")
+        with self._begin(write=False) as connection:
+            names = connection.execute(made.order_by(transactions.c.id)).all()
+            addresses = connection.execute(joined.order_by(commitments.c.id)).all()
+        found = [(str(chain), str(name), True) for chain, name in names]
+        found += [(str(chain), str(address), False) for chain, address in addresses]
+        return list(dict.fromkeys(found))
 
     def close_market(self, chain: str, account: str, market: str) -> None:
         """Nothing is to be done for an account in a market any more."""

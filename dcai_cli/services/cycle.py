@@ -15,6 +15,7 @@ from dcai_cli.services.accounts import Password, acting_account
 from dcai_cli.services.claim_items import DEADLINE_MARGIN_S, STATES, ClaimPolicy
 from dcai_cli.services.exposure import Endangered, Exposure, expose, is_endangered
 from dcai_cli.services.market_tend import Tended, soonest, tend_markets
+from dcai_cli.services.market_work import collected_wei
 from dcai_cli.services.refund import claim_refunds, pending_refunds
 from dcai_cli.services.report import claim_reports
 from dcai_cli.services.transactions import recover
@@ -320,6 +321,11 @@ class _Cycle:
         margin_s = self._request.deadline_margin_s
         after = self._totals()
         claims = self._workspace.ledger.settled_claims(chain.key, self._account.address, beyond=self._before)
+        try:
+            if answers:
+                claims = [self._with_what_it_collected(claim) for claim in claims]
+        except DcaiError as error:
+            self._errors.append(error)
         return CycleReport(
             outcome=self._outcome(),
             account=self._account.address,
@@ -340,6 +346,13 @@ class _Cycle:
             totals=after,
             error=self._errors[0] if self._errors else None,
         )
+
+    def _with_what_it_collected(self, claim: SettledClaim) -> SettledClaim:
+        """The ledger adds up what models paid; what a market did stands in the receipt."""
+        if claim.kind != "market-collect" or not claim.mined:
+            return claim
+        amount_wei = collected_wei(self._workspace.chain, claim.hash, self._account.address)
+        return replace(claim, amount_wei=amount_wei)
 
     def _expose(self, items: Sequence[ClaimItem], now: int, margin_s: int) -> Exposure:
         """What is out; the next cycle begins no later than a market wants it."""

@@ -393,7 +393,8 @@ class Daemon:
             level, what = ("info", "paid") if claim.mined else ("warning", "reverted;")
             amount = f" {format_ether(claim.amount_wei)} for {claim.samples} samples"
             if claim.kind in MARKET_KINDS:
-                what, amount = "done" if claim.mined else "reverted", ""
+                what = "done" if claim.mined else "reverted"
+                amount = f", collected {format_ether(claim.amount_wei)}" if claim.amount_wei else ""
             self._log(
                 level,
                 "claim",

@@ -50,11 +50,8 @@ DRAW_PATIENCE_S, DRAW_STEP_S = 300.0, 4.0
 MOST_FEATURES = 256
 """Features of a sample at most: a step trains with all of it, and each can be a fresh word of storage."""
 
-MOST_TEST_FEATURES = 30_000
-"""Features of all test samples: every step of the evaluation reads all of them."""
-
-MAX_PIECE_BYTES = 24_575
-"""The longest piece, and the longest contribution, that the contracts take (`CodeStorage.sol`)."""
+MAX_TEST_BYTES = 24_576
+"""What all pieces of the test set may have together, in equal parts: every step of scoring reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,16 +221,11 @@ def read_tests(
 
 
 def _check_sizes(source: Source, payloads: Sequence[bytes]) -> None:
-    longest, features = max(map(len, payloads)), sum(map(len, payloads)) // 2
-    if longest > MAX_PIECE_BYTES:
+    longest, limit = max(map(len, payloads)), MAX_TEST_BYTES // len(payloads)
+    if longest > limit:
         raise BadInput(
-            f"A piece of {source} has {longest:,} bytes; a market takes {MAX_PIECE_BYTES:,} at most.",
-            hint="Choose more --pieces, or a smaller --max-features.",
-        )
-    if features > MOST_TEST_FEATURES:
-        raise BadInput(
-            f"The test samples of {source} have {features:,} features, all of which every step reads; "
-            f"{MOST_TEST_FEATURES:,} at most fit.",
+            f"A piece of the test set of {source} has {longest:,} bytes; a market takes {limit:,} in each of "
+            f"{len(payloads)} pieces.",
             hint="Use fewer or shorter rows, or a smaller --max-features.",
         )
 

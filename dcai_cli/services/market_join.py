@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dcai_cli.chain.factory import MARKET
+from dcai_cli.chain.market import MAX_STORED_BYTES
 from dcai_cli.domain import MAX_BATCH_SAMPLES, counted, format_duration, format_ether, told_apart
 from dcai_cli.errors import BadInput, DcaiError, InsufficientFunds, LimitExceeded
 from dcai_cli.features.cluster import featurizer
@@ -14,6 +15,7 @@ from dcai_cli.features.featurize import FeaturizedRow, Skipped
 from dcai_cli.features.readers import Source, check_source, open_rows
 from dcai_cli.services.accounts import ActingAccount, Password, acting_account, unlock
 from dcai_cli.services.cost import Cost
+from dcai_cli.services.market_forecast import Forecast, forecast
 from dcai_cli.services.market_keys import committed_contribution
 from dcai_cli.services.markets import Market, found_market, read_market
 from dcai_cli.services.transactions import ENVELOPE_BYTES, Outbox, Sent, finish
@@ -64,6 +66,7 @@ class JoinPlan:
         rows: rows read.
         samples: what is contributed.
         units: their units.
+        payload_bytes: what they take, one behind the other.
         skipped: rows that cannot be used.
         repeated: rows that give the same sample as an earlier one.
         stake_wei: what they cost now.
@@ -71,6 +74,7 @@ class JoinPlan:
             back.
         test_wei: what a test sample more or less is worth in all rounds.
         cost: of the transaction.
+        forecast: what they do to the piece that was shown; None if an earlier run took part, or it is gone.
     """
 
     market: Market
@@ -78,12 +82,14 @@ class JoinPlan:
     rows: int
     samples: int
     units: int
+    payload_bytes: int
     skipped: tuple[Skipped, ...]
     repeated: int
     stake_wei: int
     stake_at_most_wei: int
     test_wei: int
     cost: Cost
+    forecast: Forecast | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +135,13 @@ def join_market(
     address = found_market(workspace, request.market, request.account)
     market = read_market(workspace.chain, address)
     payload, plan = _plan(workspace, request, account, market, note)
+    is_new = market.participant(account.address) is None
+    if request.dry_run or is_new:
+        _check(plan, request)
+        plan = replace(plan, forecast=forecast(workspace.chain, market, payload))
     if request.dry_run:
-        _check(plan, request)
         return Joined(plan, 0, None)
-    if market.participant(account.address) is None:
-        _check(plan, request)
+    if is_new:
         confirm(plan)
     key = unlock(workspace, account, password)
     with workspace.sending(account.address):
@@ -217,6 +225,7 @@ def _plan(
         rows=len(rows),
         samples=len(kept),
         units=units,
+        payload_bytes=len(payload),
         skipped=skipped,
         repeated=len(usable) - len(kept),
         stake_wei=rules.quote(units, market.units_taken),
@@ -247,7 +256,15 @@ def _check(plan: JoinPlan, request: JoinRequest) -> None:
         raise BadInput(
             f"{request.file} gives {plan.samples} samples; a market takes {MAX_BATCH_SAMPLES} of each "
             "participant.",
-            hint=f"Choose the first rows: --limit {MAX_BATCH_SAMPLES}",
+            hint=f"Choose fewer rows: --limit {MAX_BATCH_SAMPLES}",
+        )
+    # The contract sees them only when they are revealed: it could not store them, and would burn the stake.
+    if plan.payload_bytes > MAX_STORED_BYTES:
+        fitting = max(1, plan.rows * MAX_STORED_BYTES // plan.payload_bytes)
+        raise BadInput(
+            f"{request.file} gives samples of {plan.payload_bytes:,} bytes; a market stores "
+            f"{MAX_STORED_BYTES:,} of each participant.",
+            hint=f"Choose fewer rows: --limit {fitting}",
         )
     limit = min(market.units_left, market.rules.max_units_each)
     if plan.units > limit:

@@ -23,6 +23,7 @@ from dcai_cli.services.settling import recheck
 from dcai_cli.services.transactions import Outbox, finish
 
 if TYPE_CHECKING:
+    from dcai_cli.chain import Chain
     from dcai_cli.services.workspace import Workspace
 
 
@@ -161,12 +162,20 @@ def paid_wei(workspace: Workspace, made: Sequence[Made], address: str) -> int:
     for one in made:
         if one.move.name == "step":
             total_wei += one.move.pays_wei
-        receipt = chain.receipt(one.sent.hash) if one.move.name in {"collect", "left"} else None
-        for event in () if receipt is None else chain.events(MARKET, receipt):
-            is_own = event.name == "Collected" and event.address.lower() == one.market.lower()
-            if is_own and event.args["account"].lower() == address.lower():
-                total_wei += event.args["amountWei"]
+        elif one.move.name in {"collect", "left"}:
+            total_wei += collected_wei(chain, one.sent.hash, address)
     return total_wei
+
+
+def collected_wei(chain: Chain, transaction: str, address: str) -> int:
+    """What an account collected by a transaction that it sent to a market, by its receipt."""
+    receipt = chain.receipt(transaction)
+    found = () if receipt is None else chain.events(MARKET, receipt)
+    return sum(
+        event.args["amountWei"]
+        for event in found
+        if event.name == "Collected" and event.args["account"].lower() == address.lower()
+    )
 
 
 def _meant(workspace: Workspace, market: str | None, account: str | None, address: str) -> list[Market]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,11 @@ from dcai_cli.chain.market import Stake, settle
 from dcai_cli.models import make_replica
 from dcai_cli.models.market import draw_orders, evaluate
 from dcai_cli.models.perceptron import Perceptron
+from dcai_cli.models.replica import Replica
+from dcai_cli.models.samples import split_samples
 from dcai_cli.services.market_factory import known_deployer
 from dcai_cli.services.market_keys import contribution_salt, piece_salt
-from dcai_cli.services.markets import read_market
+from dcai_cli.services.markets import Market, read_market
 from dcai_cli.services.workspace import Workspace
 from tests.cli.conftest import ADDRESSES
 from tests.cli.markets import (
@@ -33,6 +36,7 @@ from tests.cli.markets import (
     opened,
     rows,
 )
+from tests.cli.test_completion import offered
 from tests.cli.test_tx import Died
 
 if TYPE_CHECKING:
@@ -324,15 +328,69 @@ def test_training_begins_with_the_provider_s_weights(made: Dcai) -> None:
     """The words are on-chain before the first piece is shown, as the ledger has them."""
     train = made.write("train.csv", rows(30, 77))
     make_market(made, "--pretrain", str(train), name="ahead")
-    with Workspace(made.settings) as workspace:
+    market, words, kept = begun(made)
+    assert any(words)
+    assert [words] == kept
+    assert market.phase == "opening"
+
+
+def test_many_weights_are_written_in_order_and_few_enough_at_once(made: Dcai) -> None:
+    """The contract takes 400 words in a transaction, and none before the last one that it has."""
+    train = made.write("train.csv", rows(30, 77))
+    make_market(made, "--pretrain", str(train), "--n-features", "16384", name="ahead")
+    market, words, kept = begun(made)
+    with made.chain() as chain:
+        written = [event.args for event in chain.logs(MARKET, market.address, "InitialWeights", 0)]
+    assert len(kept) > 1
+    assert [list(one["words"]) for one in written] == kept
+    assert max(map(len, kept)) <= 400
+    found = [0] * market.model.params.total_words
+    last = 0
+    for one in written:
+        assert one["firstWord"] >= last
+        last = one["firstWord"] + len(one["words"])
+        found[one["firstWord"] : last] = one["words"]
+    assert (found, any(found)) == (words, True)
+
+
+def begun(dcai: Dcai) -> tuple[Market, list[int], list[list[int]]]:
+    """The market `ahead`, the words that training begins with there, and those of the ledger by parts."""
+    with Workspace(dcai.settings) as workspace:
         chain, deployer = workspace.chain, known_deployer(workspace)
         assert deployer is not None
         market = read_market(chain, market_address(deployer, ADDRESSES["alice"], "ahead"))
         working = chain.view(REPLAY, market.replay, "working")
-        words = chain.view("Perceptron", working, "weights", 0, market.model.params.total_words)
-        (kept,) = workspace.ledger.kept(chain.key, ADDRESSES["alice"], market.address, kind="weights")
-    assert any(words)
-    assert b"".join(word.to_bytes(32, "big") for word in words) == kept.payload
+        total = market.model.params.total_words
+        words = [
+            word
+            for first in range(0, total, 1024)
+            for word in chain.view("Perceptron", working, "weights", first, min(1024, total - first))
+        ]
+        kept = workspace.ledger.kept(chain.key, ADDRESSES["alice"], market.address, kind="weights")
+    parts = [
+        [int.from_bytes(one.payload[at : at + 32], "big") for at in range(0, len(one.payload), 32)]
+        for one in kept
+    ]
+    return market, words, parts
+
+
+def test_a_test_set_that_no_piece_could_show_is_refused(made: Dcai) -> None:
+    """All pieces together have 24,576 bytes, each its equal part; what fits that part can be shown."""
+    fitting, longer = (
+        [(words_of(at, count), ("negative", "positive")[at % 2]) for at in range(60)] for count in (200, 215)
+    )
+    market = ("--labels", "negative,positive", "--n-features", "16384", "--bounty", "1ether", "--yes")
+    create = ("market", "create", "long", "--pieces", "4", *market)
+    with made.unchanged():
+        error = made.error(*create, "--test", made.write("longer.csv", longer))
+    assert (error["exit_code"], "takes 6,144 in each of 4 pieces" in error["message"]) == (15, True)
+    assert made.data(*create, "--test", made.write("fitting.csv", fitting))["rules"]["piece_samples"] == 15
+    assert moves(made.data("market", "reveal", "long", "--yes")) == ["piece"]
+
+
+def words_of(row: int, count: int) -> str:
+    """A text of so many words that no other row has."""
+    return " ".join(f"w{row}x{at}" for at in range(count))
 
 
 REFUSED = {
@@ -383,6 +441,73 @@ def test_bad_input_has_one_error_that_names_it(opened: Dcai, case: str) -> None:
     assert words in error["message"] + error["hint"]
 
 
+def right_of(model: Replica, samples: bytes) -> int:
+    """How many samples a model gets right."""
+    labels = [sample[0] for sample in split_samples(samples, model.wire)]
+    return sum(map(int.__eq__, model.predict(samples).tolist(), labels))
+
+
+@pytest.mark.parametrize("begins", ["with zeros", "with weights"])
+def test_who_joins_is_told_what_the_rows_do_to_the_piece_that_was_shown(made: Dcai, begins: str) -> None:
+    """Before and after is what a replica says that learns the rows, from the weights of the provider on."""
+    if begins == "with weights":
+        make_market(
+            made, "--pretrain", str(made.write("train.csv", rows(9, 77, is_wrong=True))), name="ahead"
+        )
+        made.data("market", "reveal", "ahead", "--yes")
+        name = "ahead"
+    else:
+        made.data("market", "reveal", "bounty", "--yes")
+        name = "bounty"
+    made.data("devnet", "advance", "1h")
+    file = made.write("bob.csv", rows(16, 19))
+    join = ("market", "join", f"alice/{name}", file, "--account", "bob")
+    tried = made.data(*join, "--dry-run")
+    said = made(*join, "--dry-run").out
+    joined = made.data(*join, "--yes")
+    with Workspace(made.settings) as workspace:
+        chain, deployer = workspace.chain, known_deployer(workspace)
+        assert deployer is not None
+        market = read_market(chain, market_address(deployer, ADDRESSES["alice"], name))
+        of_market = (chain.key, ADDRESSES["alice"], market.address)
+        pieces = [one.payload for one in workspace.ledger.kept(*of_market, kind="piece")]
+        words = [one.payload for one in workspace.ledger.kept(*of_market, kind="weights")]
+        (own,) = workspace.ledger.kept(chain.key, ADDRESSES["bob"], market.address, kind="contribution")
+    model = make_replica(market.model.params, b"".join(words) or None)
+    before = [right_of(model, piece) for piece in pieces]
+    model.train(own.payload)
+    after = [right_of(model, piece) for piece in pieces]
+    # Whichever was drawn: nothing else would tell the one from the other.
+    assert all(first != second for first, second in zip(before, after, strict=True))
+    drawn = (6, before[market.drawn_piece], after[market.drawn_piece])
+    for data in (tried, joined):
+        assert tuple(data[key] for key in ("shown_samples", "shown_right", "shown_right_after")) == drawn
+    line = "of the {} test samples shown the model gets {} right, and {} after these rows alone"
+    assert line.format(*drawn) in said
+    again = made.data(*join, "--yes")
+    assert (again["transaction"], again["shown_samples"]) == (None, None)
+
+
+@pytest.mark.parametrize("kind", ["bytes", "samples"])
+def test_what_could_never_be_revealed_is_refused_before_a_stake_is_paid(opened: Dcai, kind: str) -> None:
+    """More than 24,575 bytes, or 256 samples: found and allowed are named, and the rows that are said fit."""
+    make_market(opened, "--n-features", "4096", "--quota", "1024", "--quota-each", "1024", name="large")
+    opened.data("market", "reveal", "large", "--yes")
+    per_row, count = (200, 70) if kind == "bytes" else (2, 257)
+    file = opened.write("bob.csv", [(words_of(row, per_row), "positive") for row in range(count)])
+    join = ("market", "join", "alice/large", file, "--account", "bob", "--yes")
+    for more in ((), ("--dry-run",)):
+        with opened.unchanged():
+            error = opened.error(*join, *more)
+        assert error["exit_code"] == 15
+    found, allowed = [int(number.replace(",", "")) for number in re.findall(r" ([\d,]+) ", error["message"])]
+    assert (allowed, found > allowed) == (24_575 if kind == "bytes" else 256, True)
+    limit = error["hint"].rpartition(" ")[2]
+    assert int(opened.data(*join, "--limit", limit)["payload_bytes"]) <= 24_575
+    opened.data("devnet", "advance", "7d")
+    assert moves(opened.data("market", "reveal", "alice/large", "--account", "bob", "--yes")) == ["reveal"]
+
+
 def test_contribute_takes_part_in_a_market_as_well(opened: Dcai) -> None:
     """`dcai contribute FILE --market MARKET` is `dcai market join MARKET FILE`."""
     file = opened.write("bob.csv", rows(4, 2))
@@ -414,3 +539,13 @@ def test_status_lists_all_markets_with_what_comes_next(joined: Dcai) -> None:
     assert "bob: 16 units for" in said
     assert "next      participants: show their samples, or lose their stakes, within" in said
     assert len(joined.data("market", "status")["markets"]) == 2
+
+
+def test_markets_are_completed(joined: Dcai) -> None:
+    """Those that somebody here made by their names, those that somebody takes part in by their addresses."""
+    address = state(joined)["address"]
+    lines = [f"market {command} " for command in ("join", "reveal", "step", "collect", "status")]
+    for line in (*lines, "contribute bob.csv --market "):
+        assert offered(joined, line) == ["bounty", address]
+        assert offered(joined, f"{line}b") == ["bounty"]
+    assert offered(joined, "market status b", ETH_RPC_URL="http://127.0.0.1:8545", DCAI_CHAIN_ID="1") == []

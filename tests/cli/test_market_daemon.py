@@ -47,8 +47,10 @@ def test_it_does_all_that_is_to_be_done_in_a_market(joined: Dcai) -> None:
     assert (provider["stage"], int(provider["paid_wei"]) > 0) == ("published", True)
     owed_wei = {one["address"]: int(one["owed_wei"]) for one in state(joined)["participants"]}
     for name in ("bob", "carol"):
-        found = once(joined, name)
+        report = joined.data("daemon", "run", "--once", "--account", name)
+        (found,), (claim,) = report["markets"], report["claims"]
         assert int(found["paid_wei"]) == owed_wei[address_of(name)]
+        assert (claim["kind"], claim["amount_wei"]) == ("market-collect", found["paid_wei"])
     assert joined.balance_wei(state(joined)["address"]) == 0
     # Nothing is left for them: the next cycle does not even look.
     assert joined.data("daemon", "run", "--once", "--account", "bob")["markets"] == []

@@ -93,11 +93,15 @@ class Forger:
         chain: where.
         factory: the registry that the trainers name.
         implementations: the shipped contracts, in the order of `PARTS`.
+        owner: whose models they are.
+        name: what they are called.
     """
 
     chain: Chain
     factory: str
     implementations: tuple[str, ...]
+    owner: str = THIEF.address
+    name: str = "model"
 
     def create(self, creation: bytes, salt: bytes) -> str:
         """Create a contract by CREATE2."""
@@ -114,7 +118,7 @@ class Forger:
 
     def proxies(self, dirty: dict[str, Slots]) -> list[str]:
         """Create the four proxies of a model; those that are named write slots first."""
-        salt = keccak(abi.encode([{"type": "address"}, {"type": "string"}], [THIEF.address, "model"]))
+        salt = keccak(abi.encode([{"type": "address"}, {"type": "string"}], [self.owner, self.name]))
         named = zip(PARTS, self.implementations, strict=True)
         return [
             self.create(
@@ -123,16 +127,17 @@ class Forger:
             for name, code in named
         ]
 
-    def model(self, dirty: dict[str, Slots]) -> str:
-        """Make a sealed model."""
+    def model(self, dirty: dict[str, Slots], shape: tuple[object, ...] = SHAPE) -> str:
+        """Make a model, sealed if the owner is who makes it."""
         trainer, model, incentive, handler = self.proxies(dirty)
-        self.initialize("Perceptron", model, trainer, SHAPE)
+        self.initialize("Perceptron", model, trainer, shape)
         self.initialize("StakeIncentive", incentive, trainer, TERMS)
         self.initialize("DataHandler", handler, trainer)
         spec = deploy(self.chain, creation(b"\0{}", {}))
-        args = (THIEF.address, "model", model, incentive, handler, spec)
+        args = (self.owner, self.name, model, incentive, handler, spec)
         self.initialize("CollaborativeTrainer", trainer, *args)
-        transact(self.chain, trainer, self.chain.encode("CollaborativeTrainer", "seal"))
+        if self.owner == THIEF.address:
+            transact(self.chain, trainer, self.chain.encode("CollaborativeTrainer", "seal"))
         return trainer
 
 
