@@ -140,7 +140,7 @@ BEFORE: dict[str, Changes] = {
     "what the model did not expect, in wei": {"variant.standing": "wei"},
 }
 """What made standing before this study, and for a while of it."""
-STANDING = ("boundary", "farming")
+STANDING = ("boundary", "farming", "copying", "holding", "owner")
 """Attacks that live on what makes standing."""
 AS_IT_IS = "as it is"
 FREE = "these waits and that ceiling"

@@ -168,8 +168,8 @@ def _remedies(attacks: Sequence[dict[str, Any]], alone: dict[str, Any]) -> Itera
         "balance moves it less often; those of the honest are bound longer, too. They are terms that every model "
         "chooses for itself: `dcai model deploy --refund-wait 5d --report-wait 8d --owner-wait 13d --public-wait 13d`. "
         "A copy is mined first, and makes the original dear; who refuses a price far above the one that was quoted does "
-        "not pay for the copy, but does not contribute either, then: a ceiling makes copying a loss, and leaves it a way to "
-        "keep others out, as the samples show that the honest contribute. A fee, a share of what a contribution costs that is burned at once, weighs on whoever has "
+        "not pay for the copy, but does not contribute either, then: a ceiling (`dcai contribute --max-rise 25`) makes copying a "
+        "loss, and leaves it a way to keep others out, as the samples show that the honest contribute. A fee, a share of what a contribution costs that is burned at once, weighs on whoever has "
         "to contribute much to gain little: on those who push a model again and again.\n"
     )
     paying = [attack for attack in attacks if len(attack["remedies"]) > 1]
@@ -242,8 +242,11 @@ def _followed(followed: dict[str, Any], attacks: Sequence[dict[str, Any]]) -> It
     yield (
         "That has a price: of what the honest deposit a smaller part makes standing, so that who manufactures surprises has a "
         "larger share. And standing was counted in wei, so that it paid to contribute when that is dear, in large batches one "
-        "after the other, which costs nothing if all of it comes back. Now standing is counted in units, which are the same "
-        "at all times. Both attacks at their best under each rule:\n"
+        "after the other, which costs nothing if all of it comes back: to farm standing, and to hold the model. Now standing is "
+        "counted in units, which are the same at all times. That has a price, too: whoever has all samples of others copied "
+        "before they are mined takes nearly all standing from them, where before it had only the small part of who contributes "
+        "while it is cheap; so a [ceiling](#the-honest-pay-at-most-a-quarter-more-than-they-were-quoted) matters more than before. "
+        "These attacks at their best under each rule:\n"
     )
     by_name = {attack["name"]: attack for attack in attacks}
     rows: list[list[str]] = []

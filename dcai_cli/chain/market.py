@@ -34,9 +34,6 @@ MAX_STORED_BYTES = 24_575
 """Bytes of a piece, or of one participant's samples, at most: they are stored as the code of a contract. The
 contract notices only when they are revealed, and the stake is lost then."""
 
-MAX_WRITTEN_WORDS = 764
-"""Words of a model that the provider can write at once: they are stored the same way, behind 96 bytes."""
-
 WEIGHT_LIMIT = 32_767 - MAX_UNITS
 """Weights that training begins with are within +- this: contributions cannot take one to its limit then."""
 

@@ -150,7 +150,7 @@ def create(
         typer.Option(
             min=1, max=1_000_000, help="How often at most the test is paid for.", rich_help_panel=_MONEY
         ),
-    ] = 100,
+    ] = 224,
     quota: Annotated[
         int, typer.Option(min=1, max=1_024, help="Units of all participants.", rich_help_panel=_MONEY)
     ] = 512,
@@ -274,6 +274,8 @@ def create(
 
 
 def _plan_lines(plan: MarketPlan) -> list[str]:
+    from dcai_cli.services.market_create import warnings_of
+
     rules, tests = plan.rules, plan.tests
     samples = len(tests.pieces) * tests.samples
     by_label = " and ".join(str(count) for count in tests.labels)
@@ -317,8 +319,7 @@ def _plan_lines(plan: MarketPlan) -> list[str]:
             f"{counted(plan.cost.transactions, 'transaction')} (about {plan.cost.gas:,} gas)"
         ),
         f"total     {format_ether(plan.paid_wei + plan.cost.fee_wei)} at most",
-        "Miss a deadline, and half of the bounty is burned: let a daemon run, or come back in time.",
-        "Test samples and contributions are public for ever once they are shown.",
+        *warnings_of(plan),
     ]
     return lines
 

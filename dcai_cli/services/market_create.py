@@ -506,3 +506,20 @@ def _take_up(
             hint="Choose another name, or see it: dcai market status",
         )
     workspace.ledger.keep(workspace.chain.key, key.address, market, commitments)
+
+
+def warnings_of(plan: MarketPlan) -> list[str]:
+    """What a provider should know before it pays."""
+    rules = plan.rules
+    found = [
+        "Miss a deadline, and half of the bounty is burned: let a daemon run, or come back in time.",
+        "Test samples and contributions are public for ever once they are shown.",
+    ]
+    # Whose stake does not last for one round is taken out, and gets it back.
+    punished = rules.stake_wei * rules.rounds * rules.tests // rules.bounty_wei
+    if punished < rules.tests:
+        found.append(
+            f"Harm to over {punished} of {rules.tests} test samples by one unit costs nothing: a round would "
+            "take more than its stake. Choose a higher --rounds, or --stake."
+        )
+    return found

@@ -450,25 +450,19 @@ def right_of(model: Replica, samples: bytes) -> int:
 @pytest.mark.parametrize("begins", ["with zeros", "with weights"])
 def test_who_joins_is_told_what_the_rows_do_to_the_piece_that_was_shown(made: Dcai, begins: str) -> None:
     """Before and after is what a replica says that learns the rows, from the weights of the provider on."""
-    if begins == "with weights":
-        make_market(
-            made, "--pretrain", str(made.write("train.csv", rows(9, 77, is_wrong=True))), name="ahead"
-        )
-        made.data("market", "reveal", "ahead", "--yes")
-        name = "ahead"
-    else:
-        made.data("market", "reveal", "bounty", "--yes")
-        name = "bounty"
+    weights = ("--pretrain", str(made.write("train.csv", rows(9, 77, is_wrong=True))))
+    make_market(made, "--margin", "2", *(weights if begins == "with weights" else ()), name="ahead")
+    made.data("market", "reveal", "ahead", "--yes")
     made.data("devnet", "advance", "1h")
     file = made.write("bob.csv", rows(16, 19))
-    join = ("market", "join", f"alice/{name}", file, "--account", "bob")
+    join = ("market", "join", "alice/ahead", file, "--account", "bob")
     tried = made.data(*join, "--dry-run")
     said = made(*join, "--dry-run").out
     joined = made.data(*join, "--yes")
     with Workspace(made.settings) as workspace:
         chain, deployer = workspace.chain, known_deployer(workspace)
         assert deployer is not None
-        market = read_market(chain, market_address(deployer, ADDRESSES["alice"], name))
+        market = read_market(chain, market_address(deployer, ADDRESSES["alice"], "ahead"))
         of_market = (chain.key, ADDRESSES["alice"], market.address)
         pieces = [one.payload for one in workspace.ledger.kept(*of_market, kind="piece")]
         words = [one.payload for one in workspace.ledger.kept(*of_market, kind="weights")]
@@ -549,3 +543,13 @@ def test_markets_are_completed(joined: Dcai) -> None:
         assert offered(joined, line) == ["bounty", address]
         assert offered(joined, f"{line}b") == ["bounty"]
     assert offered(joined, "market status b", ETH_RPC_URL="http://127.0.0.1:8545", DCAI_CHAIN_ID="1") == []
+
+
+@pytest.mark.parametrize(("rounds", "harm"), [("12", "over 12 of 24"), ("23", "over 23 of 24"), ("24", "")])
+def test_a_provider_is_told_of_harm_that_no_stake_pays_for(made: Dcai, rounds: str, harm: str) -> None:
+    """Where the stake is less than the bounty by rounds, one round can cost more than it."""
+    test = ("--test", made.write("other.csv", rows(24, 9)), *RULES)
+    said = made(
+        "market", "create", "other", *test, "--bounty", "2.4ether", "--rounds", rounds, "--dry-run"
+    ).out
+    assert ("Choose a higher --rounds" in said, harm in said) == (bool(harm), True)

@@ -75,6 +75,7 @@ SHAPE = (256, 256, False, 2, 16, 2, 0, False)
 RULES = MarketRules(
     pieces=(bytes(32),) * 2,
     piece_samples=5,
+    orders=1,
     max_units=100,
     max_units_each=10,
     rounds=100,
