@@ -485,11 +485,10 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
         uint256 tests = pieces * params_.rules.pieceSamples;
         ModelParams calldata shape = params_.model;
         return pieces >= 2 && pieces <= MAX_PIECES && tests > 0 && tests <= Scoreboard.MAX_TESTS
-            && params_.rules.rounds > 0 && params_.rules.rounds <= MAX_ROUNDS
-            && params_.rules.orders > 0 && params_.rules.orders <= MAX_ORDERS
+            && params_.rules.rounds > 0 && params_.rules.rounds <= MAX_ROUNDS && params_.rules.orders > 0
+            && params_.rules.orders <= MAX_ORDERS
             && params_.rules.bountyWei / params_.rules.rounds / tests / params_.rules.orders > 0
-            && params_.rules.stakeWei > 0
-            && params_.rules.stakeWei < 2 ** 96 && params_.rules.maxUnits > 0
+            && params_.rules.stakeWei > 0 && params_.rules.stakeWei < 2 ** 96 && params_.rules.maxUnits > 0
             && params_.rules.maxUnits <= MAX_UNITS && params_.rules.maxUnitsEach > 0
             && params_.rules.openS > 0 && params_.rules.participateS > 0 && params_.rules.revealS > 0
             && params_.rules.testsS > 0 && shape.nFeatures <= 65_536 && !shape.valued
@@ -501,8 +500,8 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
         // Every order takes its steps and a reset, which writes words twice where the provider wrote some; the replay and the
         // published words come last.
         uint256 orders = params_.rules.orders;
-        uint256 steps = (orders + 1) * params_.rules.maxUnits
-            + (2 * orders + 2) * ((words + WORDS_PER_FEE - 1) / WORDS_PER_FEE);
+        uint256 steps = (orders + 1) * params_.rules.maxUnits + (2 * orders + 2)
+            * ((words + WORDS_PER_FEE - 1) / WORDS_PER_FEE);
         return steps * params_.rules.stepFeeWei;
     }
 

@@ -223,9 +223,8 @@ contract MarketStepsTest is MarketTest {
             assertEq(it.score, scores[i], "score");
             if (scores[i] > 0) gains += uint256(scores[i]);
         }
-        uint256 roundWei =
-            params.rules.bountyWei / params.rules.rounds / (pieces.length * params.rules.pieceSamples)
-                / params.rules.orders;
+        uint256 roundWei = params.rules.bountyWei / params.rules.rounds
+            / (pieces.length * params.rules.pieceSamples) / params.rules.orders;
         for (; params.rules.rounds > 0 && gains * roundWei <= params.rules.bountyWei; params.rules.rounds--) {
             params.rules.bountyWei -= uint128(gains * roundWei);
             for (uint256 i = 0; i < PARTICIPANTS; i++) {

@@ -179,7 +179,9 @@ contract ReportTest is TrainerTest {
 
     /// The place of the standings in storage: the slot before the total.
     function validatedSlot() private view returns (uint256 slot) {
-        while (uint256(vm.load(address(incentive), bytes32(slot + 1))) != incentive.totalValidatedUnits()) slot++;
+        while (uint256(vm.load(address(incentive), bytes32(slot + 1))) != incentive.totalValidatedUnits()) {
+            slot++;
+        }
     }
 
     /// No report in the second of a contribution, so a verdict cannot be bought and used at once.

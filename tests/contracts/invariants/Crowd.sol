@@ -135,7 +135,9 @@ abstract contract Crowd is Books {
         if (vm.getBlockTimestamp() < batch.addedAt + REPORT_WAIT_S) {
             return IIncentiveMechanism.TooEarly.selector;
         }
-        if (incentive.validatedUnits(reporter) == 0) return IIncentiveMechanism.ReporterNotValidated.selector;
+        if (incentive.validatedUnits(reporter) == 0) {
+            return IIncentiveMechanism.ReporterNotValidated.selector;
+        }
         if (incentive.hasReported(batch.id, index, reporter)) {
             return IIncentiveMechanism.AlreadyReported.selector;
         }
