@@ -168,8 +168,8 @@ def _remedies(attacks: Sequence[dict[str, Any]], alone: dict[str, Any]) -> Itera
         "balance moves it less often; those of the honest are bound longer, too. They are terms that every model "
         "chooses for itself: `dcai model deploy --refund-wait 5d --report-wait 8d --owner-wait 13d --public-wait 13d`. "
         "A copy is mined first, and makes the original dear; who refuses a price far above the one that was quoted does "
-        "not pay for the copy, but does not contribute either, then: a ceiling (`dcai contribute --max-rise 25`) makes copying a "
-        "loss, and leaves it a way to keep others out, as the samples show that the honest contribute. A fee, a share of what a contribution costs that is burned at once, weighs on whoever has "
+        "not pay for the copy, but does not contribute either, then: a ceiling (`dcai contribute --max-rise 25`) makes it a "
+        "loss to copy everything, and leaves a way to keep others out, as the samples show that the honest contribute. A fee, a share of what a contribution costs that is burned at once, weighs on whoever has "
         "to contribute much to gain little: on those who push a model again and again.\n"
     )
     paying = [attack for attack in attacks if len(attack["remedies"]) > 1]
