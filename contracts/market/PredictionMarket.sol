@@ -137,6 +137,8 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
     }
 
     /// @notice Shows a piece of the test set: the drawn one, which opens the market, or later another one.
+    // The replay is a clone of ours, which calls its working copy only, and that nobody.
+    // slither-disable-next-line reentrancy-no-eth
     function revealPiece(uint256 index, bytes32 salt, bytes calldata payload) external {
         if (phase == Phase.Opening) {
             if (index != drawnPiece) revert WrongPiece(index);
@@ -189,6 +191,8 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
     }
 
     /// @notice Shows the samples that one committed to.
+    // The replay is a clone of ours, which calls its working copy only, and that nobody.
+    // slither-disable-next-line reentrancy-no-eth
     function reveal(bytes32 salt, bytes calldata payload) external inPhase(Phase.Open) {
         (uint256 from, uint256 until) = _revealTime();
         _requireTime(from, until);
@@ -225,6 +229,9 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
     /// @notice Does a part of what is to be done, and pays for it from the reserve. How it is cut does not matter.
     /// @param limit How many contributions to take, or how many times four words.
     /// @return done How many it were.
+    // The replay is a clone of ours, which calls its working copy only, and that nobody. The trainer may be another's; nothing that
+    // is not guarded is due while the market is published.
+    // slither-disable-next-line reentrancy-no-eth,reentrancy-eth
     function step(uint256 limit) external nonReentrant returns (uint256 done) {
         if (limit == 0) return 0;
         if (limit > type(uint32).max) limit = type(uint32).max;
@@ -250,6 +257,8 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
 
     /// @notice Ends a market whose provider missed a deadline: stakes go back, half of the bounty is burned, and those who showed
     /// their samples share the rest.
+    // What is burned goes to an address without code.
+    // slither-disable-next-line reentrancy-eth
     function fail() external nonReentrant {
         Phase missed = phase;
         if (!_isMissed(missed)) revert NotFailed();
@@ -435,6 +444,8 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
     /// @dev What block `drawBlock` drew.
     function _drawn(bytes calldata header) private view returns (bytes32) {
         bytes32 hash = blockhash(drawBlock);
+        // A hash out of reach is 0.
+        // slither-disable-next-line incorrect-equality
         if (hash == 0 || keccak256(header) != hash) revert WrongHeader(drawBlock);
         (bytes32 mixHash, bool found) = BlockHeader.mixHashOf(header);
         if (!found) revert WrongHeader(drawBlock);

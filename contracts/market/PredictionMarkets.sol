@@ -40,6 +40,8 @@ contract PredictionMarkets {
         market = addressOf(msg.sender, params.name);
         if (isMarket[market]) revert NameTaken(msg.sender, params.name, market);
         bytes32 salt = _salt(msg.sender, params.name);
+        // Its address is known.
+        // slither-disable-next-line unused-return
         Clones.cloneDeterministic(marketImplementation, salt);
         isMarket[market] = true;
         _markets.push(market);
