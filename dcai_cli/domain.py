@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from dcai_cli.errors import BadInput, UsageError
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -352,6 +354,28 @@ def parse_amount(text: str) -> int:
         )
     whole = int(match[1]) * int(10**digits)
     return whole + int(fraction.ljust(digits, "0") or 0)
+
+
+_PERCENT = re.compile(r"(\d{1,80}(?:\.\d{1,80})?)\s*%?")
+
+
+def parse_percent(text: str) -> Fraction:
+    """Read a number of percent, 0 or more, such as 25 or 12.5.
+
+    Raises:
+        UsageError: the text is no such number.
+
+    >>> parse_percent("12.5")
+    Fraction(25, 2)
+    """
+    from fractions import Fraction
+
+    match = _PERCENT.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(
+            f"{text!r} is not a number of percent, 0 or more.", hint="Write for instance 25, or 12.5."
+        )
+    return Fraction(match[1])
 
 
 LAST_TIMESTAMP = 253_402_300_799

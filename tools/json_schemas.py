@@ -374,6 +374,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
             "batches": "count",
             "unfinished_batches": "count",
             "deposit_at_most_wei": "amount",
+            "ceiling": {"samples": "count", "quoted_wei": "amount", "offer_wei": "amount", "?": True},
             "spread": {
                 "seconds": "count",
                 "interval_s": "count",

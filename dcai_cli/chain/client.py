@@ -568,25 +568,29 @@ class Chain:
             waited_s += poll_s
 
     def revert_reason(self, receipt: Receipt) -> Reverted:
-        """Why a mined transaction failed, by executing it again on the state before its block."""
+        """Why a mined transaction failed, by executing it again on the state before its block, then after it.
+
+        Before it, what others did in the same block is not there yet.
+        """
         form = to_form(self._node.request("eth_getTransactionByHash", receipt.hash), "value", "gas")
         again = f"Run the same command again; what it cost: dcai tx show {receipt.hash}"
-        try:
-            self.call(
-                form.get("to"),
-                to_data(form.get("input")),
-                sender=form.get("from"),
-                value_wei=form["value"],
-                block=receipt.block_number - 1,
-            )
-        except Reverted as error:
-            return error
-        except DcaiError as error:
-            return Reverted(f"Transaction {receipt.hash} failed: {error.message}", hint=again)
-        # An inner call that runs out leaves its callers, a proxy and the trainer, a 64th each.
-        if receipt.gas_used * 10 >= form["gas"] * 9:
-            message = f"Transaction {receipt.hash} failed: it ran out of its {form['gas']:,} gas."
-            return Reverted(message, hint=again)
+        for block in (receipt.block_number - 1, receipt.block_number):
+            try:
+                self.call(
+                    form.get("to"),
+                    to_data(form.get("input")),
+                    sender=form.get("from"),
+                    value_wei=form["value"],
+                    block=block,
+                )
+            except Reverted as error:
+                return error
+            except DcaiError as error:
+                return Reverted(f"Transaction {receipt.hash} failed: {error.message}", hint=again)
+            # An inner call that runs out leaves its callers, a proxy and the trainer, a 64th each.
+            if receipt.gas_used * 10 >= form["gas"] * 9:
+                message = f"Transaction {receipt.hash} failed: it ran out of its {form['gas']:,} gas."
+                return Reverted(message, hint=again)
         return Reverted(f"Transaction {receipt.hash} failed, but the same call now succeeds.", hint=again)
 
     # Events

@@ -17,6 +17,7 @@ from dcai_cli.domain import (
     iso_time,
     parse_amount,
     parse_duration,
+    parse_percent,
 )
 from dcai_cli.errors import UsageError
 
@@ -38,7 +39,7 @@ def register(app: typer.Typer) -> None:
         "contribute",
         epilog="Example: dcai contribute reviews.csv --model reviews --dry-run. Exit codes: 0, 2, 3 "
         "(broke off; the same command again goes on), 10, 11, 12, 13, 14, 15 (bad file), 16 (--max-deposit, "
-        "--max-fee or gas_price_wei), 17, 18, 130.",
+        "--max-fee, --max-rise or gas_price_wei), 17, 18, 130.",
     )(contribute)
 
 
@@ -69,6 +70,14 @@ def contribute(
         str | None,
         typer.Option("--max-fee", help="Pay no more than this for the fees of all batches: 0.01ether."),
     ] = None,
+    max_rise: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PERCENT",
+            help="Offer at most so much above a batch's price now, for instance 25: it is refused if others "
+            "come first and make it dearer. Batches right behind the first offer the highest price anyway.",
+        ),
+    ] = None,
     spread: Annotated[
         str | None,
         typer.Option("--spread", help="Send the batches over this time, for instance 24h: each costs less."),
@@ -97,6 +106,7 @@ def contribute(
             "--batch-size": None if batch_size == BATCH_SIZE else batch_size,
             "--allow-duplicates": allow_duplicates or None,
             "--max-fee": max_fee,
+            "--max-rise": max_rise,
             "--spread": spread,
             "--unverified": unverified or None,
         }
@@ -126,6 +136,7 @@ def contribute(
         allow_duplicates=allow_duplicates,
         max_deposit_wei=None if max_deposit is None else parse_amount(max_deposit),
         max_fee_wei=None if max_fee is None else parse_amount(max_fee),
+        max_rise=None if max_rise is None else parse_percent(max_rise),
         spread_s=0 if spread is None else parse_duration(spread),
         unverified=unverified,
         dry_run=dry_run,
@@ -224,6 +235,7 @@ def _sending_lines(plan: ContributionPlan) -> list[str]:
             f"deposits  at most {format_ether(plan.deposit_at_most_wei)}{alone}",
             "          back after the refund wait, if the model agrees then",
         ]
+        lines += _ceiling_lines(plan)
     data = f", {format_ether(plan.data_fee_wei)} of it for data" if plan.data_fee_wei else ""
     offered, most = format_ether(plan.fee_offer_wei), format_ether(plan.fee_at_most_wei)
     lines += [
@@ -239,6 +251,15 @@ def _sending_lines(plan: ContributionPlan) -> list[str]:
             f"          about {loss} of it gone: fees, and what is at risk",
         ]
     return lines
+
+
+def _ceiling_lines(plan: ContributionPlan) -> list[str]:
+    """What the first batch offers, if that is less than the highest price there can be."""
+    if plan.ceiling is None:
+        return []
+    offer, quoted = format_ether(plan.ceiling.offer_wei), format_ether(plan.ceiling.quoted_wei)
+    first = "it" if plan.ceiling.samples == plan.to_send else "the first batch"
+    return [f"ceiling   {first} would cost {quoted} now, and is refused above {offer}"]
 
 
 def _most_lines(plan: ContributionPlan) -> list[str]:
@@ -286,6 +307,13 @@ def _plan_data(plan: ContributionPlan) -> dict[str, Any]:
         "batches": plan.batches,
         "unfinished_batches": plan.unfinished,
         "deposit_at_most_wei": str(plan.deposit_at_most_wei),
+        "ceiling": None
+        if plan.ceiling is None
+        else {
+            "samples": plan.ceiling.samples,
+            "quoted_wei": str(plan.ceiling.quoted_wei),
+            "offer_wei": str(plan.ceiling.offer_wei),
+        },
         "spread": None
         if plan.spread is None
         else {

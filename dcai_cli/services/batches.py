@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING
 
 from dcai_cli.chain import GasTooHigh
 from dcai_cli.chain.commitment import samples_root
-from dcai_cli.domain import MAX_PAYLOAD_BYTES, MAX_TRANSACTION_GAS, counted, told_apart
-from dcai_cli.errors import DcaiError, InsufficientFunds, PartlyDone, and_goes_on
+from dcai_cli.chain.price import deposit_per_unit_wei
+from dcai_cli.domain import MAX_PAYLOAD_BYTES, MAX_TRANSACTION_GAS, counted, format_ether, told_apart
+from dcai_cli.errors import DcaiError, InsufficientFunds, LimitExceeded, PartlyDone, Reverted, and_goes_on
 from dcai_cli.features.featurize import FeaturizedRow, Skipped
 from dcai_cli.ledger.records import PlannedSample
 from dcai_cli.services.models import HostedModel
 from dcai_cli.services.transactions import USABLE_GAS, Outbox
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from dcai_cli.chain import Chain
+    from dcai_cli.ledger import StoredTransaction
     from dcai_cli.services.workspace import Workspace
 
 Pace = Callable[[int, Callable[[], None]], None]
@@ -47,7 +53,18 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class FittedBatch:
-    """A batch that fits a transaction, with what it takes."""
+    """A batch that fits a transaction, with what it takes.
+
+    Args:
+        chosen: its samples.
+        payload: the same as bytes.
+        units: how many there are in it.
+        data: the input.
+        offer_wei: the deposit that goes along; the contract returns what is more than the price.
+        gas: what it needs.
+        quoted_wei: what it would have cost at once when it was measured, if the offer has a ceiling by that;
+            None if it offers the highest price there can be.
+    """
 
     chosen: Sequence[Candidate]
     payload: bytes
@@ -55,6 +72,7 @@ class FittedBatch:
     data: bytes
     offer_wei: int
     gas: int
+    quoted_wei: int | None = None
 
 
 class BatchSender:
@@ -65,10 +83,24 @@ class BatchSender:
         batch_size: samples of a batch at most.
         address: who contributes.
         model: the model.
+        max_rise: how many percent dearer than at once a batch may become that follows none of the account's
+            own on their way; None for no ceiling.
+        follows: whether batches of an earlier run go first, to the same model.
     """
 
-    def __init__(self, workspace: Workspace, batch_size: int, address: str, model: HostedModel) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        batch_size: int,
+        address: str,
+        model: HostedModel,
+        *,
+        max_rise: Fraction | None = None,
+        follows: bool = False,
+    ) -> None:
         self._workspace = workspace
+        self._max_rise = max_rise
+        self._follows = follows
         self._batch_size = batch_size
         self._address = address
         self._model = model
@@ -82,6 +114,11 @@ class BatchSender:
     def skipped(self) -> tuple[Skipped, ...]:
         """Rows that fit no transaction."""
         return tuple(self._skipped.values())
+
+    @property
+    def next_batch(self) -> FittedBatch | None:
+        """The batch that was fitted and is not sent yet."""
+        return self._fitted
 
     def send_all(
         self,
@@ -196,9 +233,14 @@ class BatchSender:
         payload = b"".join(candidate.row.sample for candidate in chosen)
         units = sum(candidate.row.units for candidate in chosen)
         data = self._workspace.chain.encode("CollaborativeTrainer", "contribute", payload)
-        # The ceiling that goes along is what the batch can cost at most, whoever contributes before it: the
-        # contract keeps the price of the moment and returns the rest in the same transaction.
-        offer_wei = highest_unit_price_wei(self._model) * units
+        # What goes along is what the batch can cost at most, whoever contributes before it: the contract
+        # keeps the price of the moment and returns the rest in the same transaction. With a ceiling it is
+        # less, and the contract refuses the batch if others made it dearer. What follows own batches at once
+        # is about as dear as can be, so it has none.
+        offer_wei, quoted_wei = highest_unit_price_wei(self._model) * units, None
+        if self._max_rise is not None and not pending and (self._posted or not self._follows):
+            quoted_wei = self._price_now_wei(units)
+            offer_wei = min(offer_wei, ceil(quoted_wei * (1 + self._max_rise / 100)))
         balance_wei = self._workspace.chain.balance_wei(self._address)
         if offer_wei and balance_wei <= offer_wei:
             raise too_poor(self._address, balance_wei, offer_wei)
@@ -208,10 +250,24 @@ class BatchSender:
             )
         except GasTooHigh:
             gas = MAX_TRANSACTION_GAS
-        return FittedBatch(chosen, payload, units, data, offer_wei, gas)
+        except Reverted as error:
+            price_wei = _required_wei(error)
+            if quoted_wei is None or price_wei is None:
+                raise
+            raise _dearer(price_wei, offer_wei) from error
+        return FittedBatch(chosen, payload, units, data, offer_wei, gas, quoted_wei)
+
+    def _price_now_wei(self, units: int) -> int:
+        idle = idle_s(self._workspace.chain, self._model)
+        return units * deposit_per_unit_wei(self._model.terms, units, idle)
 
     def _post(self, outbox: Outbox, fitted: FittedBatch) -> None:
         workspace, count = self._workspace, len(fitted.chosen)
+        if fitted.quoted_wei is not None:
+            # It was measured for the plan, and a question may have waited long for its answer.
+            price_wei = self._price_now_wei(fitted.units)
+            if price_wei > fitted.offer_wei:
+                raise _dearer(price_wei, fitted.offer_wei)
         batch = workspace.ledger.plan_batch(
             workspace.chain.key,
             self._address,
@@ -236,7 +292,15 @@ class BatchSender:
         self._size = max(1, min(self._batch_size, USABLE_GAS * count // fitted.gas))
 
     def _wait(self, outbox: Outbox) -> None:
-        stored, sent = outbox.wait()
+        oldest = outbox.flying[0]
+        try:
+            stored, sent = outbox.wait()
+        except Reverted as error:
+            refused, price_wei = self._posted[oldest.id], _required_wei(error)
+            if refused.quoted_wei is None or price_wei is None:
+                raise
+            as_mined = self._workspace.ledger.transaction(oldest.id)
+            raise _dearer(price_wei, refused.offer_wei, as_mined) from error
         fitted, opened = self._posted[stored.id], sent.outcome.contributed
         if opened is None:
             raise DcaiError(
@@ -263,6 +327,42 @@ def highest_unit_price_wei(model: HostedModel) -> int:
     The price formula falls with every idle second, from cost weight * 3600 a unit.
     """
     return model.terms.cost_weight_wei * 3600
+
+
+def idle_s(chain: Chain, model: HostedModel) -> int:
+    """How long it is ago, by the chain's clock, that anybody contributed, or that the model was sealed."""
+    last = chain.view("CollaborativeTrainer", model.address, "lastContributedAt")
+    last = last or chain.view("CollaborativeTrainer", model.address, "sealedAt")
+    return max(0, chain.timestamp() - int(last))
+
+
+def _required_wei(error: Reverted) -> int | None:
+    """What the contract asked for, if it refused too small a deposit."""
+    price_wei = error.values.get("requiredWei")
+    return price_wei if isinstance(price_wei, int) else None
+
+
+def _dearer(price_wei: int, offer_wei: int, refused: StoredTransaction | None = None) -> LimitExceeded:
+    """The error of a batch that others made dearer than its ceiling.
+
+    Args:
+        price_wei: what it would cost.
+        offer_wei: the ceiling.
+        refused: the transaction that the contract refused for that; None if none was sent.
+    """
+    price, offer = told_apart(price_wei, offer_wei)
+    if refused is None:
+        what = f"a batch would cost {price} now, above the {offer} that --max-rise allows; it was not sent"
+    else:
+        fee = format_ether(refused.fee_wei or 0)
+        what = (
+            f"a batch would have cost {price}, above the {offer} that --max-rise allows; it was refused "
+            f"(transaction {refused.hash}), its fee of {fee} is gone, and nothing of the deposit"
+        )
+    return LimitExceeded(
+        f"Others contributed first: {what}.",
+        hint="Type the same command again later, when it costs less, or raise --max-rise.",
+    )
 
 
 def too_poor(

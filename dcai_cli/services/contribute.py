@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dcai_cli.chain.price import deposit_per_unit_wei
 from dcai_cli.chain.signing import decode_signed
 from dcai_cli.chain.verification import is_ours
-from dcai_cli.domain import MAX_BATCH_SAMPLES, told_apart
+from dcai_cli.domain import MAX_BATCH_SAMPLES, counted, told_apart
 from dcai_cli.errors import BadInput, LimitExceeded, Locked, UsageError
 from dcai_cli.features.cluster import featurizer
 from dcai_cli.features.featurize import FeaturizedRow, Skipped
@@ -24,6 +24,7 @@ from dcai_cli.services.batches import (
     Candidate,
     ContributedBatch,
     highest_unit_price_wei,
+    idle_s,
     too_poor,
 )
 from dcai_cli.services.index import follow, sample_key
@@ -39,6 +40,8 @@ from dcai_cli.services.transactions import (
 )
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from eth_account.signers.local import LocalAccount
 
     from dcai_cli.chain import Chain
@@ -65,6 +68,8 @@ class ContributeRequest:
         allow_duplicates: send repeated rows, too.
         max_deposit_wei: deposits of this command at most.
         max_fee_wei: fees of this command's transactions at most.
+        max_rise: how many percent dearer than when it was quoted a batch may become that follows none of the
+            account's own at once; None for no ceiling.
         spread_s: how long the batches are spread over, so that each costs less; 0 sends them at once.
         unverified: accept a model whose code is not what dcai ships.
         dry_run: do all but sign.
@@ -81,6 +86,7 @@ class ContributeRequest:
     allow_duplicates: bool = False
     max_deposit_wei: int | None = None
     max_fee_wei: int | None = None
+    max_rise: Fraction | None = None
     spread_s: int = 0
     unverified: bool = False
     dry_run: bool = False
@@ -105,6 +111,21 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
+class Ceiling:
+    """What the first batch may cost; those that follow it at once cost nearly the highest price anyway.
+
+    Args:
+        samples: how many it has.
+        quoted_wei: its deposit if it were mined now.
+        offer_wei: the ceiling: what it offers.
+    """
+
+    samples: int
+    quoted_wei: int
+    offer_wei: int
+
+
+@dataclass(frozen=True, slots=True)
 class ContributionPlan:
     """What a contribution will send, cost and risk; shown before anything is signed.
 
@@ -120,6 +141,8 @@ class ContributionPlan:
         sorted_by_label: whether the rows stand in groups of one label: a model forgets the first of them.
         batches: batches, if none has to shrink.
         deposit_at_most_wei: deposits of all batches, sent back to back.
+        ceiling: what the first batch may cost; None if no ceiling was asked for, or if batches of an earlier
+            run go first.
         spread: how the batches are paced; None if they are sent at once.
         gas: gas of all batches, from an estimate of the first.
         fee_estimate_wei: fees if the next blocks take them.
@@ -144,6 +167,7 @@ class ContributionPlan:
     sorted_by_label: bool
     batches: int
     deposit_at_most_wei: int
+    ceiling: Ceiling | None
     spread: Spread | None
     gas: int
     fee_estimate_wei: int
@@ -209,11 +233,13 @@ def contribute(
         password: asked once for the account's password.
         confirm: gets the plan before anything is signed; raises to stop.
         progress: gets (samples sent, samples in all).
-        note: is told of an encoding other than UTF-8, and of columns that a tabular model does not use.
+        note: is told of an encoding other than UTF-8, of columns that a tabular model does not use, and of
+            batches of an earlier run that were refused.
 
     Raises:
         BadInput: the file, or all of its rows, cannot be used.
-        LimitExceeded: the deposits could exceed the limit; nothing was sent.
+        LimitExceeded: the deposits could exceed the limit, and nothing was sent; or others made the first
+            batch dearer than its ceiling.
         InsufficientFunds: the balance does not cover deposits and fees; nothing was sent.
         PartlyDone: it broke off after some batches; the same call again goes on.
     """
@@ -235,7 +261,14 @@ def contribute(
             before = _Before(workspace, account.address, model)
             if not request.dry_run:
                 before.settle_mined()
-            sender = BatchSender(workspace, request.batch_size, account.address, model)
+            sender = BatchSender(
+                workspace,
+                request.batch_size,
+                account.address,
+                model,
+                max_rise=request.max_rise,
+                follows=any(batch.model == model.address for batch in before.unfinished()),
+            )
             plan, candidates = _plan(workspace, request, account, model, rows, sender, before, note)
             if not request.dry_run and (candidates or plan.unfinished):
                 with turn.aside():
@@ -244,6 +277,9 @@ def contribute(
                 key = unlock(workspace, account, password)
                 ceiling_wei = plan.gas_price_wei * FEE_RISE
                 spent_wei = before.send_again(key, ceiling_wei, plan.fee_at_most_wei)
+                if before.refused:
+                    refused = counted(before.refused, "batch of an earlier run", "batches of an earlier run")
+                    note(f"The contract refused {refused}; type the same command again to send the rows.")
                 outbox = Outbox(
                     workspace,
                     account.address,
@@ -273,6 +309,7 @@ class _Before:
         self.batches: list[ContributedBatch] = []
         self.keys: set[tuple[bytes, int]] = set()
         self._known: set[tuple[bytes, int]] = set()
+        self.refused = 0
 
     def settle_mined(self) -> None:
         """Take over what is on-chain; what was never signed is planned anew, since prices have changed."""
@@ -330,6 +367,10 @@ class _Before:
         """
         settled = finish(self._workspace, self._address, key, ceiling_wei=ceiling_wei, budget_wei=budget_wei)
         self._add(settled)
+        self.refused = sum(
+            (stored.kind, stored.state, stored.model) == ("contribute", "reverted", self._model.address)
+            for stored in settled
+        )
         return sum(stored.fee_wei or 0 for stored in settled)
 
     def _add(self, settled: Sequence[StoredTransaction]) -> None:
@@ -431,6 +472,11 @@ def _plan(
     units = [candidate.row.units for candidate in candidates]
     unit_price_wei = highest_unit_price_wei(model)
     deposit_at_most_wei = unit_price_wei * sum(units) + before.deposit_at_most_wei()
+    estimate = None
+    if request.max_rise is not None:
+        estimate = _estimate(chain, sender, candidates)
+        if (capped := sender.next_batch) is not None:
+            deposit_at_most_wei -= unit_price_wei * capped.units - capped.offer_wei
     if request.max_deposit_wei is not None and deposit_at_most_wei > request.max_deposit_wei:
         deposit, limit = told_apart(deposit_at_most_wei, request.max_deposit_wei)
         raise LimitExceeded(
@@ -441,7 +487,7 @@ def _plan(
     if deposit_at_most_wei and balance_wei <= deposit_at_most_wei:
         raise too_poor(account.address, balance_wei, deposit_at_most_wei)
     fees = chain.fees()
-    gas, data_fee_wei, size = _estimate(chain, sender, candidates)
+    gas, data_fee_wei, size = estimate or _estimate(chain, sender, candidates)
     fee_offer_wei = (gas * fees.max_fee_per_gas_wei + data_fee_wei) * (100 + GAS_MARGIN_PERCENT) // 100
     if candidates and balance_wei < deposit_at_most_wei + fee_offer_wei:
         what = "Deposits and fees" if deposit_at_most_wei else "Fees"
@@ -470,6 +516,7 @@ def _plan(
         sorted_by_label=checks.is_sorted,
         batches=-(-len(candidates) // request.batch_size),
         deposit_at_most_wei=deposit_at_most_wei,
+        ceiling=_ceiling(sender),
         spread=_spread(chain, request.spread_s, model, candidates, size),
         gas=gas,
         fee_estimate_wei=gas * fees.likely_price_wei + data_fee_wei,
@@ -479,7 +526,7 @@ def _plan(
         gas_price_wei=fees.max_fee_per_gas_wei,
         balance_wei=balance_wei,
         rejected=len(rejected),
-        at_risk_wei=unit_price_wei * sum(units[position] for position in rejected),
+        at_risk_wei=_at_most_wei(sender, model, [candidates[position] for position in rejected]),
         first_time=not known,
     )
     return plan, candidates
@@ -501,6 +548,23 @@ def _estimate(chain: Chain, sender: BatchSender, candidates: Sequence[Candidate]
     return 0, 0, 0
 
 
+def _ceiling(sender: BatchSender) -> Ceiling | None:
+    first = sender.next_batch
+    if first is None or first.quoted_wei is None:
+        return None
+    return Ceiling(len(first.chosen), first.quoted_wei, first.offer_wei)
+
+
+def _at_most_wei(sender: BatchSender, model: HostedModel, some: Sequence[Candidate]) -> int:
+    """What the deposits of some candidates can come to: those of the first batch by what that offers."""
+    first, unit_price_wei = sender.next_batch, highest_unit_price_wei(model)
+    offered = set() if first is None else {candidate.row.number for candidate in first.chosen}
+    units_in_first = sum(candidate.row.units for candidate in some if candidate.row.number in offered)
+    units_behind = sum(candidate.row.units for candidate in some) - units_in_first
+    in_first_wei = 0 if first is None else -(-first.offer_wei * units_in_first // first.units)
+    return in_first_wei + unit_price_wei * units_behind
+
+
 def _spread(
     chain: Chain, spread_s: int, model: HostedModel, candidates: Sequence[Candidate], size: int
 ) -> Spread | None:
@@ -508,14 +572,12 @@ def _spread(
     if not spread_s or not size:
         return None
     total = len(candidates)
-    last = chain.view("CollaborativeTrainer", model.address, "lastContributedAt")
-    last = last or chain.view("CollaborativeTrainer", model.address, "sealedAt")
-    idle_s, due_s, deposit_wei = max(0, chain.timestamp() - last), 0, 0
+    idle, due_s, deposit_wei = idle_s(chain, model), 0, 0
     for start in range(0, total, size):
-        idle_s, due_s = idle_s + spread_s * start // total - due_s, spread_s * start // total
+        idle, due_s = idle + spread_s * start // total - due_s, spread_s * start // total
         units = sum(candidate.row.units for candidate in candidates[start : start + size])
-        deposit_wei += units * deposit_per_unit_wei(model.terms, units, idle_s)
-        idle_s = 0
+        deposit_wei += units * deposit_per_unit_wei(model.terms, units, idle)
+        idle = 0
     return Spread(
         seconds=spread_s,
         interval_s=spread_s * min(size, total) // total,

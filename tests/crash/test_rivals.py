@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import pytest
 
 from dcai_cli.chain import Chain, GasTooHigh, NonceTaken
+from dcai_cli.chain.signing import decode_signed
 from dcai_cli.domain import Terms, bits
-from dcai_cli.errors import InsufficientFunds, PartlyDone, Reverted
+from dcai_cli.errors import InsufficientFunds, LimitExceeded, PartlyDone, Reverted
 from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.keystore import password_from_file
 from dcai_cli.services.claim import Claimed
@@ -256,3 +258,99 @@ def test_samples_that_no_transaction_can_refund_hold_up_no_others(
         monkeypatch.undo()
         assert other.claimable
         assert claim(workspace).amount_wei > 0
+
+
+def copied_first(monkeypatch: pytest.MonkeyPatch, node: Anvil) -> None:
+    """Let somebody else copy the next transaction and be mined before it, in the same block."""
+    copier = node.rpc("eth_accounts")[0]
+    honest = Chain.send
+
+    def send_behind(chain: Chain, raw: bytes) -> str:
+        monkeypatch.setattr(Chain, "send", honest)
+        fields = decode_signed(raw)
+        copy = {"from": copier, "to": fields.to, "data": "0x" + fields.data.hex(), "value": hex(10**18)}
+        offer = {"maxFeePerGas": hex(10**12), "maxPriorityFeePerGas": hex(10**11)}
+        node.rpc("evm_setAutomine", False)
+        node.rpc("eth_sendTransaction", {**copy, **offer, "gas": hex(fields.gas)})
+        sent = honest(chain, raw)
+        node.rpc("evm_mine")
+        node.rpc("evm_setAutomine", True)
+        return sent
+
+    monkeypatch.setattr(Chain, "send", send_behind)
+
+
+def capped(workspace: Workspace, file: Path, percent: int = 25) -> Contribution:
+    """Contribute a file in batches of ten, the first of them with a ceiling."""
+    request = ContributeRequest(file, batch_size=10, max_rise=Fraction(percent))
+    return contribute(workspace, request, password=password(workspace))
+
+
+def test_a_batch_that_a_copier_made_too_dear_costs_its_fee_and_goes_out_again(
+    rival: Dcai,
+    node: Anvil,
+    write_texts: WriteTexts,
+    check_books: CheckBooks,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A copy is mined first, in the same block: the contract refuses the original, and no deposit is gone."""
+    file = write_texts(10)
+    with rival.workspace() as workspace:
+        workspace.chain.advance(3600)
+        before_wei = workspace.chain.balance_wei(rival.address)
+        copied_first(monkeypatch, node)
+
+        with pytest.raises(
+            LimitExceeded, match=r"a batch would have cost .*its fee of .* is gone"
+        ) as refused:
+            capped(workspace, file)
+
+        ((name, fee_wei),) = rival.query("SELECT hash, fee_wei FROM transactions WHERE state = 'reverted'")
+        assert name in refused.value.message
+        assert before_wei - workspace.chain.balance_wei(rival.address) == int(fee_wei) > 0
+        workspace.chain.advance(3600)
+        assert capped(workspace, file).contributed == 10
+        check_books(workspace, file)
+
+
+def test_only_the_first_of_several_batches_has_a_ceiling(
+    rival: Dcai, write_texts: WriteTexts, check_books: CheckBooks
+) -> None:
+    """The second follows it at once, so it offers the highest price; the plan has the sum of both."""
+    file = write_texts(20)
+    with rival.workspace() as workspace:
+        workspace.chain.advance(3600)
+        done = capped(workspace, file)
+        stored = workspace.ledger.transactions(workspace.chain.key, account=rival.address)
+        offers = [decode_signed(one.raw).value_wei for one in stored if one.kind == "contribute"]
+        first, second = done.batches
+        assert done.plan.ceiling is not None
+        assert offers == [done.plan.ceiling.offer_wei, TERMS.cost_weight_wei * 3600 * second.samples]
+        assert offers[0] * 5 < TERMS.cost_weight_wei * 3600 * first.samples
+        assert done.plan.deposit_at_most_wei == sum(offers)
+        check_books(workspace, file)
+
+
+def test_a_batch_of_an_earlier_run_that_is_refused_is_said_and_goes_out_with_the_next(
+    rival: Dcai,
+    node: Anvil,
+    write_texts: WriteTexts,
+    check_books: CheckBooks,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A run dies with a signed batch; sent again behind a copy it is refused, and its rows are free."""
+    file, notes = write_texts(10), list[str]()
+    with rival.workspace() as workspace:
+        workspace.chain.advance(3600)
+        once(monkeypatch, "send", die)
+        with pytest.raises(Died):
+            capped(workspace, file)
+        copied_first(monkeypatch, node)
+        request = ContributeRequest(file, max_rise=Fraction(25))
+        plan = contribute(workspace, request, password=password(workspace), note=notes.append).plan
+        assert (plan.unfinished, plan.ceiling) == (1, None)
+        assert notes == [
+            "The contract refused 1 batch of an earlier run; type the same command again to send the rows."
+        ]
+        assert capped(workspace, file).contributed == 10
+        check_books(workspace, file)

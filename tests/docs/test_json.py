@@ -171,7 +171,7 @@ def test_the_tables_name_exactly_the_fields_that_are_printed(printed: Printed) -
         title, *arguments = command.split()
         printed(f"model {title}", *arguments)
     printed("model supersede", "films", "--none", "--yes")
-    printed("contribute", "rows.csv", "--spread", "1h", "--dry-run")
+    printed("contribute", "rows.csv", "--spread", "1h", "--max-rise", "25", "--dry-run")
     printed("contribute", "rows.csv", "--yes")
     printed("model evaluate", "rows.csv")
     printed("model evaluate", "rows.csv", "--publish", "--yes")
