@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from dcai_cli.cli.output import Output, printable
 from dcai_cli.domain import counted, format_duration, format_ether, iso_time
 from dcai_cli.errors import Interrupted, PartlyDone, UsageError, and_goes_on
-from dcai_cli.ledger.totals import MARKET_KINDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,6 +82,8 @@ def print_report(output: Output, report: CycleReport) -> None:
         )
 
     def human(console: Console) -> None:
+        from dcai_cli.ledger.totals import MARKET_KINDS
+
         claims = [claim for claim in report.claims if claim.kind not in MARKET_KINDS]
         paid_wei = sum(claim.amount_wei for claim in claims)
         samples = sum(claim.samples for claim in claims)
