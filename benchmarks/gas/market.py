@@ -376,11 +376,9 @@ class Market:
 
 
 def _runs(words: Mapping[int, int]) -> list[tuple[int, Sequence[int]]]:
-    """Words that follow each other, as many as fit a transaction."""
-    runs: list[tuple[int, list[int]]] = []
-    for number in sorted(words):
-        if runs and number == runs[-1][0] + len(runs[-1][1]) and len(runs[-1][1]) < WORDS_PER_WRITE:
-            runs[-1][1].append(words[number])
-        else:
-            runs.append((number, [words[number]]))
-    return [(first, run) for first, run in runs]
+    """All words from the first to the last, as many at once as fit a transaction."""
+    places = range(min(words), max(words) + 1) if words else range(0)
+    return [
+        (places[at], [words.get(number, 0) for number in places[at : at + WORDS_PER_WRITE]])
+        for at in range(0, len(places), WORDS_PER_WRITE)
+    ]

@@ -7,7 +7,7 @@ import {IModel, ModelParams} from "./IModel.sol";
 /// @notice Samples are those of `IModel`. An order is that of Fisher and Yates: all samples, participant by participant; then for
 /// i from their number down to 2 the one at i - 1 changes places with that at `keccak256(seed, i) % i`.
 interface IMarketReplay {
-    /// @notice Words come in order and without overlap, 1 to 400 at once.
+    /// @notice Words come in order and without overlap, 1 to 400 at once, 16 times at most.
     error InvalidWords(uint256 firstWord, uint256 count);
 
     /// @notice All pieces together have at most 24,576 bytes, each its equal part.

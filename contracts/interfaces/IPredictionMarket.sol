@@ -9,7 +9,8 @@ import {IModel, ModelParams} from "./IModel.sol";
 /// @param pieces The hashes of the pieces of the test set, 2 to 112. Together they have at most 24,576 bytes, each its equal part.
 /// @param pieceSamples How many samples every piece has; at most 224 in all.
 /// @param bountyWei What is shared out. What is paid beyond it is the reserve for steps.
-/// @param rounds How often at most the test is paid for: a test sample more or less is worth `bountyWei / rounds / samples`.
+/// @param rounds How often at most the test is paid for: a test sample more or less is worth `bountyWei / rounds / samples`, the
+/// mean of all orders.
 /// @param stakeWei What the first unit costs to contribute; the price rises with the quota, to twice that.
 /// @param orders In so many orders all contributions are tried, 1 to 32; what one changes depends on what came before it, and so
 /// counts less by chance. Scores add up, and each counts by its part.

@@ -28,6 +28,8 @@ contract MarketReplay is IMarketReplay, TrainerPart {
     uint256 private constant MAX_TEST_BYTES = 24_576;
     /// @dev So many words are written at once, which a reset must do again.
     uint256 private constant MAX_INITIAL_WORDS = 400;
+    /// @dev So often, which is enough for all words: a draw reads them all at once.
+    uint256 private constant MAX_INITIAL_PARTS = 16;
     uint256 private constant LANES = 16;
     uint256 private constant WORDS_PER_FEE = 4;
 
@@ -80,9 +82,10 @@ contract MarketReplay is IMarketReplay, TrainerPart {
     // slither-disable-next-line reentrancy-no-eth
     function writeInitialWeights(uint256 firstWord, uint256[] calldata words) external onlyTrainer {
         // In order, so that a reset writes no word twice.
-        if (words.length == 0 || words.length > MAX_INITIAL_WORDS || firstWord < _initialEnd) {
-            revert InvalidWords(firstWord, words.length);
-        }
+        if (
+            words.length == 0 || words.length > MAX_INITIAL_WORDS || firstWord < _initialEnd
+                || _initialWords.length == MAX_INITIAL_PARTS
+        ) revert InvalidWords(firstWord, words.length);
         // What the model refuses is refused here.
         working.writeWeights(firstWord, words);
         _initialEnd = firstWord + words.length;

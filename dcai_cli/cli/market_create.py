@@ -148,7 +148,7 @@ def create(
     rounds: Annotated[
         int,
         typer.Option(
-            min=1, max=1_000_000, help="How often at most the test is paid for.", rich_help_panel=_MONEY
+            min=10, max=1_000_000, help="How often at most the test is paid for.", rich_help_panel=_MONEY
         ),
     ] = 224,
     quota: Annotated[

@@ -374,7 +374,7 @@ def _plan(workspace: Workspace, request: MarketRequest, tests: TestSet, account:
             stake_wei=max(1, terms.bounty_wei // test_samples)
             if terms.stake_wei is None
             else terms.stake_wei,
-            step_fee_wei=GAS_PER_STEP * price_wei,
+            step_fee_wei=GAS_PER_STEP * max(1, price_wei),
         )
     except BadInput as error:
         raise UsageError(

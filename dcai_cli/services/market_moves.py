@@ -261,15 +261,11 @@ def _piece_move(market: Market, index: int | None, at_stake_wei: int, until: int
 def _steps(workspace: Workspace, market: Market, address: str) -> Iterator[Move]:
     if market.phase not in STEPPING:
         return
-    done, gas = _largest_step(workspace, market, address)
+    limit, gas = _largest_step(workspace, market, address)
+    # The contract says what it counts: of the words that the provider began with, a step takes a whole part.
+    done = workspace.chain.view(MARKET, market.address, "step", limit)
     what = f"a step of {market.phase}"
-    yield Move(
-        "step",
-        what,
-        gas,
-        done,
-        pays_wei=min(done, units_to_do(market)) * market.rules.step_fee_wei,
-    )
+    yield Move("step", what, gas, limit, pays_wei=done * market.rules.step_fee_wei)
 
 
 def units_to_do(market: Market) -> int:

@@ -157,7 +157,7 @@ def work_in_markets(
 
 
 def paid_wei(workspace: Workspace, made: Sequence[Made], address: str) -> int:
-    """What moves paid to an account, by their receipts."""
+    """What moves paid to an account: what was collected by receipts, and steps by what they were to pay."""
     chain, total_wei = workspace.chain, 0
     for one in made:
         if one.move.name == "step":

@@ -13,7 +13,7 @@ contract MarketGoldenTest is Test {
         uint256 n_features;
         uint256 max_features;
         uint256 margin;
-        Words first;
+        MarketWords first;
         bytes[] pieces;
         bytes[] payloads;
         bytes32 seed;
@@ -22,16 +22,16 @@ contract MarketGoldenTest is Test {
         bytes correct;
         int256[] scores;
         uint256 removed;
-        Words last;
+        MarketWords last;
     }
 
-    struct Words {
+    struct MarketWords {
         uint256[] numbers;
         uint256[] words;
     }
 
     string private constant GOLDEN =
-        "Golden(string name,uint256 n_features,uint256 max_features,uint256 margin,Words first,bytes[] pieces,bytes[] payloads,bytes32 seed,uint256 orders,uint256 before,bytes correct,int256[] scores,uint256 removed,Words last)Words(uint256[] numbers,uint256[] words)";
+        "Golden(string name,uint256 n_features,uint256 max_features,uint256 margin,MarketWords first,bytes[] pieces,bytes[] payloads,bytes32 seed,uint256 orders,uint256 before,bytes correct,int256[] scores,uint256 removed,MarketWords last)MarketWords(uint256[] numbers,uint256[] words)";
 
     address private _perceptron;
     address private _implementation;
@@ -93,10 +93,13 @@ contract MarketGoldenTest is Test {
             bernoulli: false
         });
         _replay.initialize(address(this), _perceptron, shape, golden.pieces.length);
-        uint256[] memory word = new uint256[](1);
-        for (uint256 i = 0; i < golden.first.numbers.length; i++) {
-            word[0] = golden.first.words[i];
-            _replay.writeInitialWeights(golden.first.numbers[i], word);
+        uint256[] memory all = _dense(golden.first);
+        for (uint256 first = 0; golden.first.numbers.length > 0 && first < all.length; first += 400) {
+            uint256[] memory words = new uint256[](all.length - first < 400 ? all.length - first : 400);
+            for (uint256 i = 0; i < words.length; i++) {
+                words[i] = all[first + i];
+            }
+            _replay.writeInitialWeights(first, words);
         }
         // Whoever reveals first: order and scores follow from the numbers.
         for (uint256 i = golden.payloads.length; i > 0; i--) {
@@ -142,7 +145,7 @@ contract MarketGoldenTest is Test {
         return model.weights(0, model.totalWords());
     }
 
-    function _dense(Words memory sparse) private view returns (uint256[] memory words) {
+    function _dense(MarketWords memory sparse) private view returns (uint256[] memory words) {
         words = new uint256[](_replay.working().totalWords());
         for (uint256 i = 0; i < sparse.numbers.length; i++) {
             words[sparse.numbers[i]] = sparse.words[i];

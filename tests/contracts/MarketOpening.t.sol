@@ -81,6 +81,12 @@ contract MarketOpeningTest is MarketTest {
         vm.expectRevert(abi.encodeWithSelector(IMarketReplay.InvalidWords.selector, 0, 401));
         _write(0, new uint256[](401));
         _write(0, new uint256[](400));
+        // A draw reads all parts at once: with a thousand of them it would not fit into a transaction, and the market be stuck.
+        for (uint256 part = 1; part < 16; part++) {
+            _write(400 + part, new uint256[](1));
+        }
+        vm.expectRevert(abi.encodeWithSelector(IMarketReplay.InvalidWords.selector, 416, 1));
+        _write(416, new uint256[](1));
     }
 
     /// What the model would not take is refused when it is written, not when the market is reset.
