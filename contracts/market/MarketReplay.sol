@@ -211,6 +211,7 @@ contract MarketReplay is IMarketReplay, TrainerPart {
     function replay(uint256 limit) external onlyTrainer returns (uint256 done, bool finished) {
         uint256[] memory entries = _entries(_removed);
         done = _next(entries.length, limit);
+        // What it learned is known already.
         // slither-disable-next-line unused-return
         if (done > 0) working.train(_join(entries, cursor, done));
         cursor += uint32(done);

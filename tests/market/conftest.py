@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -71,10 +71,12 @@ def embedded_ground(folder: Path) -> Iterator[EmbeddedGround]:
     Args:
         folder: where its file goes.
     """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dcai_cli.chain.executor.os", SimpleNamespace(urandom=bytes))
-        with open_chain(Settings(folder, folder, folder), clock=lambda: GENESIS_S) as chain:
-            yield EmbeddedGround(chain)
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("dcai_cli.chain.executor.os", SimpleNamespace(urandom=bytes))
+            opened = open_chain(Settings(folder, folder, folder), clock=lambda: GENESIS_S)
+            chain = stack.enter_context(opened)
+        yield EmbeddedGround(chain)
 
 
 @pytest.fixture(scope="session")
