@@ -371,9 +371,7 @@ def _plan(workspace: Workspace, request: MarketRequest, tests: TestSet, account:
             tests_s=terms.tests_s,
             collect_s=terms.collect_s,
             bounty_wei=terms.bounty_wei,
-            stake_wei=max(1, terms.bounty_wei // test_samples)
-            if terms.stake_wei is None
-            else terms.stake_wei,
+            stake_wei=-(-terms.bounty_wei // test_samples) if terms.stake_wei is None else terms.stake_wei,
             step_fee_wei=GAS_PER_STEP * max(1, price_wei),
         )
     except BadInput as error:

@@ -553,3 +553,35 @@ def test_a_provider_is_told_of_harm_that_no_stake_pays_for(made: Dcai, rounds: s
         "market", "create", "other", *test, "--bounty", "2.4ether", "--rounds", rounds, "--dry-run"
     ).out
     assert ("Choose a higher --rounds" in said, harm in said) == (bool(harm), True)
+
+
+def test_a_test_set_that_does_not_divide_the_bounty_needs_no_warning(made: Dcai) -> None:
+    """The stake that is chosen is rounded up: rounded down, the last test sample would cost nothing."""
+    said = made(
+        "market", "create", "other", "--test", made.write("odd.csv", rows(28, 9)), *RULES, "--dry-run"
+    )
+    assert (said.code, "costs nothing" in said.out) == (0, False)
+    few = made(
+        *("market", "create", "other", "--test", made.write("odd.csv", rows(28, 9)), *RULES),
+        *("--rounds", "27", "--dry-run"),
+    )
+    assert "over 27 of 28" in few.out
+
+
+def test_steps_pay_what_is_said_where_training_begins_with_weights(made: Dcai) -> None:
+    """A reset takes the provider's words back as well, in one part, and is paid for all of them."""
+    weights = ("--pretrain", str(made.write("train.csv", rows(9, 77))))
+    make_market(made, *weights, "--orders", "2", name="ahead")
+    made.data("market", "reveal", "ahead", "--yes")
+    file = made.write("bob.csv", rows(8, 3))
+    made.data("market", "join", "alice/ahead", file, "--account", "bob", "--yes")
+    made.data("devnet", "advance", "7d")
+    made.data("market", "reveal", "alice/ahead", "--account", "bob", "--yes")
+    made.data("devnet", "advance", "2d")
+    made.data("market", "reveal", "ahead", "--yes")
+    before_wei = made.balance_wei(ADDRESSES["alice"])
+    stepped = made.data("market", "step", "ahead", "--yes")
+    gained_wei = made.balance_wei(ADDRESSES["alice"]) - before_wei
+    assert gained_wei == int(stepped["paid_wei"]) - int(stepped["fee_wei"])
+    (ahead,) = made.data("market", "status", "ahead")["markets"]
+    assert ahead["stage"] == "published"
