@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import pytest
@@ -72,13 +73,17 @@ class Anvil:
     Args:
         port: its loopback port.
         process: its process.
+        states: where it keeps old states; removed when it ends.
     """
 
     set_balance_method = "anvil_setBalance"
 
-    def __init__(self, port: int, process: subprocess.Popen[bytes]) -> None:
+    def __init__(
+        self, port: int, process: subprocess.Popen[bytes], states: TemporaryDirectory[str] | None = None
+    ) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self._process = process
+        self._states = states
 
     def rpc(self, method: str, *params: Any) -> Any:
         """Ask it something."""
@@ -93,6 +98,8 @@ class Anvil:
         """End it."""
         self._process.terminate()
         self._process.wait()
+        if self._states:
+            self._states.cleanup()
 
 
 class Hardhat(Anvil):
@@ -126,12 +133,12 @@ def listening(process: subprocess.Popen[bytes], port: int) -> bool:
 def start_anvil(*options: str) -> Anvil:
     """Start an anvil on a free loopback port; return when it listens."""
     port = free_port()
-    process = subprocess.Popen(
-        [tool("anvil"), "--host", "127.0.0.1", "--port", str(port), "--silent", *options]
-    )
+    states = TemporaryDirectory()  # anvil itself leaves gigabytes of them in the home folder
+    where = ("--host", "127.0.0.1", "--port", str(port), "--cache-path", states.name)
+    process = subprocess.Popen([tool("anvil"), *where, "--silent", *options])
     if not listening(process, port):
         pytest.fail("anvil does not start")
-    return Anvil(port, process)
+    return Anvil(port, process, states)
 
 
 def start_hardhat(folder: Path) -> Hardhat:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
@@ -107,8 +108,12 @@ def start_network() -> Iterator[Network]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    # Left alone, anvil keeps gigabytes of old states in the home folder for good.
     options = ("--port", str(port), "--timestamp", str(GENESIS_S), "--hardfork", HARDFORK, "--silent")
-    with subprocess.Popen([program, *options]) as process:
+    with (
+        TemporaryDirectory() as states,
+        subprocess.Popen([program, *options, "--cache-path", states]) as process,
+    ):
         try:
             while process.poll() is None and not _listens(port):
                 time.sleep(0.02)
