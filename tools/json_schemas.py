@@ -139,6 +139,7 @@ _MARKET = {
     "draw_block": "count",
     "pieces_shown": "count",
     "units_taken": "count",
+    "orders_scored": "count",
     "left_wei": "amount",
     "left_from": "time?",
     "rules": _RULES,

@@ -286,8 +286,6 @@ def _unreachable(troubles: Sequence[tuple[_Seat, Trouble]], hint: str) -> RpcUnr
     if len(troubles) == 1:
         ((seat, trouble),) = troubles
         label = seat.transport.label
-        return RpcUnreachable(
-            f"The node at {label} does not answer as a node should: {trouble.why}.", hint=hint
-        )
+        return RpcUnreachable(f"The node at {label} cannot be used: {trouble.why}.", hint=hint)
     listed = "; ".join(f"{seat.transport.label}: {trouble.why}" for seat, trouble in troubles)
-    return RpcUnreachable(f"None of the {len(troubles)} nodes answers as a node should: {listed}.", hint=hint)
+    return RpcUnreachable(f"None of the {len(troubles)} nodes can be used: {listed}.", hint=hint)

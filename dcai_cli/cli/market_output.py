@@ -73,6 +73,7 @@ def market_data(market: Market) -> dict[str, Any]:
         "draw_block": market.draw_block,
         "pieces_shown": market.revealed,
         "units_taken": market.units_taken,
+        "orders_scored": market.orders_scored,
         "left_wei": str(market.left_wei),
         "left_from": iso_time(market.left_from) if market.left_from else None,
         "rules": rules_data(market.rules),
@@ -122,6 +123,11 @@ def show_market(console: Console, market: Market, names: Mapping[str, str]) -> N
         f"  taken     {market.units_taken:,} of {rules.max_units:,} units; the next costs "
         f"{format_ether(rules.quote(1, market.units_taken)) if market.units_left else 'nothing: it is full'}"
     )
+    if market.phase == "evaluating":
+        console.print(
+            f"  scoring   order {market.orders_scored + 1} of {rules.orders}; {market.cursor} of "
+            f"{counted(market.samples, 'sample')}"
+        )
     for one in market.participants:
         console.print(f"  {_participant_line(one, names, rules.orders)}")
     if market.left_wei:

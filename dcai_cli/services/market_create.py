@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dcai_cli.chain.factory import FACTORY, factory_address, market_address, model_codes
+from dcai_cli.chain.factory import FACTORY, REPLAY, factory_address, market_address, model_codes
 from dcai_cli.chain.market import MAX_TESTS, WEIGHT_LIMIT, MarketRules
 from dcai_cli.chain.registry import DATA_HANDLER, INCENTIVE_CONTRACTS, MODEL_CONTRACTS, TRAINER
 from dcai_cli.domain import PERCEPTRON, ModelParams, Terms, format_ether
@@ -27,6 +27,7 @@ from dcai_cli.services.market_moves import (
     make_all,
 )
 from dcai_cli.services.markets import Market, read_market
+from dcai_cli.services.models import read_words
 from dcai_cli.services.registry import cost_of_ready_registry, ready_registry
 from dcai_cli.services.transactions import Outbox, Sent, finish
 
@@ -490,7 +491,7 @@ def _take_up(
     """Go on with a market that an earlier run made, or write its test set down anew.
 
     Raises:
-        BadInput: it has another test set or other rules.
+        BadInput: it has another test set, other rules, or other weights to start with.
     """
     found = read_market(workspace.chain, market)
     commitments = _commitments(workspace, market, request, plan, key)
@@ -503,7 +504,23 @@ def _take_up(
             "other rules.",
             hint="Choose another name, or see it: dcai market status",
         )
+    if not _begins_with(workspace, found, request.words):
+        raise BadInput(
+            f"You have a market called {request.name} already, at {market}, which starts with other weights.",
+            hint="Type the same --pretrain file as before, or choose another name.",
+        )
     workspace.ledger.keep(workspace.chain.key, key.address, market, commitments)
+
+
+def _begins_with(workspace: Workspace, market: Market, words: Sequence[int]) -> bool:
+    """Whether what is written of the weights to start with is what is wanted; later nobody can write any."""
+    if market.phase not in {"drawing", "opening"}:
+        return True
+    working = workspace.chain.view(REPLAY, market.replay, "working")
+    present = read_words(workspace.chain, replace(market.model, model=working))
+    wanted = [*words, *[0] * (len(present) - len(words))]
+    parts = [slice(at, at + WORDS_PER_TRANSACTION) for at in range(0, len(present), WORDS_PER_TRANSACTION)]
+    return all(present[part] == wanted[part] for part in parts if any(present[part]))
 
 
 def warnings_of(plan: MarketPlan) -> list[str]:

@@ -97,6 +97,7 @@ class Market:
         words_published: how many words of the model are written.
         units_taken: units of all participants.
         participants: by their numbers.
+        orders_scored: in how many orders all samples were scored.
         cursor: how far the steps of the phase have come.
         block: the latest block.
         now: the chain's time.
@@ -118,6 +119,7 @@ class Market:
     words_published: int
     units_taken: int
     participants: tuple[Participant, ...]
+    orders_scored: int
     cursor: int
     block: int
     now: int
@@ -242,6 +244,7 @@ def read_market(chain: Chain, address: str) -> Market:
         words_published=read("wordsPublished"),
         units_taken=read("unitsTaken"),
         participants=tuple(Participant(one, *read("participantOf", one)) for one in read("participants")),
+        orders_scored=read("ordersTried"),
         cursor=chain.view(REPLAY, replay, "cursor"),
         block=chain.block_number(),
         now=chain.timestamp(),

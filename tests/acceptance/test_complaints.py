@@ -432,4 +432,4 @@ def test_a_node_that_never_answers_is_given_up_within_two_minutes(waiting: Waiti
     assert waiting.spent_s < PATIENCE_S
     error = json.loads(waiting.out)["error"]
     assert (waiting.process.returncode, error["code"]) == (13, "rpc-unreachable")
-    assert f"{waiting.host} does not answer as a node should: no answer within 30 sec" in error["message"]
+    assert f"{waiting.host} cannot be used: no answer within 30 sec" in error["message"]

@@ -95,6 +95,33 @@ def test_a_market_lives_from_its_bounty_to_a_model(joined: Dcai) -> None:
     assert (said.code, said.out in {"positive\n", "negative\n"}) == (0, True)
 
 
+def test_status_shows_which_order_is_scored(joined: Dcai) -> None:
+    """Where steps by somebody else have come to: so many samples, then so many orders."""
+    for name in ("bob", "carol"):
+        joined.data("market", "reveal", "bounty", "--account", name, "--yes")
+    joined.data("devnet", "advance", "2d")
+    joined.data("market", "reveal", "--yes")
+    address = state(joined)["address"]
+
+    def send(function: str, *arguments: object) -> str:
+        with joined.chain() as chain:
+            data = chain.encode(MARKET, function, *arguments)
+        joined.send("alice", address, data)
+        return joined("market", "status", "bounty").out
+
+    with joined.chain() as chain:
+        block = chain.view(MARKET, address, "drawBlock")
+        while chain.block_number() <= block:
+            chain.advance(0)
+        header = chain.header(block)
+    assert "scoring   order 1 of 4; 0 of 26 samples" in send("drawOrder", header)
+    assert "scoring   order 1 of 4; 5 of 26 samples" in send("step", 5)
+    assert "scoring" not in send("step", 256)
+    now = state(joined)
+    assert (now["stage"], now["orders_scored"]) == ("resetting", 1)
+    assert "scoring   order 2 of 4; 0 of 26 samples" in send("step", 256)
+
+
 def test_scores_and_money_are_those_of_the_replica(joined: Dcai) -> None:
     """What the contract found by steps, the replica finds by itself; burned is what both say."""
     for name in ("bob", "carol"):
@@ -332,6 +359,20 @@ def test_training_begins_with_the_provider_s_weights(made: Dcai) -> None:
     assert any(words)
     assert [words] == kept
     assert market.phase == "opening"
+
+
+def test_a_market_is_not_taken_up_with_other_weights(made: Dcai) -> None:
+    """The same command goes on; another file to start with is refused, and so is none, with nothing sent."""
+    train, other = (str(made.write(f"{seed}.csv", rows(30, seed))) for seed in (77, 78))
+    make_market(made, "--pretrain", train, name="ahead")
+    make_market(made, "--pretrain", train, name="ahead")
+    _, words, kept = begun(made)
+    for weights in (("--pretrain", other), ()):
+        with made.unchanged():
+            test = made.write("test.csv", rows(24, 5))
+            error = made.error("market", "create", "ahead", "--test", test, *RULES, *weights)
+        assert (error["exit_code"], "starts with other weights" in error["message"]) == (15, True)
+    assert begun(made)[1:] == (words, kept)
 
 
 def test_many_weights_are_written_in_order_and_few_enough_at_once(made: Dcai) -> None:
