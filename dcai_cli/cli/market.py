@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from dcai_cli.services.market_join import Joined, JoinPlan
-    from dcai_cli.services.market_work import WorkPlan
+    from dcai_cli.services.markets.join import Joined, JoinPlan
+    from dcai_cli.services.markets.work import WorkPlan
 
 app = typer.Typer(help="Offer bounties for data, and earn them.", no_args_is_help=True)
 market_create.register(app)
@@ -101,8 +101,8 @@ def joining(output: Output, flags: dict[str, Any], *, deployer: str | None, **wa
         deployer: of the factory, if it was typed.
         wanted: the fields of `JoinRequest`.
     """
-    from dcai_cli.services.market_factory import use_deployer
-    from dcai_cli.services.market_join import JoinRequest, join_market
+    from dcai_cli.services.markets.factory import use_deployer
+    from dcai_cli.services.markets.join import JoinRequest, join_market
 
     request = JoinRequest(**wanted)
 
@@ -132,7 +132,7 @@ def joining(output: Output, flags: dict[str, Any], *, deployer: str | None, **wa
 
 
 def _join_lines(plan: JoinPlan) -> list[str]:
-    from dcai_cli.services.market_join import warnings_of
+    from dcai_cli.services.markets.join import warnings_of
 
     market = plan.market
     rules = market.rules
@@ -231,7 +231,7 @@ def reveal(
     quiet: options.Quiet = False,
 ) -> None:
     """Show what you have to show now: samples that you staked on, or pieces of your test set."""
-    from dcai_cli.services.market_moves import SHOWING
+    from dcai_cli.services.markets.moves import SHOWING
 
     _work(
         Output("market reveal", json=json, quiet=quiet, yes=yes),
@@ -265,7 +265,7 @@ def step(
     quiet: options.Quiet = False,
 ) -> None:
     """Take a market on, for a fee: draw the orders, score, train and publish, a step after the other."""
-    from dcai_cli.services.market_moves import STEPS
+    from dcai_cli.services.markets.moves import STEPS
 
     _work(
         Output("market step", json=json, quiet=quiet, yes=yes),
@@ -294,7 +294,7 @@ def collect(
     quiet: options.Quiet = False,
 ) -> None:
     """Collect what a market owes you; end it first if its provider missed a deadline."""
-    from dcai_cli.services.market_moves import COLLECTING
+    from dcai_cli.services.markets.moves import COLLECTING
 
     _work(
         Output("market collect", json=json, quiet=quiet, yes=yes),
@@ -318,8 +318,8 @@ def _work(
     dry_run: bool,
     min_profit_wei: int | None = None,
 ) -> None:
-    from dcai_cli.services.market_factory import use_deployer
-    from dcai_cli.services.market_work import work_in_markets
+    from dcai_cli.services.markets.factory import use_deployer
+    from dcai_cli.services.markets.work import work_in_markets
 
     def confirm(plan: WorkPlan) -> None:
         if not workspace.chain.is_embedded:
@@ -363,8 +363,8 @@ def status(
     json: options.Json = False,
 ) -> None:
     """Show markets: phase, deadlines, participants, scores, amounts, and what comes next."""
-    from dcai_cli.services.market_factory import use_deployer
-    from dcai_cli.services.markets import all_markets, found_market, read_market
+    from dcai_cli.services.markets.factory import use_deployer
+    from dcai_cli.services.markets.market import all_markets, found_market, read_market
 
     with options.open_workspace(rpc_url=rpc_url, chain_id=chain_id) as workspace:
         if deployer is not None:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from dcai_cli.chain.market import MarketRules
-    from dcai_cli.services.market_work import Task, Worked, WorkPlan
-    from dcai_cli.services.markets import Market, Participant
+    from dcai_cli.services.markets.market import Market, Participant
+    from dcai_cli.services.markets.work import Task, Worked, WorkPlan
 
 Deployer = Annotated[
     str | None,
@@ -59,7 +59,7 @@ def rules_data(rules: MarketRules) -> dict[str, Any]:
 
 def market_data(market: Market) -> dict[str, Any]:
     """A market as it is now."""
-    from dcai_cli.services.markets import what_next
+    from dcai_cli.services.markets.market import what_next
 
     comes = what_next(market)
     return {
@@ -107,7 +107,7 @@ def show_market(console: Console, market: Market, names: Mapping[str, str]) -> N
         market: the market.
         names: of this user's accounts, by their addresses in small letters.
     """
-    from dcai_cli.services.markets import what_next
+    from dcai_cli.services.markets.market import what_next
 
     rules, comes = market.rules, what_next(market)
     console.print(f"{market.name}, a market of {_named(market.provider, names)}: {market.stage}")
@@ -220,7 +220,7 @@ def show_work(console: Console, done: Worked, *, dry_run: bool) -> None:
 
 
 def _show_after(console: Console, task: Task, done: Worked) -> None:
-    from dcai_cli.services.markets import what_next
+    from dcai_cli.services.markets.market import what_next
 
     market = task.market
     if task.blocks:

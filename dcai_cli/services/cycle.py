@@ -14,8 +14,8 @@ from dcai_cli.errors import DcaiError, Interrupted, Locked, RpcUnreachable, Wron
 from dcai_cli.services.accounts import Password, acting_account
 from dcai_cli.services.claim_items import DEADLINE_MARGIN_S, STATES, ClaimPolicy
 from dcai_cli.services.exposure import Endangered, Exposure, expose, is_endangered
-from dcai_cli.services.market_tend import Tended, soonest, tend_markets
-from dcai_cli.services.market_work import collected_wei
+from dcai_cli.services.markets.tend import Tended, soonest, tend_markets
+from dcai_cli.services.markets.work import collected_wei
 from dcai_cli.services.refund import claim_refunds, pending_refunds
 from dcai_cli.services.report import claim_reports
 from dcai_cli.services.transactions import recover

@@ -29,7 +29,7 @@ from dcai_cli.services.webhook import Webhook, deliver
 
 if TYPE_CHECKING:
     from dcai_cli.services.accounts import ActingAccount
-    from dcai_cli.services.market_tend import Tended
+    from dcai_cli.services.markets.tend import Tended
     from dcai_cli.services.workspace import Workspace
 
 FIRST_PAUSE_S = 15.0

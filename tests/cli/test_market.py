@@ -18,9 +18,9 @@ from dcai_cli.models.market import draw_orders, evaluate
 from dcai_cli.models.perceptron import Perceptron
 from dcai_cli.models.replica import Replica
 from dcai_cli.models.samples import split_samples
-from dcai_cli.services.market_factory import known_deployer
-from dcai_cli.services.market_keys import contribution_salt, piece_salt
-from dcai_cli.services.markets import Market, read_market
+from dcai_cli.services.markets.factory import known_deployer
+from dcai_cli.services.markets.keys import contribution_salt, piece_salt
+from dcai_cli.services.markets.market import Market, read_market
 from dcai_cli.services.workspace import Workspace
 from tests.cli.conftest import ADDRESSES
 from tests.cli.markets import (

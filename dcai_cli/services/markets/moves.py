@@ -15,8 +15,8 @@ from dcai_cli.chain.factory import MARKET, REPLAY
 from dcai_cli.chain.market import KNOWN_HASHES, WORDS_PER_FEE
 from dcai_cli.domain import MAX_BATCH_SAMPLES, format_ether
 from dcai_cli.errors import BadInput
-from dcai_cli.services.market_keys import contribution_salt, piece_salt
-from dcai_cli.services.markets import ENDED, STEPPING, Market, read_market, shown_pieces
+from dcai_cli.services.markets.keys import contribution_salt, piece_salt
+from dcai_cli.services.markets.market import ENDED, STEPPING, Market, read_market, shown_pieces
 from dcai_cli.services.transactions import USABLE_GAS
 
 if TYPE_CHECKING:

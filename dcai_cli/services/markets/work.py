@@ -11,14 +11,14 @@ from dcai_cli.domain import counted
 from dcai_cli.errors import DcaiError, PartlyDone, UsageError, and_goes_on
 from dcai_cli.services.accounts import ActingAccount, Password, acting_account, unlock
 from dcai_cli.services.cost import Cost
-from dcai_cli.services.market_moves import (
+from dcai_cli.services.markets.market import ENDED, Market, found_market, known_markets, read_market
+from dcai_cli.services.markets.moves import (
     Made,
     Move,
     blocks_to_draw,
     make_all,
     moves_now,
 )
-from dcai_cli.services.markets import ENDED, Market, found_market, known_markets, read_market
 from dcai_cli.services.settling import recheck
 from dcai_cli.services.transactions import Outbox, finish
 

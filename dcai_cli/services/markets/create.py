@@ -18,15 +18,15 @@ from dcai_cli.ledger import Commitment
 from dcai_cli.services.accounts import ActingAccount, Password, acting_account, unlock
 from dcai_cli.services.cost import Cost
 from dcai_cli.services.limits import check_name, check_spec, check_terms
-from dcai_cli.services.market_factory import cost_of_ready_deployer, known_deployer, ready_deployer
-from dcai_cli.services.market_keys import committed_pieces
-from dcai_cli.services.market_moves import (
+from dcai_cli.services.markets.factory import cost_of_ready_deployer, known_deployer, ready_deployer
+from dcai_cli.services.markets.keys import committed_pieces
+from dcai_cli.services.markets.market import Market, read_market
+from dcai_cli.services.markets.moves import (
     GAS_OF_DRAW,
     GAS_PER_WORD,
     WORDS_PER_TRANSACTION,
     make_all,
 )
-from dcai_cli.services.markets import Market, read_market
 from dcai_cli.services.models import read_words
 from dcai_cli.services.registry import cost_of_ready_registry, ready_registry
 from dcai_cli.services.transactions import Outbox, Sent, finish

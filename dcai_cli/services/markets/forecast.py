@@ -13,7 +13,7 @@ from dcai_cli.services.models import snapshot
 if TYPE_CHECKING:
     from dcai_cli.chain import Chain
     from dcai_cli.models.replica import Replica
-    from dcai_cli.services.markets import Market
+    from dcai_cli.services.markets.market import Market
 
 _BLOCKS_OF_A_SECOND = 32
 """Blocks that may have the same time, on fast chains."""

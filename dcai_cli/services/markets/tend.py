@@ -15,7 +15,8 @@ from dcai_cli.domain import format_ether
 from dcai_cli.errors import DcaiError, Interrupted, Locked, RpcUnreachable
 from dcai_cli.services.accounts import ActingAccount, Password, unlock
 from dcai_cli.services.claim_items import ClaimPolicy
-from dcai_cli.services.market_moves import (
+from dcai_cli.services.markets.market import Market, is_made, read_market, verified
+from dcai_cli.services.markets.moves import (
     COLLECTING,
     SHOWING,
     STEPS,
@@ -25,8 +26,7 @@ from dcai_cli.services.market_moves import (
     moves_now,
     wait_for_draw,
 )
-from dcai_cli.services.market_work import close_if_over, paid_wei
-from dcai_cli.services.markets import Market, is_made, read_market, verified
+from dcai_cli.services.markets.work import close_if_over, paid_wei
 from dcai_cli.services.transactions import GAS_MARGIN_PERCENT, Outbox, recover
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from dcai_cli.chain.market import KNOWN_HASHES, MAX_PARTICIPANTS, MarketRules
 from dcai_cli.domain import format_duration
 from dcai_cli.errors import BadInput, UsageError, WrongChain
 from dcai_cli.services.accounts import acting_account
-from dcai_cli.services.market_factory import known_deployer
+from dcai_cli.services.markets.factory import known_deployer
 from dcai_cli.services.models import HostedModel, describe
 
 if TYPE_CHECKING:
