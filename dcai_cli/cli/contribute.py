@@ -24,7 +24,8 @@ from dcai_cli.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from dcai_cli.services.contribute import Contribution, ContributionPlan
+    from dcai_cli.services.contribution.contribute import Contribution
+    from dcai_cli.services.contribution.plan import ContributionPlan
 
 SKIPPED_SHOWN = 10
 """Skipped rows listed for people; --json has them all."""
@@ -96,8 +97,8 @@ def contribute(
     quiet: options.Quiet = False,
 ) -> None:
     """Contribute a file's rows; the same command again finishes what a broken-off one left."""
-    from dcai_cli.services.contribute import ContributeRequest
-    from dcai_cli.services.contribute import contribute as contribute_file
+    from dcai_cli.services.contribution.contribute import contribute as contribute_file
+    from dcai_cli.services.contribution.plan import ContributeRequest
 
     output = Output("contribute", json=json, quiet=quiet, yes=yes)
     if market is not None:

@@ -13,7 +13,8 @@ import pytest
 
 from dcai_cli.chain import Chain
 from dcai_cli.features.readers import Source
-from dcai_cli.services.contribute import ContributeRequest, contribute
+from dcai_cli.services.contribution.contribute import contribute
+from dcai_cli.services.contribution.plan import ContributeRequest
 from dcai_cli.services.workspace import Workspace
 from tests.cli.conftest import PASSWORD, Dcai
 from tests.cli.test_help import COMMANDS

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dcai_cli.chain import Chain
-from dcai_cli.services.contribute import ContributeRequest, contribute
+from dcai_cli.services.contribution.contribute import contribute
+from dcai_cli.services.contribution.plan import ContributeRequest
 from dcai_cli.services.workspace import Workspace
 from tests.cli.conftest import ADDRESSES, PASSWORD
 

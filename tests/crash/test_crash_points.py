@@ -16,7 +16,8 @@ from dcai_cli.keystore import password_from_file
 from dcai_cli.ledger import Ledger
 from dcai_cli.services.accounts import acting_account
 from dcai_cli.services.claim import Claimed
-from dcai_cli.services.contribute import ContributeRequest, Contribution, contribute
+from dcai_cli.services.contribution.contribute import Contribution, contribute
+from dcai_cli.services.contribution.plan import ContributeRequest
 from dcai_cli.services.deploy import Deployment, deploy_model
 from dcai_cli.services.limits import model_params, points_terms
 from dcai_cli.services.models import find_model

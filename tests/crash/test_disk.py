@@ -23,7 +23,8 @@ from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.keystore import password_from_file
 from dcai_cli.ledger import open_ledger
 from dcai_cli.ledger.care import faults
-from dcai_cli.services.contribute import ContributeRequest, Contribution, contribute
+from dcai_cli.services.contribution.contribute import Contribution, contribute
+from dcai_cli.services.contribution.plan import ContributeRequest
 from dcai_cli.services.deploy import deploy_model
 from dcai_cli.services.limits import model_params
 from dcai_cli.services.refund import claim_refunds, pending_refunds

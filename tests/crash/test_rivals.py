@@ -16,7 +16,8 @@ from dcai_cli.errors import InsufficientFunds, LimitExceeded, PartlyDone, Revert
 from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.keystore import password_from_file
 from dcai_cli.services.claim import Claimed
-from dcai_cli.services.contribute import ContributeRequest, Contribution, contribute
+from dcai_cli.services.contribution.contribute import Contribution, contribute
+from dcai_cli.services.contribution.plan import ContributeRequest
 from dcai_cli.services.deploy import deploy_model
 from dcai_cli.services.limits import model_params
 from dcai_cli.services.refund import claim_refunds, pending_refunds

@@ -14,7 +14,8 @@ from dcai_cli.chain.signing import decode_signed
 from dcai_cli.config import load_settings
 from dcai_cli.errors import PartlyDone
 from dcai_cli.services.claim_items import ClaimPolicy
-from dcai_cli.services.contribute import ContributeRequest, ContributionPlan, contribute
+from dcai_cli.services.contribution.contribute import contribute
+from dcai_cli.services.contribution.plan import ContributeRequest, ContributionPlan
 from dcai_cli.services.cycle import CycleRequest, run_cycle
 from dcai_cli.services.deploy import deploy_model
 from dcai_cli.services.limits import model_params

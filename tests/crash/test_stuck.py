@@ -13,7 +13,8 @@ from dcai_cli.chain.signing import decode_signed
 from dcai_cli.config import load_settings
 from dcai_cli.services.claim import Claimed
 from dcai_cli.services.claim_items import ANY_PROFIT, ClaimPolicy
-from dcai_cli.services.contribute import ContributeRequest, contribute
+from dcai_cli.services.contribution.contribute import contribute
+from dcai_cli.services.contribution.plan import ContributeRequest
 from dcai_cli.services.refund import claim_refunds
 from dcai_cli.services.settling import settle_mined
 from dcai_cli.services.workspace import Workspace

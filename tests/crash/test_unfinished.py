@@ -11,9 +11,10 @@ from dcai_cli.chain import Chain, NonceTaken
 from dcai_cli.chain.embedded import EmbeddedNode
 from dcai_cli.errors import BadInput, DcaiError, LimitExceeded, WrongChain
 from dcai_cli.models.perceptron import Perceptron
-from dcai_cli.services import contribute as contributing
 from dcai_cli.services import models
-from dcai_cli.services.contribute import ContributeRequest, ContributionPlan, contribute
+from dcai_cli.services.contribution import contribute as contributing
+from dcai_cli.services.contribution.contribute import contribute
+from dcai_cli.services.contribution.plan import ContributeRequest, ContributionPlan
 from dcai_cli.services.deploy import WORDS_PER_TRANSACTION, Deployment, deploy_model
 from dcai_cli.services.limits import model_params
 from dcai_cli.services.models import snapshot

@@ -1,4 +1,4 @@
-"""Contributing a file: rows to samples to batches to the chain, and resuming where it stopped."""
+"""What a contribution will send, cost and risk, before anything is signed."""
 
 from __future__ import annotations
 
@@ -7,50 +7,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dcai_cli.chain.price import deposit_per_unit_wei
-from dcai_cli.chain.signing import decode_signed
-from dcai_cli.chain.verification import is_ours
-from dcai_cli.domain import MAX_BATCH_SAMPLES, counted, told_apart
-from dcai_cli.errors import BadInput, LimitExceeded, Locked, UsageError
+from dcai_cli.domain import told_apart
+from dcai_cli.errors import BadInput, LimitExceeded
 from dcai_cli.features.cluster import featurizer
 from dcai_cli.features.featurize import FeaturizedRow, Skipped
 from dcai_cli.features.findings import DataChecks, Finding
-from dcai_cli.features.readers import RowSource, Source, check_source, open_rows
-from dcai_cli.ledger.fold import UNSETTLED
+from dcai_cli.features.readers import RowSource, Source
 from dcai_cli.ledger.records import PlannedSample
-from dcai_cli.services.accounts import ActingAccount, Password, acting_account, unlock
-from dcai_cli.services.batches import (
-    BatchSender,
-    Candidate,
-    ContributedBatch,
-    highest_unit_price_wei,
-    idle_s,
-    too_poor,
-)
-from dcai_cli.services.index import follow, sample_key
-from dcai_cli.services.models import HostedModel, find_model, hints_naming, known_models, snapshot
-from dcai_cli.services.settling import recheck
+from dcai_cli.services.accounts import ActingAccount
+from dcai_cli.services.contribution.batches import BatchSender, Candidate
+from dcai_cli.services.contribution.earlier_run import EarlierRun
+from dcai_cli.services.contribution.offers import deposit_wei, highest_unit_price_wei, idle_s, too_poor
+from dcai_cli.services.index import sample_key
+from dcai_cli.services.models import HostedModel, snapshot
 from dcai_cli.services.transactions import (
     ENVELOPE_BYTES,
     FEE_RISE,
     GAS_MARGIN_PERCENT,
-    Outbox,
-    finish,
-    settle_mined,
 )
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from eth_account.signers.local import LocalAccount
-
     from dcai_cli.chain import Chain
-    from dcai_cli.ledger import StoredBatch, StoredTransaction
     from dcai_cli.models.replica import Replica
-    from dcai_cli.services.workspace import Turn, Workspace
-
-LONGEST_NAP_S = 30.0
-"""A spread contribution looks at the chain's clock so often, which can be ahead of this machine's."""
+    from dcai_cli.services.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,255 +172,36 @@ class ContributionPlan:
         return self.deposit_at_most_wei + self.fee_at_most_wei
 
 
-@dataclass(frozen=True, slots=True)
-class Contribution:
-    """What a contribution did.
-
-    Args:
-        plan: what was planned.
-        batches: the batches that came on-chain, those of a broken-off run included.
-        skipped: rows that were not sent, with the reason.
-    """
-
-    plan: ContributionPlan
-    batches: tuple[ContributedBatch, ...]
-    skipped: tuple[Skipped, ...]
-
-    @property
-    def contributed(self) -> int:
-        """Samples that came on-chain."""
-        return sum(batch.samples for batch in self.batches)
-
-    @property
-    def informative(self) -> int:
-        """Samples of them of which the model predicted another label."""
-        return sum(batch.informative for batch in self.batches)
-
-
-def contribute(
-    workspace: Workspace,
-    request: ContributeRequest,
-    *,
-    password: Password,
-    confirm: Callable[[ContributionPlan], None] = lambda _: None,
-    progress: Callable[[int, int], None] = lambda _done, _all: None,
-    note: Callable[[str], None] = lambda _: None,
-) -> Contribution:
-    """Contribute a file's rows; the same call again finishes what an earlier one left.
-
-    Args:
-        workspace: the opened parts.
-        request: what to contribute, where to.
-        password: asked once for the account's password.
-        confirm: gets the plan before anything is signed; raises to stop.
-        progress: gets (samples sent, samples in all).
-        note: is told of an encoding other than UTF-8, of columns that a tabular model does not use, and of
-            batches of an earlier run that were refused.
-
-    Raises:
-        BadInput: the file, or all of its rows, cannot be used.
-        LimitExceeded: the deposits could exceed the limit, and nothing was sent; or others made the first
-            batch dearer than its ceiling.
-        InsufficientFunds: the balance does not cover deposits and fees; nothing was sent.
-        PartlyDone: it broke off after some batches; the same call again goes on.
-    """
-    if not 1 <= request.batch_size <= MAX_BATCH_SAMPLES:
-        raise UsageError(
-            f"A batch of {request.batch_size} samples is not possible.",
-            hint=f"Choose --batch-size from 1 to {MAX_BATCH_SAMPLES}.",
-        )
-    check_source(request.file)
-    account = acting_account(workspace, request.account)
-    model = find_model(workspace, request.model, unverified=request.unverified)
-    with (
-        hints_naming(model),
-        open_rows(request.file, note=note, vector_column=model.spec.vector_column) as rows,
-    ):
-        if not request.unverified:
-            is_ours(workspace.chain, model.address)
-        with workspace.sending(account.address) as turn:
-            before = _Before(workspace, account.address, model)
-            if not request.dry_run:
-                before.settle_mined()
-            sender = BatchSender(
-                workspace,
-                request.batch_size,
-                account.address,
-                model,
-                max_rise=request.max_rise,
-                follows=any(batch.model == model.address for batch in before.unfinished()),
-            )
-            plan, candidates = _plan(workspace, request, account, model, rows, sender, before, note)
-            if not request.dry_run and (candidates or plan.unfinished):
-                with turn.aside():
-                    confirm(plan)
-                before.check_untouched(candidates)
-                key = unlock(workspace, account, password)
-                ceiling_wei = plan.gas_price_wei * FEE_RISE
-                spent_wei = before.send_again(key, ceiling_wei, plan.fee_at_most_wei)
-                if before.refused:
-                    refused = counted(before.refused, "batch of an earlier run", "batches of an earlier run")
-                    note(f"The contract refused {refused}; type the same command again to send the rows.")
-                outbox = Outbox(
-                    workspace,
-                    account.address,
-                    key,
-                    ceiling_wei=ceiling_wei,
-                    budget_wei=max(0, plan.fee_at_most_wei - spent_wei),
-                )
-                pace = _Pace(workspace, turn, request.spread_s, len(candidates))
-                sender.send_all(outbox, candidates, progress, pace.wait)
-                recheck(workspace, account.address)
-    return Contribution(plan, (*before.batches, *sender.batches), (*plan.skipped, *sender.skipped))
-
-
-class _Before:
-    """What an earlier run of this account left on its way.
-
-    Args:
-        workspace: the opened parts.
-        address: the account.
-        model: the model that is contributed to now.
-    """
-
-    def __init__(self, workspace: Workspace, address: str, model: HostedModel) -> None:
-        self._workspace = workspace
-        self._address = address
-        self._model = model
-        self.batches: list[ContributedBatch] = []
-        self.keys: set[tuple[bytes, int]] = set()
-        self._known: set[tuple[bytes, int]] = set()
-        self.refused = 0
-
-    def settle_mined(self) -> None:
-        """Take over what is on-chain; what was never signed is planned anew, since prices have changed."""
-        settled = settle_mined(self._workspace, self._address)
-        if self._workspace.ledger.has_lost_contribution(*self._place):
-            # The chain knows its rows: they must not go out again.
-            follow(self._workspace, [self._model])
-            settle_mined(self._workspace, self._address)  # what the index forgot of replaced blocks
-        self._add(settled)
-        self._workspace.ledger.drop_planned(*self._place)
-        for batch in self.unfinished():
-            if batch.model == self._model.address:
-                self.keys |= self._workspace.ledger.keys_of(batch)
-        self._known = self._workspace.ledger.contributed_keys(*self._place)
-
-    @property
-    def _place(self) -> tuple[str, str, str]:
-        return self._workspace.chain.key, self._address, self._model.address
-
-    def check_untouched(self, candidates: Sequence[Candidate]) -> None:
-        """Make sure that the plan still holds, after others could send meanwhile.
-
-        Raises:
-            Locked: another process contributed some of its rows.
-        """
-        new = self._workspace.ledger.contributed_keys(*self._place) - self._known
-        taken = sum((row.planned.key, row.planned.occurrence) in new for row in candidates)
-        if taken:
-            raise Locked(
-                f"Another process contributed {taken} of these rows meanwhile; nothing was sent.",
-                hint="Run the same command again.",
-            )
-
-    def unfinished(self) -> list[StoredBatch]:
-        """Batches that are signed and not mined: their deposits are still to be paid, whatever the model."""
-        return self._workspace.ledger.batches(self._workspace.chain.key, self._address, state="signed")
-
-    def deposit_at_most_wei(self) -> int:
-        """What the unfinished batches can cost."""
-        prices = {model.address: highest_unit_price_wei(model) for model in known_models(self._workspace)}
-        return sum(batch.units * prices[batch.model] for batch in self.unfinished())
-
-    def fee_at_most_wei(self, ceiling_wei: int) -> int:
-        """What the fees of all that is on its way can cost, replaced up to the ceiling where it is stuck."""
-        chain = self._workspace.chain
-        flying = self._workspace.ledger.transactions(chain.key, account=self._address, states=UNSETTLED)
-        offers = [decode_signed(stored.raw) for stored in flying]
-        return sum(offer.gas * max(offer.fees.max_fee_per_gas_wei, ceiling_wei) for offer in offers)
-
-    def send_again(self, key: LocalAccount, ceiling_wei: int, budget_wei: int) -> int:
-        """Finish the unfinished.
-
-        Returns:
-            What its fees came to.
-        """
-        settled = finish(self._workspace, self._address, key, ceiling_wei=ceiling_wei, budget_wei=budget_wei)
-        self._add(settled)
-        self.refused = sum(
-            (stored.kind, stored.state, stored.model) == ("contribute", "reverted", self._model.address)
-            for stored in settled
-        )
-        return sum(stored.fee_wei or 0 for stored in settled)
-
-    def _add(self, settled: Sequence[StoredTransaction]) -> None:
-        for stored in settled:
-            batch = self._workspace.ledger.batch_of(stored)
-            if batch is None or batch.batch_id is None or batch.model != self._model.address:
-                continue
-            on_chain = batch.on_chain()
-            self.keys |= self._workspace.ledger.keys_of(batch)
-            self.batches.append(
-                ContributedBatch(
-                    batch_id=on_chain.id,
-                    samples=on_chain.count,
-                    informative=on_chain.informative.bit_count(),
-                    deposit_wei=on_chain.deposit_wei,
-                    added_at=on_chain.added_at,
-                    gas_used=stored.gas_used or 0,
-                    fee_wei=stored.fee_wei or 0,
-                    transaction=stored.hash,
-                )
-            )
-
-
-class _Pace:
-    """Spreads batches over a time, as many samples of it as are sent.
-
-    Args:
-        workspace: the opened parts.
-        turn: others may send in the pauses.
-        spread_s: the time; 0 for none.
-        samples: how many samples there are in all.
-    """
-
-    def __init__(self, workspace: Workspace, turn: Turn, spread_s: int, samples: int) -> None:
-        self._workspace = workspace
-        self._turn = turn
-        self._spread_s = spread_s
-        self._samples = samples
-        self._start = workspace.chain.timestamp() if spread_s else 0
-        self._start_here = workspace.clock()
-
-    def wait(self, left: int, settle: Callable[[], None]) -> None:
-        """Wait until the next batch is due; before that, until nothing is on its way."""
-        if not self._spread_s:
-            return
-        due_s = self._spread_s * (self._samples - left) // self._samples
-        if due_s <= self._passed_s():
-            return
-        settle()
-        with self._turn.aside():
-            while (ahead_s := due_s - self._passed_s()) > 0:
-                self._workspace.sleep(min(ahead_s, LONGEST_NAP_S))
-
-    def _passed_s(self) -> float:
-        """How long it is ago that it began: a chain whose blocks wait for transactions stands still."""
-        chain_s = self._workspace.chain.timestamp() - self._start
-        return max(chain_s, self._workspace.clock() - self._start_here)
-
-
-def _plan(
+def plan_contribution(
     workspace: Workspace,
     request: ContributeRequest,
     account: ActingAccount,
     model: HostedModel,
     rows: RowSource,
     sender: BatchSender,
-    before: _Before,
+    before: EarlierRun,
     note: Callable[[str], None],
 ) -> tuple[ContributionPlan, list[Candidate]]:
+    """Read a file's rows, and reckon what sending those that are new takes.
+
+    Args:
+        workspace: the opened parts.
+        request: what the user asked for.
+        account: who contributes.
+        model: the model.
+        rows: the file, opened.
+        sender: measures the first batch.
+        before: what an earlier run left.
+        note: is told of columns that a tabular model does not use.
+
+    Returns:
+        The plan, and the rows that are to be sent.
+
+    Raises:
+        BadInput: no row can be sent.
+        LimitExceeded: deposits or fees could exceed their limit.
+        InsufficientFunds: the balance does not cover deposits and fees.
+    """
     chain = workspace.chain
     with featurizer(request.scheduler) as featurize:
         featurized = list(
@@ -572,17 +334,17 @@ def _spread(
     if not spread_s or not size:
         return None
     total = len(candidates)
-    idle, due_s, deposit_wei = idle_s(chain, model), 0, 0
+    idle, due_s, alone_wei = idle_s(chain, model), 0, 0
     for start in range(0, total, size):
         idle, due_s = idle + spread_s * start // total - due_s, spread_s * start // total
         units = sum(candidate.row.units for candidate in candidates[start : start + size])
-        deposit_wei += units * deposit_per_unit_wei(model.terms, units, idle)
+        alone_wei += deposit_wei(model, units, idle)
         idle = 0
     return Spread(
         seconds=spread_s,
         interval_s=spread_s * min(size, total) // total,
         batches=-(-total // size),
-        deposit_alone_wei=deposit_wei if not model.has_points else 0,
+        deposit_alone_wei=alone_wei if not model.has_points else 0,
     )
 
 

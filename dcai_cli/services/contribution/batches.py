@@ -10,19 +10,24 @@ from typing import TYPE_CHECKING
 
 from dcai_cli.chain import GasTooHigh
 from dcai_cli.chain.commitment import samples_root
-from dcai_cli.chain.price import deposit_per_unit_wei
-from dcai_cli.domain import MAX_PAYLOAD_BYTES, MAX_TRANSACTION_GAS, counted, format_ether, told_apart
-from dcai_cli.errors import DcaiError, InsufficientFunds, LimitExceeded, PartlyDone, Reverted, and_goes_on
+from dcai_cli.domain import MAX_PAYLOAD_BYTES, MAX_TRANSACTION_GAS, counted
+from dcai_cli.errors import DcaiError, PartlyDone, Reverted, and_goes_on
 from dcai_cli.features.featurize import FeaturizedRow, Skipped
 from dcai_cli.ledger.records import PlannedSample
+from dcai_cli.services.contribution.offers import (
+    deposit_wei,
+    highest_unit_price_wei,
+    idle_s,
+    required_wei,
+    too_dear,
+    too_poor,
+)
 from dcai_cli.services.models import HostedModel
 from dcai_cli.services.transactions import USABLE_GAS, Outbox
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from dcai_cli.chain import Chain
-    from dcai_cli.ledger import StoredTransaction
     from dcai_cli.services.workspace import Workspace
 
 Pace = Callable[[int, Callable[[], None]], None]
@@ -251,15 +256,14 @@ class BatchSender:
         except GasTooHigh:
             gas = MAX_TRANSACTION_GAS
         except Reverted as error:
-            price_wei = _required_wei(error)
+            price_wei = required_wei(error)
             if quoted_wei is None or price_wei is None:
                 raise
-            raise _dearer(price_wei, offer_wei) from error
+            raise too_dear(price_wei, offer_wei) from error
         return FittedBatch(chosen, payload, units, data, offer_wei, gas, quoted_wei)
 
     def _price_now_wei(self, units: int) -> int:
-        idle = idle_s(self._workspace.chain, self._model)
-        return units * deposit_per_unit_wei(self._model.terms, units, idle)
+        return deposit_wei(self._model, units, idle_s(self._workspace.chain, self._model))
 
     def _post(self, outbox: Outbox, fitted: FittedBatch) -> None:
         workspace, count = self._workspace, len(fitted.chosen)
@@ -267,7 +271,7 @@ class BatchSender:
             # It was measured for the plan, and a question may have waited long for its answer.
             price_wei = self._price_now_wei(fitted.units)
             if price_wei > fitted.offer_wei:
-                raise _dearer(price_wei, fitted.offer_wei)
+                raise too_dear(price_wei, fitted.offer_wei)
         batch = workspace.ledger.plan_batch(
             workspace.chain.key,
             self._address,
@@ -296,11 +300,11 @@ class BatchSender:
         try:
             stored, sent = outbox.wait()
         except Reverted as error:
-            refused, price_wei = self._posted[oldest.id], _required_wei(error)
+            refused, price_wei = self._posted[oldest.id], required_wei(error)
             if refused.quoted_wei is None or price_wei is None:
                 raise
             as_mined = self._workspace.ledger.transaction(oldest.id)
-            raise _dearer(price_wei, refused.offer_wei, as_mined) from error
+            raise too_dear(price_wei, refused.offer_wei, as_mined) from error
         fitted, opened = self._posted[stored.id], sent.outcome.contributed
         if opened is None:
             raise DcaiError(
@@ -319,58 +323,3 @@ class BatchSender:
                 transaction=sent.hash,
             )
         )
-
-
-def highest_unit_price_wei(model: HostedModel) -> int:
-    """What one unit can cost at most: the price of a batch that follows another at once.
-
-    The price formula falls with every idle second, from cost weight * 3600 a unit.
-    """
-    return model.terms.cost_weight_wei * 3600
-
-
-def idle_s(chain: Chain, model: HostedModel) -> int:
-    """How long it is ago, by the chain's clock, that anybody contributed, or that the model was sealed."""
-    last = chain.view("CollaborativeTrainer", model.address, "lastContributedAt")
-    last = last or chain.view("CollaborativeTrainer", model.address, "sealedAt")
-    return max(0, chain.timestamp() - int(last))
-
-
-def _required_wei(error: Reverted) -> int | None:
-    """What the contract asked for, if it refused too small a deposit."""
-    price_wei = error.values.get("requiredWei")
-    return price_wei if isinstance(price_wei, int) else None
-
-
-def _dearer(price_wei: int, offer_wei: int, refused: StoredTransaction | None = None) -> LimitExceeded:
-    """The error of a batch that others made dearer than its ceiling.
-
-    Args:
-        price_wei: what it would cost.
-        offer_wei: the ceiling.
-        refused: the transaction that the contract refused for that; None if none was sent.
-    """
-    price, offer = told_apart(price_wei, offer_wei)
-    if refused is None:
-        what = f"a batch would cost {price} now, above the {offer} that --max-rise allows; it was not sent"
-    else:
-        fee = format_ether(refused.fee_wei or 0)
-        what = (
-            f"a batch would have cost {price}, above the {offer} that --max-rise allows; it was refused "
-            f"(transaction {refused.hash}), its fee of {fee} is gone, and nothing of the deposit"
-        )
-    return LimitExceeded(
-        f"Others contributed first: {what}.",
-        hint="Type the same command again later, when it costs less, or raise --max-rise.",
-    )
-
-
-def too_poor(
-    address: str, balance_wei: int, needed_wei: int, what: str = "Deposits and fees"
-) -> InsufficientFunds:
-    """The error of an account that cannot pay."""
-    needed, balance = told_apart(needed_wei, balance_wei)
-    return InsufficientFunds(
-        f"{what} can take {needed}; {address} has {balance}.",
-        hint="Send ether to the account, or send fewer rows: --limit N",
-    )
