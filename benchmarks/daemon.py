@@ -24,8 +24,8 @@ from typing import Any
 
 from dcai_cli.config import load_settings
 from dcai_cli.keystore import Keystore
-from dcai_cli.services.cycle import CycleRequest
-from dcai_cli.services.daemon import Daemon, LoopRequest
+from dcai_cli.services.daemon.cycle import CycleRequest
+from dcai_cli.services.daemon.loop import Daemon, LoopRequest
 from dcai_cli.services.workspace import Workspace
 
 FOLDER = Path(__file__).resolve().parent

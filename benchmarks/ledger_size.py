@@ -27,8 +27,8 @@ from typing import Any
 
 from dcai_cli.chain import abi
 from dcai_cli.chain.artifacts import artifact
-from dcai_cli.services.claim import models_meant
-from dcai_cli.services.cycle import CycleRequest, run_cycle
+from dcai_cli.services.claims.claim import models_meant
+from dcai_cli.services.daemon.cycle import CycleRequest, run_cycle
 from dcai_cli.services.index import follow
 from tests.conftest import PASSWORD, Anvil, Dcai, new_dcai, start_anvil
 

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from dcai_cli.config import Settings
     from dcai_cli.ledger import OpenSum
-    from dcai_cli.services.claim import Claimed
-    from dcai_cli.services.claim_items import ClaimItem, ClaimPolicy, Left
-    from dcai_cli.services.refund import OpenRefunds
-    from dcai_cli.services.report import OpenReports
+    from dcai_cli.services.claims.claim import Claimed
+    from dcai_cli.services.claims.items import ClaimItem, ClaimPolicy, Left
+    from dcai_cli.services.claims.refund import OpenRefunds
+    from dcai_cli.services.claims.report import OpenReports
     from dcai_cli.services.standing import Step
     from dcai_cli.services.workspace import Workspace
 
@@ -90,7 +90,7 @@ def refunds(
     quiet: options.Quiet = False,
 ) -> None:
     """Show your deposits and points that are still out, or claim those that are due."""
-    from dcai_cli.services.refund import claim_refunds, open_refunds
+    from dcai_cli.services.claims.refund import claim_refunds, open_refunds
     from dcai_cli.services.standing import STAND, waiting_step
 
     output = Output("refunds", json=json, quiet=quiet, yes=yes)
@@ -127,7 +127,7 @@ def reports(
     quiet: options.Quiet = False,
 ) -> None:
     """Show others' samples that the model rejects and what they would pay, or take it."""
-    from dcai_cli.services.report import claim_reports, open_reports
+    from dcai_cli.services.claims.report import claim_reports, open_reports
 
     output = Output("reports", json=json, quiet=quiet, yes=yes)
     with options.open_workspace(rpc_url=rpc_url, chain_id=chain_id, password_file=password_file) as workspace:
@@ -176,7 +176,7 @@ def _asking(
 
 
 def _policy(min_profit: str, max_fee: str | None) -> ClaimPolicy:
-    from dcai_cli.services.claim_items import ClaimPolicy
+    from dcai_cli.services.claims.items import ClaimPolicy
 
     least = min_profit.removeprefix("-")
     sign = -1 if least != min_profit else 1

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from dcai_cli.keystore import StoredAccount
-    from dcai_cli.services.cycle import CycleRequest
-    from dcai_cli.services.daemon import Log, LoopRequest
+    from dcai_cli.services.daemon.cycle import CycleRequest
+    from dcai_cli.services.daemon.loop import Log, LoopRequest
     from dcai_cli.services.workspace import Workspace
 
 app = typer.Typer(help="Take deposits back unattended, before others may.", no_args_is_help=True)
@@ -141,7 +141,7 @@ def run(
     quiet: options.Quiet = False,
 ) -> None:
     """Take back what is due, again and again, each deposit before others may take it."""
-    from dcai_cli.services.daemon import Daemon
+    from dcai_cli.services.daemon.loop import Daemon
     from dcai_cli.services.stopping import Signals
 
     output = Output("daemon run", json=json, quiet=quiet, yes=True)
@@ -193,7 +193,7 @@ def run(
 )
 def status(*, account: options.Account = None, json: options.Json = False) -> None:
     """Show whether daemons run, what they did last, and what is at risk; asks no chain."""
-    from dcai_cli.services.daemon_state import load_all, running
+    from dcai_cli.services.daemon.state import load_all, running
 
     output = Output("daemon status", json=json)
     with options.open_workspace() as workspace:
@@ -246,8 +246,8 @@ def install(
     json: options.Json = False,
 ) -> None:
     """Have the system start the daemon: by a unit of systemd, or by a line in your crontab."""
-    from dcai_cli.services import install as service
-    from dcai_cli.services.health import parse_listen
+    from dcai_cli.services.daemon import install as service
+    from dcai_cli.services.daemon.health import parse_listen
 
     _one_of(systemd, cron)
     make_log(log_format, quiet=True)
@@ -301,7 +301,7 @@ def uninstall(
     json: options.Json = False,
 ) -> None:
     """Take back what `install` wrote for this account and network."""
-    from dcai_cli.services import install as service
+    from dcai_cli.services.daemon import install as service
 
     _one_of(systemd, cron)
     with options.open_workspace(rpc_url=rpc_url, password_file=password_file) as workspace:
@@ -354,7 +354,7 @@ def _cycle_request(
     daily_budget: str | None,
     deadline_margin: str,
 ) -> CycleRequest:
-    from dcai_cli.services.cycle import CycleRequest
+    from dcai_cli.services.daemon.cycle import CycleRequest
 
     return CycleRequest(
         password=password,
@@ -371,8 +371,8 @@ def _cycle_request(
 def _loop_request(
     workspace: Workspace, cycle: CycleRequest, interval: str, stale_after: str | None
 ) -> LoopRequest:
-    from dcai_cli.services.daemon import LoopRequest
-    from dcai_cli.services.webhook import Webhook
+    from dcai_cli.services.daemon.loop import LoopRequest
+    from dcai_cli.services.daemon.webhook import Webhook
 
     url = workspace.settings.webhook_url
     return LoopRequest(
@@ -402,8 +402,8 @@ def _serve(workspace: Workspace, loop: LoopRequest, listen: str, signals: Any, l
     """Run the loop with its web page."""
     from dataclasses import replace
 
-    from dcai_cli.services.daemon import Daemon
-    from dcai_cli.services.health import HealthServer, parse_listen
+    from dcai_cli.services.daemon.health import HealthServer, parse_listen
+    from dcai_cli.services.daemon.loop import Daemon
 
     running: list[Daemon] = []
     host, port = parse_listen(listen)

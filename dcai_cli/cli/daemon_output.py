@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from dcai_cli.services.cycle import CycleReport
-    from dcai_cli.services.daemon import Log
-    from dcai_cli.services.daemon_state import DaemonState
-    from dcai_cli.services.install import Installation
+    from dcai_cli.services.daemon.cycle import CycleReport
+    from dcai_cli.services.daemon.install import Installation
+    from dcai_cli.services.daemon.loop import Log
+    from dcai_cli.services.daemon.state import DaemonState
 
 # The log
 

@@ -1,1 +1,1 @@
-"""Use cases, one file each: they tie features, models, chain, ledger and keystore together."""
+"""Use cases: they tie features, models, chain, ledger and keystore together."""

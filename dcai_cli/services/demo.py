@@ -18,13 +18,13 @@ from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.files import example
 from dcai_cli.keystore import Keystore
 from dcai_cli.services.accounts import acting_account, create_account
+from dcai_cli.services.claims.refund import claim_refunds
+from dcai_cli.services.claims.report import claim_reports
 from dcai_cli.services.contribution.contribute import contribute
 from dcai_cli.services.contribution.plan import ContributeRequest
 from dcai_cli.services.deploy import deploy_model
 from dcai_cli.services.evaluate import evaluate_file
 from dcai_cli.services.limits import model_params
-from dcai_cli.services.refund import claim_refunds
-from dcai_cli.services.report import claim_reports
 from dcai_cli.services.workspace import Workspace
 
 if TYPE_CHECKING:

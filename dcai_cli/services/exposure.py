@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dcai_cli.services.claim_items import ClaimItem
+    from dcai_cli.services.claims.items import ClaimItem
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,9 +113,9 @@ def _with_account(workspace: Workspace, standing: Standing) -> Standing:
 
 def _with_chain(workspace: Workspace, standing: Standing, address: str) -> Standing:
     from dcai_cli.ledger.fold import UNSETTLED
-    from dcai_cli.services import daemon_state
+    from dcai_cli.services.claims.refund import claimable_at
+    from dcai_cli.services.daemon import state as daemon_state
     from dcai_cli.services.models import known_models
-    from dcai_cli.services.refund import claimable_at
 
     chain, ledger, now = workspace.chain, workspace.ledger, workspace.chain.timestamp()
     known = known_models(workspace)

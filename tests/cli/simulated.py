@@ -12,14 +12,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from dcai_cli.config import load_settings
-from dcai_cli.services.cycle import CycleRequest
-from dcai_cli.services.daemon import Daemon, LoopRequest
-from dcai_cli.services.webhook import Webhook
+from dcai_cli.services.daemon.cycle import CycleRequest
+from dcai_cli.services.daemon.loop import Daemon, LoopRequest
+from dcai_cli.services.daemon.webhook import Webhook
 from dcai_cli.services.workspace import Workspace
 from tests.cli.conftest import PASSWORD
 
 if TYPE_CHECKING:
-    from dcai_cli.services.daemon_state import DaemonState
+    from dcai_cli.services.daemon.state import DaemonState
     from tests.cli.conftest import Dcai
 
 HOUR = 3600

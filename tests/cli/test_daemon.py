@@ -16,10 +16,10 @@ import pytest
 from dcai_cli import files
 from dcai_cli.chain.remote import RemoteNode
 from dcai_cli.errors import DcaiError, Locked, NoAccount, WrongChain, WrongPassword
-from dcai_cli.services import daemon_state
-from dcai_cli.services.cycle import CycleRequest, day_start, policy_now
-from dcai_cli.services.refund import claim_refunds
-from dcai_cli.services.webhook import MOST_ATTEMPTS, Webhook
+from dcai_cli.services.claims.refund import claim_refunds
+from dcai_cli.services.daemon import state as daemon_state
+from dcai_cli.services.daemon.cycle import CycleRequest, day_start, policy_now
+from dcai_cli.services.daemon.webhook import MOST_ATTEMPTS, Webhook
 from dcai_cli.services.workspace import Workspace
 from tests.cli.conftest import ADDRESSES, PASSWORD
 from tests.cli.simulated import HOUR, Days, receiver, simulate
@@ -249,7 +249,7 @@ def test_a_fault_of_ours_does_not_end_the_loop_and_shows_no_values(
             raise KeyError("s3cr3t")
         return "a greeting"
 
-    monkeypatch.setattr("dcai_cli.services.cycle.acting_account", broken)
+    monkeypatch.setattr("dcai_cli.services.daemon.cycle.acting_account", broken)
     run = simulate(contributed, Days(cycles=1))
     assert run.state.errors == {"internal": 1}
     (error,) = run.entries("error")
@@ -556,7 +556,7 @@ def test_the_status_tells_who_runs_and_what_is_out(contributed: Dcai) -> None:
 def test_a_partly_done_cycle_says_what_is_on_chain(contributed: Dcai) -> None:
     """What was claimed before an error is on-chain and counted; the code is 3."""
     contributed.data("devnet", "advance", "25h")
-    from dcai_cli.services import cycle
+    from dcai_cli.services.daemon import cycle
 
     def fails_after(*_: object, **__: object) -> object:
         raise DcaiError("Something else is wrong.")

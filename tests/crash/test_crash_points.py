@@ -15,13 +15,13 @@ from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.keystore import password_from_file
 from dcai_cli.ledger import Ledger
 from dcai_cli.services.accounts import acting_account
-from dcai_cli.services.claim import Claimed
+from dcai_cli.services.claims.claim import Claimed
+from dcai_cli.services.claims.refund import claim_refunds, pending_refunds
 from dcai_cli.services.contribution.contribute import Contribution, contribute
 from dcai_cli.services.contribution.plan import ContributeRequest
 from dcai_cli.services.deploy import Deployment, deploy_model
 from dcai_cli.services.limits import model_params, points_terms
 from dcai_cli.services.models import find_model
-from dcai_cli.services.refund import claim_refunds, pending_refunds
 from tests.conftest import new_dcai
 
 if TYPE_CHECKING:

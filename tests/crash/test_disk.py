@@ -23,16 +23,16 @@ from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.keystore import password_from_file
 from dcai_cli.ledger import open_ledger
 from dcai_cli.ledger.care import faults
+from dcai_cli.services.claims.refund import claim_refunds, pending_refunds
 from dcai_cli.services.contribution.contribute import Contribution, contribute
 from dcai_cli.services.contribution.plan import ContributeRequest
 from dcai_cli.services.deploy import deploy_model
 from dcai_cli.services.limits import model_params
-from dcai_cli.services.refund import claim_refunds, pending_refunds
 from tests.conftest import PROJECT
 
 if TYPE_CHECKING:
     from dcai_cli.services.accounts import Password
-    from dcai_cli.services.claim import Claimed
+    from dcai_cli.services.claims.claim import Claimed
     from dcai_cli.services.workspace import Workspace
     from tests.conftest import Dcai
     from tests.crash.conftest import CheckBooks, WriteTexts

@@ -11,14 +11,14 @@ from dcai_cli.chain.errors import PrunedLogs
 from dcai_cli.config import load_settings
 from dcai_cli.errors import PartlyDone
 from dcai_cli.keystore import Keystore
-from dcai_cli.services.claim_items import ClaimPolicy
+from dcai_cli.services.claims.items import ClaimPolicy
+from dcai_cli.services.claims.refund import claim_refunds, pending_refunds
+from dcai_cli.services.claims.report import claim_reports
 from dcai_cli.services.contribution.contribute import contribute
 from dcai_cli.services.contribution.plan import ContributeRequest
-from dcai_cli.services.cycle import CycleRequest, run_cycle
+from dcai_cli.services.daemon.cycle import CycleRequest, run_cycle
 from dcai_cli.services.deploy import deploy_model
 from dcai_cli.services.limits import model_params
-from dcai_cli.services.refund import claim_refunds, pending_refunds
-from dcai_cli.services.report import claim_reports
 from dcai_cli.services.workspace import Workspace
 from tests.conftest import LIGHT_SCRYPT, PASSWORD, RICH_WEI
 from tests.crash.test_crash_points import SPEC, TERMS, password
@@ -27,7 +27,7 @@ from tests.crash.test_stuck import Died, ask_base_fee, die, die_waiting, offers,
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dcai_cli.services.claim import Claimed
+    from dcai_cli.services.claims.claim import Claimed
     from tests.conftest import Anvil, Dcai
     from tests.crash.conftest import CheckBooks, WriteTexts
 

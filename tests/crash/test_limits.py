@@ -12,10 +12,10 @@ from dcai_cli.chain.price import deposit_per_unit_wei
 from dcai_cli.config import load_settings
 from dcai_cli.domain import format_ether, parse_amount
 from dcai_cli.errors import LimitExceeded, PartlyDone
-from dcai_cli.services.claim_items import ClaimPolicy
+from dcai_cli.services.claims.items import ClaimPolicy
+from dcai_cli.services.claims.refund import claim_refunds
 from dcai_cli.services.contribution.contribute import contribute
 from dcai_cli.services.contribution.plan import ContributeRequest, ContributionPlan
-from dcai_cli.services.refund import claim_refunds
 from dcai_cli.services.workspace import Workspace
 from tests.crash.test_crash_points import DAY_S, TERMS, deploy, password, send
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dcai_cli.services.claims.refund import claim_refunds, pending_refunds
 from dcai_cli.services.contribution.contribute import contribute
 from dcai_cli.services.contribution.plan import ContributeRequest
-from dcai_cli.services.refund import claim_refunds, pending_refunds
 from tests.crash.test_crash_points import BATCH_SIZE, DAY_S, deploy, password, send
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ import pytest
 
 from dcai_cli.config import load_settings
 from dcai_cli.ledger.care import faults
-from dcai_cli.services.claim_items import CLAIM_KINDS, ClaimPolicy
+from dcai_cli.services.claims.items import CLAIM_KINDS, ClaimPolicy
+from dcai_cli.services.claims.refund import claim_refunds, open_refunds, pending_refunds
+from dcai_cli.services.claims.report import pending_reports
 from dcai_cli.services.contribution.contribute import Contribution, contribute
 from dcai_cli.services.contribution.plan import ContributeRequest
 from dcai_cli.services.index import follow
 from dcai_cli.services.models import find_model
-from dcai_cli.services.refund import claim_refunds, open_refunds, pending_refunds
-from dcai_cli.services.report import pending_reports
 from dcai_cli.services.settling import settle_mined
 from dcai_cli.services.workspace import Workspace
 from tests.conftest import new_dcai

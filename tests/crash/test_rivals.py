@@ -15,12 +15,12 @@ from dcai_cli.domain import Terms, bits
 from dcai_cli.errors import InsufficientFunds, LimitExceeded, PartlyDone, Reverted
 from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.keystore import password_from_file
-from dcai_cli.services.claim import Claimed
+from dcai_cli.services.claims.claim import Claimed
+from dcai_cli.services.claims.refund import claim_refunds, pending_refunds
 from dcai_cli.services.contribution.contribute import Contribution, contribute
 from dcai_cli.services.contribution.plan import ContributeRequest
 from dcai_cli.services.deploy import deploy_model
 from dcai_cli.services.limits import model_params
-from dcai_cli.services.refund import claim_refunds, pending_refunds
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,13 +13,13 @@ from dcai_cli.chain import NotMined
 from dcai_cli.chain.signing import decode_signed
 from dcai_cli.config import load_settings
 from dcai_cli.errors import PartlyDone
-from dcai_cli.services.claim_items import ClaimPolicy
+from dcai_cli.services.claims.items import ClaimPolicy
+from dcai_cli.services.claims.refund import claim_refunds, pending_refunds
 from dcai_cli.services.contribution.contribute import contribute
 from dcai_cli.services.contribution.plan import ContributeRequest, ContributionPlan
-from dcai_cli.services.cycle import CycleRequest, run_cycle
+from dcai_cli.services.daemon.cycle import CycleRequest, run_cycle
 from dcai_cli.services.deploy import deploy_model
 from dcai_cli.services.limits import model_params
-from dcai_cli.services.refund import claim_refunds, pending_refunds
 from dcai_cli.services.transactions import FEE_RISE
 from dcai_cli.services.tx import replace_transaction
 from dcai_cli.services.workspace import Workspace
@@ -261,7 +261,7 @@ def test_the_parts_of_a_batch_cost_no_more_than_each_of_them_pays(
     sealed("devnet", "advance", "25h")
     with sealed.workspace() as workspace:
         (item,) = pending_refunds(workspace)
-    monkeypatch.setattr("dcai_cli.services.claim_sender.USABLE_GAS", 110_000)
+    monkeypatch.setattr("dcai_cli.services.claims.sender.USABLE_GAS", 110_000)
     node.rpc("evm_setAutomine", False)
     ask_base_fee(node, 10**7)
 

@@ -11,11 +11,11 @@ import pytest
 from dcai_cli.chain import Chain
 from dcai_cli.chain.signing import decode_signed
 from dcai_cli.config import load_settings
-from dcai_cli.services.claim import Claimed
-from dcai_cli.services.claim_items import ANY_PROFIT, ClaimPolicy
+from dcai_cli.services.claims.claim import Claimed
+from dcai_cli.services.claims.items import ANY_PROFIT, ClaimPolicy
+from dcai_cli.services.claims.refund import claim_refunds
 from dcai_cli.services.contribution.contribute import contribute
 from dcai_cli.services.contribution.plan import ContributeRequest
-from dcai_cli.services.refund import claim_refunds
 from dcai_cli.services.settling import settle_mined
 from dcai_cli.services.workspace import Workspace
 from tests.crash.test_crash_points import deploy, password

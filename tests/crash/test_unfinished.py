@@ -12,13 +12,13 @@ from dcai_cli.chain.embedded import EmbeddedNode
 from dcai_cli.errors import BadInput, DcaiError, LimitExceeded, WrongChain
 from dcai_cli.models.perceptron import Perceptron
 from dcai_cli.services import models
+from dcai_cli.services.claims.refund import pending_refunds
 from dcai_cli.services.contribution import contribute as contributing
 from dcai_cli.services.contribution.contribute import contribute
 from dcai_cli.services.contribution.plan import ContributeRequest, ContributionPlan
 from dcai_cli.services.deploy import WORDS_PER_TRANSACTION, Deployment, deploy_model
 from dcai_cli.services.limits import model_params
 from dcai_cli.services.models import snapshot
-from dcai_cli.services.refund import pending_refunds
 from tests.crash.test_crash_points import BATCH_SIZE, ROWS, SPEC, TERMS, Dying, deploy, password, send
 
 if TYPE_CHECKING:

@@ -24,8 +24,8 @@ from dcai_cli.features.featurize import Skipped, featurize
 from dcai_cli.features.readers import Source, open_rows
 from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.ledger import StoredBatch, open_ledger
+from dcai_cli.services.claims.refund import pending_refunds
 from dcai_cli.services.predict import predict_text
-from dcai_cli.services.refund import pending_refunds
 from dcai_cli.services.workspace import Workspace
 from dcai_cli.sklearn import OnChainClassifier
 

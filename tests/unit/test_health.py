@@ -13,9 +13,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from dcai_cli.errors import DcaiError, UsageError
-from dcai_cli.services.daemon_state import DaemonState
+from dcai_cli.services.daemon.health import MOST_CONNECTIONS, HealthServer, parse_listen
+from dcai_cli.services.daemon.state import DaemonState
 from dcai_cli.services.exposure import Exposure
-from dcai_cli.services.health import MOST_CONNECTIONS, HealthServer, parse_listen
 
 NOW = 1_800_000_000
 GOOD = DaemonState(

@@ -14,8 +14,8 @@ import pytest
 
 from dcai_cli.config import load_settings
 from dcai_cli.errors import BadInput, DcaiError, UsageError
-from dcai_cli.services import install
-from dcai_cli.services.install import Installation
+from dcai_cli.services.daemon import install
+from dcai_cli.services.daemon.install import Installation
 from dcai_cli.services.workspace import Workspace
 from tests.conftest import PASSWORD, PROJECT, new_dcai
 

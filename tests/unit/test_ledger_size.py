@@ -15,10 +15,10 @@ from sqlalchemy import event
 
 from benchmarks.ledger_size import DAY_S, Size, contribute, fill, payload
 from dcai_cli.chain.remote import RemoteNode
-from dcai_cli.services.cycle import CycleRequest, run_cycle
+from dcai_cli.services.claims.refund import open_refunds
+from dcai_cli.services.daemon.cycle import CycleRequest, run_cycle
 from dcai_cli.services.index import follow
 from dcai_cli.services.models import known_models
-from dcai_cli.services.refund import open_refunds
 from dcai_cli.services.workspace import Workspace
 from tests.conftest import PASSWORD, Anvil, Dcai, new_dcai, start_anvil
 

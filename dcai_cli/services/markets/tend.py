@@ -14,7 +14,7 @@ from dcai_cli.chain import FeesAboveCeiling
 from dcai_cli.domain import format_ether
 from dcai_cli.errors import DcaiError, Interrupted, Locked, RpcUnreachable
 from dcai_cli.services.accounts import ActingAccount, Password, unlock
-from dcai_cli.services.claim_items import ClaimPolicy
+from dcai_cli.services.claims.items import ClaimPolicy
 from dcai_cli.services.markets.market import Market, is_made, read_market, verified
 from dcai_cli.services.markets.moves import (
     COLLECTING,

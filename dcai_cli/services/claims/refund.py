@@ -11,8 +11,8 @@ from dcai_cli.errors import BadInput, DcaiError
 from dcai_cli.features.payload import payload_units
 from dcai_cli.ledger import Claim, OpenSum
 from dcai_cli.services.accounts import Password, acting_account
-from dcai_cli.services.claim import Claimed, claim_due, models_meant
-from dcai_cli.services.claim_items import (
+from dcai_cli.services.claims.claim import Claimed, claim_due, models_meant
+from dcai_cli.services.claims.items import (
     ANY_PROFIT,
     ClaimItem,
     ClaimPolicy,
@@ -21,7 +21,7 @@ from dcai_cli.services.claim_items import (
     waiting_item,
     without,
 )
-from dcai_cli.services.claim_sender import USABLE_BYTES, ClaimSender, Request, sweep_request
+from dcai_cli.services.claims.sender import USABLE_BYTES, ClaimSender, Request, sweep_request
 from dcai_cli.services.index import follow
 from dcai_cli.services.models import WORDS_PER_CALL, HostedModel, snapshot
 from dcai_cli.services.settling import recheck

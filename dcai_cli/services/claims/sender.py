@@ -12,7 +12,7 @@ from dcai_cli.chain.signing import PLAIN_GAS, decode_signed
 from dcai_cli.domain import MAX_TRANSACTION_BYTES, MAX_TRANSACTION_GAS, format_ether
 from dcai_cli.errors import Locked, Reverted
 from dcai_cli.ledger import Claim
-from dcai_cli.services.claim_items import (
+from dcai_cli.services.claims.items import (
     CLAIM_KINDS,
     STATES,
     ClaimItem,

@@ -16,7 +16,7 @@ from dcai_cli.domain import iso_time
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from dcai_cli.services.daemon_state import Alert, DaemonState
+    from dcai_cli.services.daemon.state import Alert, DaemonState
 
 MOST_ATTEMPTS = 20
 """After so many an alert is given up."""

@@ -11,12 +11,12 @@ from dcai_cli.chain import RpcError
 from dcai_cli.domain import counted
 from dcai_cli.errors import DcaiError, PartlyDone, and_goes_on
 from dcai_cli.services.accounts import Password, acting_account, unlock
-from dcai_cli.services.claim_items import (
+from dcai_cli.services.claims.items import (
     ClaimItem,
     ClaimPolicy,
     Left,
 )
-from dcai_cli.services.claim_sender import ClaimSender
+from dcai_cli.services.claims.sender import ClaimSender
 from dcai_cli.services.index import follow
 from dcai_cli.services.models import HostedModel, find_model, known_models
 from dcai_cli.services.settling import recheck

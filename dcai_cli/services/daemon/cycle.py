@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING
 
 from dcai_cli.errors import DcaiError, Interrupted, Locked, RpcUnreachable, WrongChain, and_goes_on
 from dcai_cli.services.accounts import Password, acting_account
-from dcai_cli.services.claim_items import DEADLINE_MARGIN_S, STATES, ClaimPolicy
+from dcai_cli.services.claims.items import DEADLINE_MARGIN_S, STATES, ClaimPolicy
+from dcai_cli.services.claims.refund import claim_refunds, pending_refunds
+from dcai_cli.services.claims.report import claim_reports
 from dcai_cli.services.exposure import Endangered, Exposure, expose, is_endangered
 from dcai_cli.services.markets.tend import Tended, soonest, tend_markets
 from dcai_cli.services.markets.work import collected_wei
-from dcai_cli.services.refund import claim_refunds, pending_refunds
-from dcai_cli.services.report import claim_reports
 from dcai_cli.services.transactions import recover
 
 if TYPE_CHECKING:
     from dcai_cli.ledger import SettledClaim, Totals
     from dcai_cli.services.accounts import ActingAccount
-    from dcai_cli.services.claim import Claimed
-    from dcai_cli.services.claim_items import ClaimItem
+    from dcai_cli.services.claims.claim import Claimed
+    from dcai_cli.services.claims.items import ClaimItem
     from dcai_cli.services.workspace import Workspace
 
 DAY_S = 86_400

@@ -13,8 +13,8 @@ from dcai_cli.errors import BadInput, Reverted
 from dcai_cli.features.payload import split_payload
 from dcai_cli.ledger import Claim, OpenSum
 from dcai_cli.services.accounts import Password, acting_account
-from dcai_cli.services.claim import Claimed, claim_due, models_meant
-from dcai_cli.services.claim_items import (
+from dcai_cli.services.claims.claim import Claimed, claim_due, models_meant
+from dcai_cli.services.claims.items import (
     ANY_PROFIT,
     ClaimItem,
     ClaimPolicy,
@@ -23,7 +23,7 @@ from dcai_cli.services.claim_items import (
     waiting_item,
     without,
 )
-from dcai_cli.services.claim_sender import USABLE_BYTES, ClaimSender, Request, sweep_request
+from dcai_cli.services.claims.sender import USABLE_BYTES, ClaimSender, Request, sweep_request
 from dcai_cli.services.index import follow
 from dcai_cli.services.models import HostedModel, snapshot
 from dcai_cli.services.settling import recheck

@@ -20,12 +20,12 @@ from dcai_cli import __version__, files
 from dcai_cli.domain import counted, format_duration, format_ether
 from dcai_cli.errors import BadInput, DcaiError, Locked, NoAccount, UsageError, WrongChain, WrongPassword
 from dcai_cli.ledger.totals import MARKET_KINDS
-from dcai_cli.services import daemon_state
 from dcai_cli.services.accounts import acting_account, unlock
-from dcai_cli.services.alerts import notice, notice_failure
-from dcai_cli.services.cycle import CycleReport, CycleRequest, LeftOver, run_cycle
-from dcai_cli.services.daemon_state import STALE_INTERVALS, DaemonState, counted_up
-from dcai_cli.services.webhook import Webhook, deliver
+from dcai_cli.services.daemon import state as daemon_state
+from dcai_cli.services.daemon.alerts import notice, notice_failure
+from dcai_cli.services.daemon.cycle import CycleReport, CycleRequest, LeftOver, run_cycle
+from dcai_cli.services.daemon.state import STALE_INTERVALS, DaemonState, counted_up
+from dcai_cli.services.daemon.webhook import Webhook, deliver
 
 if TYPE_CHECKING:
     from dcai_cli.services.accounts import ActingAccount

@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dcai_cli.domain import format_duration, format_ether, iso_time
-from dcai_cli.services.daemon_state import Alert
+from dcai_cli.services.daemon.state import Alert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dcai_cli.errors import DcaiError
-    from dcai_cli.services.cycle import CycleReport
-    from dcai_cli.services.daemon_state import DaemonState
+    from dcai_cli.services.daemon.cycle import CycleReport
+    from dcai_cli.services.daemon.state import DaemonState
     from dcai_cli.services.exposure import Endangered
 
 MOST_ALERTS = 100

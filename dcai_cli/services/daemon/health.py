@@ -23,7 +23,7 @@ from dcai_cli.errors import DcaiError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dcai_cli.services.daemon_state import DaemonState
+    from dcai_cli.services.daemon.state import DaemonState
 
 MOST_CONNECTIONS = 16
 """Open at one time; a new one beyond them closes the oldest."""
@@ -197,7 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
             status = HTTPStatus.OK if healthy else HTTPStatus.SERVICE_UNAVAILABLE
             return status, "application/json", body.encode()
         if path == "/metrics":
-            from dcai_cli.services.metrics import CONTENT_TYPE, metrics_text
+            from dcai_cli.services.daemon.metrics import CONTENT_TYPE, metrics_text
 
             return HTTPStatus.OK, CONTENT_TYPE, metrics_text(self.server.state(), now)
         return HTTPStatus.NOT_FOUND, "text/plain; charset=utf-8", b"There are /healthz and /metrics.\n"
