@@ -20,7 +20,10 @@ from dcai_cli.chain import Chain, Fees, GasTooHigh, open_chain
 from dcai_cli.chain.layer2 import ARB_SYS, ARBITRUM_MOST_GAS, GAS_PRICE_ORACLE, NODE_INTERFACE, Layer2
 from dcai_cli.config import Settings
 from dcai_cli.domain import MAX_TRANSACTION_GAS
-from tests.conftest import PROJECT, Anvil, StartAnvil, tool
+from dcai_cli.services.markets.moves import SHOWING
+from dcai_cli.services.markets.work import work_in_markets
+from dcai_cli.services.workspace import Workspace
+from tests.conftest import PROJECT, Anvil, MakeDcai, StartAnvil, tool
 from tests.data_fees import CASES, compressed_size, fjord_fee_wei
 
 OWNER: LocalAccount = Account.from_key("0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
@@ -171,6 +174,53 @@ def test_elsewhere_data_costs_nothing(anvil_url: str, tmp_path: Path) -> None:
         assert chain.most_gas == MAX_TRANSACTION_GAS
         assert chain.gas_limit(1_000, 15) == 1_150
         assert chain.gas_limit(MAX_TRANSACTION_GAS, 15) == MAX_TRANSACTION_GAS
+
+
+def test_a_step_of_a_market_is_left_while_its_data_costs_more_than_it_pays(
+    anvil: StartAnvil, codes: dict[str, str], make_dcai: MakeDcai, tmp_path: Path
+) -> None:
+    """The daemon takes it when layer 1 is cheap again; a question names what the data costs."""
+    free = dict.fromkeys(DEAR, 0)
+    node = op_stack(anvil, codes, "--block-time", "0.2")
+    set_prices(node, free)
+    dcai = make_dcai(node)
+    test, own = tmp_path / "test.csv", tmp_path / "own.csv"
+    test.write_text("text,label\n" + "a warm day,yes\na cold day,no\n" * 6)
+    own.write_text("text,label\nso warm,yes\nso cold,no\n")
+    model = ("--labels", "no,yes", "--n-features", "256", "--pieces", "2", "--bounty", "1ether")
+    dcai("market", "create", "bounty", "--test", test, *model, "--quota", "16", "--yes")
+    dcai("market", "reveal", "--yes")
+    dcai("market", "join", "bounty", own, "--yes")
+    for days in (7, 2):
+        node.rpc("evm_increaseTime", days * 86_400)
+        node.rpc("evm_mine")
+        with dcai.workspace() as workspace:
+            free_wei, dear_wei = (cost_of_reveal(node, workspace, prices) for prices in (free, DEAR))
+        assert free_wei == 0 < dear_wei
+        set_prices(node, free)
+        dcai("market", "reveal", "--yes")
+
+    def once() -> dict[str, Any]:
+        (market,) = dcai("daemon", "run", "--once")["markets"]
+        assert isinstance(market, dict)
+        return market
+
+    set_prices(node, {**DEAR, "base_fee_wei": 10**15})
+    while once()["stage"] == "tested":  # until the block of the draw is there
+        pass
+    waiting = once()
+    assert (waiting["stage"], waiting["moves"], waiting["code"]) == ("evaluating", [], "unprofitable")
+    set_prices(node, free)
+    assert once()["moves"][:2] == ["step", "step"]
+
+
+def cost_of_reveal(node: Anvil, workspace: Workspace, prices: dict[str, Any]) -> int:
+    """What the plan of a reveal says of fees beside those for gas."""
+    set_prices(node, prices)
+    plan = work_in_markets(
+        workspace, SHOWING, market=None, account=None, password=lambda _: "", dry_run=True
+    ).plan
+    return plan.cost.fee_wei - plan.cost.gas * plan.cost.gas_price_wei
 
 
 # Arbitrum

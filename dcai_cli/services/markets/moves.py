@@ -17,11 +17,12 @@ from dcai_cli.domain import MAX_BATCH_SAMPLES, format_ether
 from dcai_cli.errors import BadInput
 from dcai_cli.services.markets.keys import contribution_salt, piece_salt
 from dcai_cli.services.markets.market import ENDED, STEPPING, Market, read_market, shown_pieces
-from dcai_cli.services.transactions import USABLE_GAS
+from dcai_cli.services.transactions import ENVELOPE_BYTES, USABLE_GAS
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
+    from dcai_cli.chain import Chain
     from dcai_cli.ledger import Commitment
     from dcai_cli.services.transactions import Outbox, Sent
     from dcai_cli.services.workspace import Workspace
@@ -34,6 +35,9 @@ GAS_OF_COLLECT = 90_000
 GAS_OF_FAIL = 150_000
 GAS_PER_PARTICIPANT = 40_000
 """What moves take, measured and rounded up; for questions, before anything can be estimated."""
+
+BYTES_OF_HEADER = 800
+"""About how long the input of a draw is."""
 
 WORDS_PER_TRANSACTION = 320
 """Words to start with that one transaction writes: into the model, and as code, to be written once more."""
@@ -70,6 +74,7 @@ class Move:
             `step`, `fail`, `collect` or `left` (what is left of bounty and reserve).
         what: the same in words.
         gas: about what it takes.
+        data_bytes: about how long its input is, for which a layer 2 charges.
         number: of the piece, or of the first word of weights; for a step, how many contributions, or times
             four words.
         pays_wei: what it pays to whoever makes it.
@@ -80,10 +85,19 @@ class Move:
     name: str
     what: str
     gas: int
+    data_bytes: int = 68
     number: int = 0
     pays_wei: int = 0
     at_stake_wei: int = 0
     until: int | None = None
+
+    def data_fee_wei(self, chain: Chain) -> int:
+        """What a layer 2 takes for it on top of its gas; 0 elsewhere."""
+        return chain.data_fee_wei(self.data_bytes + ENVELOPE_BYTES, gas=self.gas)
+
+    def fee_wei(self, chain: Chain, price_wei: int) -> int:
+        """What it costs where a unit of gas costs so much."""
+        return self.gas * price_wei + self.data_fee_wei(chain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +216,8 @@ def _drawing(workspace: Workspace, market: Market) -> Iterator[Move]:
         yield Move("again", "let another block draw the orders, since nobody took the last one", GAS_OF_DRAW)
     elif _is_drawable(workspace, market):
         what = "draw the piece that is shown first" if is_piece else "draw the orders of all samples"
-        yield Move("draw" if is_piece else "order", what, GAS_OF_DRAW, until=market.deadline)
+        name = "draw" if is_piece else "order"
+        yield Move(name, what, GAS_OF_DRAW, BYTES_OF_HEADER, until=market.deadline)
 
 
 def _is_drawable(workspace: Workspace, market: Market) -> bool:
@@ -221,6 +236,7 @@ def _showing(workspace: Workspace, market: Market, address: str) -> Iterator[Mov
             "reveal",
             "show your samples",
             GAS_OF_REVEAL + GAS_PER_BYTE * size,
+            100 + size,
             at_stake_wei=own.stake_wei,
             until=market.reveal_until,
         )
@@ -237,7 +253,8 @@ def _showing_tests(workspace: Workspace, market: Market, address: str) -> Iterat
             if not _is_written(workspace, market, chunk):
                 count = len(chunk.payload) // 32
                 what = f"write {count:,} words to start with, from word {chunk.number:,} on"
-                yield Move("weights", what, GAS_OF_REVEAL + GAS_PER_WORD * count, chunk.number)
+                gas = GAS_OF_REVEAL + GAS_PER_WORD * count
+                yield Move("weights", what, gas, 100 + 32 * count, chunk.number)
         if market.phase == "opening":
             yield _piece_move(market, market.drawn_piece, at_stake_wei, market.open_until)
         elif _is_drawable(workspace, market):
@@ -254,8 +271,9 @@ def _half_wei(market: Market) -> int:
 
 def _piece_move(market: Market, index: int | None, at_stake_wei: int, until: int) -> Move:
     what = "show the piece that was drawn" if index is None else f"show piece {index} of the test set"
-    gas = GAS_OF_REVEAL + GAS_PER_BYTE * 130 * market.rules.piece_samples
-    return Move("piece", what, gas, index or 0, at_stake_wei=at_stake_wei, until=until)
+    size = 130 * market.rules.piece_samples
+    gas = GAS_OF_REVEAL + GAS_PER_BYTE * size
+    return Move("piece", what, gas, 132 + size, index or 0, at_stake_wei=at_stake_wei, until=until)
 
 
 def _steps(workspace: Workspace, market: Market, address: str) -> Iterator[Move]:
@@ -265,7 +283,7 @@ def _steps(workspace: Workspace, market: Market, address: str) -> Iterator[Move]
     # The contract says what it counts: of the words that the provider began with, a step takes a whole part.
     done = workspace.chain.view(MARKET, market.address, "step", limit)
     what = f"a step of {market.phase}"
-    yield Move("step", what, gas, limit, pays_wei=done * market.rules.step_fee_wei)
+    yield Move("step", what, gas, number=limit, pays_wei=done * market.rules.step_fee_wei)
 
 
 def units_to_do(market: Market) -> int:

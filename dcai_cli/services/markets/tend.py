@@ -154,32 +154,33 @@ class _Tending:
         chain, policy = self.workspace.chain, self.policy
         ceiling_wei = policy.max_fee_per_gas_wei
         must = move.at_stake_wei > 0
+        data_fee_wei = move.data_fee_wei(chain)
         if must:
-            ceiling_wei = self._worth(market, move)
+            ceiling_wei = self._worth(market, move, data_fee_wei)
         elif move.name not in _BEFORE_OTHERS:
-            most_wei = max(0, move.pays_wei - policy.min_profit_wei) // move.gas
+            most_wei = max(0, move.pays_wei - policy.min_profit_wei - data_fee_wei) // move.gas
             ceiling_wei = most_wei if ceiling_wei is None else min(ceiling_wei, most_wei)
         try:
             fees = chain.fees(ceiling_wei)
         except FeesAboveCeiling as error:
             is_dear = policy.max_fee_per_gas_wei is not None and ceiling_wei == policy.max_fee_per_gas_wei
             return "fee-ceiling" if must or is_dear else "unprofitable", error.message
-        fee_wei = move.gas * fees.likely_price_wei
+        fee_wei = move.gas * fees.likely_price_wei + data_fee_wei
         if not must and move.name not in _BEFORE_OTHERS and move.pays_wei - fee_wei < policy.min_profit_wei:
             words = f"it would pay {format_ether(move.pays_wei)} for about {format_ether(fee_wei)} of fees"
             return "unprofitable", words
         if not must and policy.budget_wei is not None:
             left_wei = max(0, policy.budget_wei - self.outbox.committed_wei)
-            most_wei = chain.gas_limit(move.gas, GAS_MARGIN_PERCENT) * fees.max_fee_per_gas_wei
+            most_wei = chain.gas_limit(move.gas, GAS_MARGIN_PERCENT) * fees.max_fee_per_gas_wei + data_fee_wei
             if most_wei > left_wei:
                 words = f"its fee of about {format_ether(fee_wei)} would exceed what is left of the budget"
                 return "budget", f"{words}: {format_ether(left_wei)}"
         self.outbox.ceiling_wei = ceiling_wei
         return None
 
-    def _worth(self, market: Market, move: Move) -> int:
+    def _worth(self, market: Market, move: Move, data_fee_wei: int) -> int:
         """What a unit of gas may cost for what must be shown: near its deadline, all that is at stake."""
-        policy, most_wei = self.policy, move.at_stake_wei // move.gas
+        policy, most_wei = self.policy, max(0, move.at_stake_wei - data_fee_wei) // move.gas
         margin_s = policy.deadline_margin_s or 0
         is_urgent = move.until is not None and market.now >= move.until - margin_s
         if is_urgent or policy.max_fee_per_gas_wei is None:

@@ -126,7 +126,8 @@ def work_in_markets(
     def is_worth_it(_: Market, move: Move) -> bool:
         if min_profit_wei is None or move.name != "step":
             return True
-        return move.pays_wei - move.gas * workspace.chain.fees().likely_price_wei >= min_profit_wei
+        chain = workspace.chain
+        return move.pays_wei - move.fee_wei(chain, chain.fees().likely_price_wei) >= min_profit_wei
 
     with workspace.sending(acting.address):
         ceiling_wei = None if workspace.chain.is_embedded else plan.cost.ceiling_wei
@@ -196,14 +197,14 @@ def _plan(
     chain = workspace.chain
     tasks = []
     for market in markets:
-        moves = tuple(moves_now(workspace, market, account.address, names))
         blocks = 0 if chain.is_embedded else blocks_to_draw(market, names)
-        tasks.append(Task(market, () if blocks else moves, blocks))
-    gas = sum(move.gas for task in tasks for move in task.moves)
-    count = sum(len(task.moves) for task in tasks)
+        found = () if blocks else tuple(moves_now(workspace, market, account.address, names))
+        tasks.append(Task(market, found, blocks))
+    moves = [move for task in tasks for move in task.moves]
     price_wei = chain.fees().max_fee_per_gas_wei
-    balance_wei = chain.balance_wei(account.address)
-    return WorkPlan(account, tuple(tasks), Cost(count, gas, price_wei, gas * price_wei, balance_wei))
+    fee_wei = sum(move.fee_wei(chain, price_wei) for move in moves)
+    gas, balance_wei = sum(move.gas for move in moves), chain.balance_wei(account.address)
+    return WorkPlan(account, tuple(tasks), Cost(len(moves), gas, price_wei, fee_wei, balance_wei))
 
 
 def close_if_over(workspace: Workspace, market: Market, address: str) -> bool:
