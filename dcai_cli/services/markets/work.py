@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dcai_cli.chain.factory import MARKET
 from dcai_cli.domain import counted
 from dcai_cli.errors import DcaiError, PartlyDone, UsageError, and_goes_on
+from dcai_cli.ledger.fold import UNSETTLED
 from dcai_cli.services.accounts import ActingAccount, Password, acting_account, unlock
 from dcai_cli.services.cost import Cost
 from dcai_cli.services.markets.market import ENDED, Market, found_market, known_markets, read_market
@@ -20,7 +21,7 @@ from dcai_cli.services.markets.moves import (
     moves_now,
 )
 from dcai_cli.services.settling import recheck
-from dcai_cli.services.transactions import Outbox, finish
+from dcai_cli.services.transactions import Outbox, finish, settle_mined
 
 if TYPE_CHECKING:
     from dcai_cli.chain import Chain
@@ -115,6 +116,12 @@ def work_in_markets(
     """
     acting = acting_account(workspace, account)
     workspace.chain.fund_if_new(acting.address)
+    if not dry_run and workspace.ledger.transactions(
+        workspace.chain.key, account=acting.address, states=UNSETTLED
+    ):
+        # An earlier run may have died before it saw its last transaction mined, and left nothing else to do.
+        with workspace.sending(acting.address):
+            settle_mined(workspace, acting.address)
     markets = _meant(workspace, market, account, acting.address)
     plan = _plan(workspace, acting, markets, names)
     if dry_run or not any(task.moves for task in plan.tasks):
