@@ -119,7 +119,7 @@ contract MarketStepsTest is MarketTest {
     }
 
     /// All at once, one by one, and in random parts by several, with other calls between them: the same outcome.
-    /// forge-config: ci.fuzz.runs = 500
+    /// forge-config: ci.fuzz.runs = 200
     function testFuzz_HowItIsCutDoesNotMatter(uint256 seed) public {
         _randomMarket(seed);
         uint256 snapshot = vm.snapshotState();
@@ -162,7 +162,7 @@ contract MarketStepsTest is MarketTest {
     }
 
     /// Sample by sample on a plain perceptron, counted by its predictions, and round by round in money.
-    /// forge-config: ci.fuzz.runs = 500
+    /// forge-config: ci.fuzz.runs = 200
     function testFuzz_TheOutcomeIsThatOfAPlainReplay(uint256 seed) public {
         (MarketParams memory params, uint256[] memory initial) = _randomMarket(seed);
         int256[] memory scores = new int256[](PARTICIPANTS);

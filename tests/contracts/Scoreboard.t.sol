@@ -13,7 +13,7 @@ contract ScoreboardTest is Test {
     int256 private _bias;
 
     /// Random tests and trainings: after each the same number of test samples is right.
-    /// forge-config: ci.fuzz.runs = 500
+    /// forge-config: ci.fuzz.runs = 200
     function testFuzz_KeptScoresAreThoseOfTheModel(uint256 seed, uint8 count, uint16 range) public {
         uint256 tests = 1 + count % Scoreboard.MAX_TESTS;
         uint256 features = 2 + range % (FEATURES - 1);
