@@ -16,6 +16,9 @@ SENT_SCENARIO = "tumours.toml"
 SENT_CHANGES = {"duration": "19d"}
 """More than 2,000 contributions, and what follows from them."""
 
+GENESIS_S = 1_700_000_000
+"""When anvil's clock begins: times are in what is sent, and gas depends on the zeros in them."""
+
 FAST_CHANGES = {"duration": "139d", "agents.good.wait": "2m", "agents.bad.wait": "1h"}
 """Of the published experiment, some 100,000 contributions."""
 
@@ -29,7 +32,7 @@ def sent() -> dict[str, Any]:
     scenario = read_scenario(SCENARIOS / SENT_SCENARIO, SENT_CHANGES)
     prepared = prepare(scenario, folder=SCENARIOS)
     reckoned = run(scenario, prepared)
-    node = start_anvil()
+    node = start_anvil("--timestamp", str(GENESIS_S))
     try:
         with on_chain(scenario, prepared, node.url) as chain:
             real = run(scenario, prepared, chain=chain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -14,8 +15,9 @@ from dcai_cli.chain.registry import TRAINER
 from dcai_cli.config import load_settings
 from dcai_cli.domain import MAX_TRANSACTION_GAS, Batch
 from dcai_cli.errors import DcaiError, UsageError
+from dcai_cli.hashing import keccak256
 from dcai_cli.keystore import Keystore
-from dcai_cli.services.accounts import acting_account, create_account, unlock
+from dcai_cli.services.accounts import acting_account, import_account, unlock
 from dcai_cli.services.deploy import deploy_model
 from dcai_cli.services.models import HostedModel, snapshot
 from dcai_cli.services.workspace import Workspace
@@ -24,7 +26,7 @@ from dcai_cli.simulation.rules import Variant
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
-    from dcai_cli.chain import Receipt
+    from dcai_cli.chain import Chain, Receipt
     from dcai_cli.simulation.engine import ChainMaker
     from dcai_cli.simulation.market import Claims
     from dcai_cli.simulation.pool import Prepared
@@ -78,8 +80,9 @@ def _deployed(
     password = secrets.token_hex(8)
     names = {account: agent.balance_wei for agent in scenario.agents for account in agent.accounts}
     keys = {}
-    for name in {*names, scenario.owner}:
-        create_account(workspace, name, password)
+    for name in sorted({*names, scenario.owner}):
+        private_key = _unused_key(workspace.chain, f"{scenario.name}: {name}")
+        import_account(workspace, name, private_key=private_key, password=password)
         keys[name] = unlock(workspace, acting_account(workspace, name), lambda _: password)
         # More than it will have: what is its own is reckoned from its balance now.
         workspace.chain.set_balance(keys[name].address, GAS_MONEY_WEI + names.get(name, 0))
@@ -94,6 +97,17 @@ def _deployed(
         pretrained_words=prepared.words,
     )
     return deployed.model, keys
+
+
+def _unused_key(chain: Chain, name: str) -> str:
+    """A key that follows from a name, whose account has sent nothing.
+
+    Gas depends on addresses, by the zeros in what is sent: with keys drawn by chance no two runs are alike.
+    """
+    from eth_account import Account
+
+    keys = (keccak256(f"dcai simulate: {name}: {number}".encode()) for number in itertools.count())
+    return next(key.hex() for key in keys if not chain.next_nonce(Account.from_key(key).address))
 
 
 class ChainSide:
