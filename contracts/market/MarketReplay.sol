@@ -119,7 +119,7 @@ contract MarketReplay is IMarketReplay, TrainerPart {
     function draw(bytes32 seed_) external onlyTrainer returns (uint256 samples) {
         seed = seed_;
         bytes memory tests = _testSet();
-        Board memory board = Scoreboard.open(tests, _shape.nFeatures, uint256(seed_));
+        Board memory board = Scoreboard.open(tests, _shape.nFeatures);
         if (_initialWords.length > 0) {
             board.score(tests, _initial());
             board.save(_planesBefore);
@@ -138,7 +138,7 @@ contract MarketReplay is IMarketReplay, TrainerPart {
     {
         unchecked {
             uint256[] memory entries = _entries(0);
-            Board memory board = Scoreboard.open(_testSet(), _shape.nFeatures, uint256(seed));
+            Board memory board = Scoreboard.open(_testSet(), _shape.nFeatures);
             // Where there is nothing to load, the model is one of zeros.
             if (cursor > 0) board.load(_planes);
             else if (_initialWords.length > 0) board.load(_planesBefore);

@@ -30,6 +30,8 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
     /// @dev So many blocks back the EVM knows hashes.
     uint256 private constant KNOWN_HASHES = 256;
     uint256 private constant WORDS_PER_FEE = 4;
+    /// @dev Drawing the orders pays like so many contributions.
+    uint256 private constant DRAW_FEES = 24;
     uint256 private constant LANES = 16;
     address private constant BURN = 0x000000000000000000000000000000000000dEaD;
 
@@ -212,12 +214,17 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
 
     /// @notice Draws the orders of all samples.
     /// @param header The header of block `drawBlock`, in RLP.
-    function drawOrder(bytes calldata header) external inPhase(Phase.Tested) {
+    // It pays, so that somebody draws in time: who dislikes what a block draws must not be able to wait for another one.
+    // slither-disable-next-line reentrancy-no-eth,reentrancy-eth
+    function drawOrder(bytes calldata header) external nonReentrant inPhase(Phase.Tested) {
         bytes32 seed = _drawn(header);
         phase = Phase.Evaluating;
+        uint256 feeWei = DRAW_FEES * _rules.stepFeeWei;
+        leftWei -= uint128(feeWei);
         uint256 samples = replay.draw(seed);
         emit OrderDrawn(seed, samples);
         if (samples == 0) _settle();
+        _pay(msg.sender, feeWei);
     }
 
     /// @notice Goes on with a draw for the order that nobody took in time.
@@ -511,7 +518,7 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
         // Every order takes its steps and a reset, which writes words twice where the provider wrote some; the replay and the
         // published words come last.
         uint256 orders = params_.rules.orders;
-        uint256 steps = (orders + 1) * params_.rules.maxUnits + (2 * orders + 2)
+        uint256 steps = DRAW_FEES + (orders + 1) * params_.rules.maxUnits + (2 * orders + 2)
             * ((words + WORDS_PER_FEE - 1) / WORDS_PER_FEE);
         return steps * params_.rules.stepFeeWei;
     }

@@ -5,23 +5,18 @@ pragma solidity 0.8.37;
 uint256 constant SCORE_PLANES = 33;
 
 /// @notice The test samples of a market, as a step keeps them in memory.
-/// @param table Where the table of features stands. An entry is a feature's number + 1 in its low 32 bits, and above them a
-/// bit for each test sample that has the feature; 0 is no entry.
-/// @param mask The size of the table in bytes, less 32.
-/// @param factor What the number of a feature is multiplied with to find its place.
+/// @param numbers Where it stands which features test samples have: two bytes for each feature of the model, 0 if none has it.
+/// Nothing is searched, so whoever chooses features cannot make it dear to find them.
+/// @param holders Where a word stands for each such number: bit t is set if test sample t has the feature. That of 0 is empty.
 /// @param planes Where the scores stand: bit t of word k is bit k of the score of test sample t.
 /// @param labels Bit t is the label of test sample t.
 /// @param live Bit t is set if there is a test sample t.
-/// @param curve What its square is multiplied with. With the factor alone, features that follow each other would for some
-/// seeds lie in heaps, and be found so slowly that no step fits into a transaction.
 struct Board {
-    uint256 table;
-    uint256 mask;
-    uint256 factor;
+    uint256 numbers;
+    uint256 holders;
     uint256 planes;
     uint256 labels;
     uint256 live;
-    uint256 curve;
 }
 
 /// @title How many test samples a binary perceptron gets right, while it trains
@@ -31,7 +26,7 @@ struct Board {
 /// @dev Without values, and while no weight is at its limit; the market sees to both. A score here is one less than the
 /// model's: class 1 is predicted if the model's is above 0, so if this one is not negative.
 library Scoreboard {
-    /// @dev The bits of an entry above the number of its feature.
+    /// @dev As many as `_count` can count.
     uint256 internal constant MAX_TESTS = 224;
     uint256 private constant SIGN = 32;
     /// @dev The bits of a count of features, which are at most 2^16 and the bias.
@@ -41,37 +36,24 @@ library Scoreboard {
     uint256 private constant EVERY_4 = 0x3333333333333333333333333333333333333333333333333333333333333333;
     uint256 private constant EVERY_8 = 0x0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f;
     uint256 private constant EVERY_FIRST = 0x0101010101010101010101010101010101010101010101010101010101010101;
-    /// @dev The high bits of a product depend on all bits of the number.
-    uint256 private constant PLACE_SHIFT = 224;
 
     /// @notice Reads the test samples. All scores are those of a model of zeros.
     /// @param tests The samples in memory, found right before, with 2-byte indices and without values.
     /// @param nFeatures How many features there are.
-    /// @param seed What nobody knew when tests and samples were chosen: the places in the table follow from it, so that nobody
-    /// can choose them to lie together.
-    function open(bytes memory tests, uint256 nFeatures, uint256 seed)
-        internal
-        pure
-        returns (Board memory board)
-    {
+    function open(bytes memory tests, uint256 nFeatures) internal pure returns (Board memory board) {
         unchecked {
-            // At most three quarters of the table are filled: a feature takes two bytes.
-            uint256 features = tests.length / 2 < nFeatures ? tests.length / 2 : nFeatures;
-            uint256 entries = 16;
-            while (3 * entries < 4 * features) entries <<= 1;
-            uint256 table;
+            uint256 numbers;
             uint256 planes;
             assembly ("memory-safe") {
-                table := mload(0x40)
-                planes := add(table, shl(5, entries))
-                mstore(0x40, add(planes, shl(5, SCORE_PLANES)))
+                planes := mload(0x40)
+                numbers := add(planes, shl(5, SCORE_PLANES))
+                // What is written of a number reaches into the word behind the last.
+                let size := add(and(add(shl(1, nFeatures), 31), not(31)), 32)
                 // Memory is not always fresh.
-                calldatacopy(table, calldatasize(), shl(5, entries))
+                calldatacopy(numbers, calldatasize(), size)
+                mstore(add(board, 0x20), add(numbers, size))
             }
-            board.table = table;
-            board.mask = (entries << 5) - 32;
-            board.factor = seed | 1;
-            board.curve = uint256(keccak256(abi.encode(seed)));
+            board.numbers = numbers;
             board.planes = planes;
             _index(board, tests);
             uint256 live = board.live;
@@ -88,12 +70,10 @@ library Scoreboard {
     function learn(Board memory board, uint256 sample) internal pure {
         uint256[COUNT_PLANES] memory counts;
         assembly ("memory-safe") {
-            let table := mload(board)
-            let mask := mload(add(board, 0x20))
-            let factor := mload(add(board, 0x40))
-            let curve := mload(add(board, 0xc0))
-            let planes := mload(add(board, 0x60))
-            let live := mload(add(board, 0xa0))
+            let numbers := mload(board)
+            let holders := mload(add(board, 0x20))
+            let planes := mload(add(board, 0x40))
+            let live := mload(add(board, 0x80))
             let header := mload(sample)
             let position := add(sample, HEADER_BYTES)
             let end := add(position, shl(1, and(shr(232, header), 0xffff)))
@@ -101,14 +81,8 @@ library Scoreboard {
             mstore(counts, live)
             let top := 32
             for {} lt(position, end) { position := add(position, 2) } {
-                let key := add(shr(240, mload(position)), 1)
-                let place := and(shr(PLACE_SHIFT, mul(key, add(factor, mul(key, curve)))), mask)
-                let entry := mload(add(table, place))
-                for {} and(iszero(eq(and(entry, 0xffffffff), key)), gt(entry, 0)) {} {
-                    place := and(add(place, 32), mask)
-                    entry := mload(add(table, place))
-                }
-                let carry := shr(32, entry)
+                let which := shr(240, mload(add(numbers, shl(1, shr(240, mload(position))))))
+                let carry := mload(add(holders, shl(5, which)))
                 let plane := counts
                 for {} carry {} {
                     let count := mload(plane)
@@ -138,7 +112,7 @@ library Scoreboard {
     /// @param words The words of a perceptron with 16-bit weights; the bias in the last one.
     function score(Board memory board, bytes memory tests, uint256[] memory words) internal pure {
         assembly ("memory-safe") {
-            let planes := mload(add(board, 0x60))
+            let planes := mload(add(board, 0x40))
             let first := add(words, 32)
             let bias := signextend(1, shr(240, mload(add(words, shl(5, mload(words))))))
             for { let k := 0 } lt(k, shl(5, SCORE_PLANES)) { k := add(k, 32) } { mstore(add(planes, k), 0) }
@@ -198,15 +172,15 @@ library Scoreboard {
         return _count((sign ^ board.labels) & board.live);
     }
 
-    /// @dev Fills the table, the labels and the bits of the test samples.
+    /// @dev Fills in which test samples have which features, their labels and their bits.
     function _index(Board memory board, bytes memory tests) private pure {
         assembly ("memory-safe") {
-            let table := mload(board)
-            let mask := mload(add(board, 0x20))
-            let factor := mload(add(board, 0x40))
-            let curve := mload(add(board, 0xc0))
+            let numbers := mload(board)
+            let holders := mload(add(board, 0x20))
             let labels := 0
             let bit := 1
+            let count := 0
+            mstore(holders, 0)
             let position := add(tests, 32)
             let last := add(position, mload(tests))
             for {} lt(position, last) { bit := shl(1, bit) } {
@@ -215,18 +189,23 @@ library Scoreboard {
                 position := add(position, HEADER_BYTES)
                 let end := add(position, shl(1, and(shr(232, header), 0xffff)))
                 for {} lt(position, end) { position := add(position, 2) } {
-                    let key := add(shr(240, mload(position)), 1)
-                    let place := and(shr(PLACE_SHIFT, mul(key, add(factor, mul(key, curve)))), mask)
-                    let entry := mload(add(table, place))
-                    for {} and(iszero(eq(and(entry, 0xffffffff), key)), gt(entry, 0)) {} {
-                        place := and(add(place, 32), mask)
-                        entry := mload(add(table, place))
+                    let place := add(numbers, shl(1, shr(240, mload(position))))
+                    let which := shr(240, mload(place))
+                    switch which
+                    case 0 {
+                        count := add(count, 1)
+                        mstore(place, or(shl(240, count), shr(16, shl(16, mload(place)))))
+                        mstore(add(holders, shl(5, count)), bit)
                     }
-                    mstore(add(table, place), or(or(entry, key), shl(32, bit)))
+                    default {
+                        let holder := add(holders, shl(5, which))
+                        mstore(holder, or(mload(holder), bit))
+                    }
                 }
             }
-            mstore(add(board, 0x80), labels)
-            mstore(add(board, 0xa0), sub(bit, 1))
+            mstore(0x40, add(holders, shl(5, add(count, 1))))
+            mstore(add(board, 0x60), labels)
+            mstore(add(board, 0x80), sub(bit, 1))
         }
     }
 

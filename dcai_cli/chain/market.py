@@ -30,6 +30,9 @@ KNOWN_HASHES = 256
 WORDS_PER_FEE = 4
 """Words of a model that a step counts like a contribution."""
 
+DRAW_FEES = 24
+"""Drawing the orders pays like so many contributions."""
+
 MAX_STORED_BYTES = 24_575
 """Bytes of a piece, or of one participant's samples, at most: they are stored as the code of a contract. The
 contract notices only when they are revealed, and the stake is lost then."""
@@ -121,7 +124,7 @@ class MarketRules:
             total_words: words of the model.
         """
         words = -(-total_words // WORDS_PER_FEE)
-        steps = (self.orders + 1) * self.max_units + (2 * self.orders + 2) * words
+        steps = DRAW_FEES + (self.orders + 1) * self.max_units + (2 * self.orders + 2) * words
         return steps * self.step_fee_wei
 
     def as_tuple(self) -> tuple[object, ...]:

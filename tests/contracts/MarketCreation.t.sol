@@ -98,7 +98,7 @@ contract MarketCreationTest is MarketTest {
         MarketParams memory params = marketParams("digits");
         uint256 paidWei = neededWei(params);
         // 2 * 20 for contributions, 4 for the 4 words: 44 steps.
-        assertEq(paidWei, BOUNTY_WEI + 44 * uint256(STEP_FEE_WEI));
+        assertEq(paidWei, BOUNTY_WEI + 68 * uint256(STEP_FEE_WEI));
         vm.expectRevert(
             abi.encodeWithSelector(IPredictionMarket.InsufficientPayment.selector, paidWei - 1, paidWei)
         );

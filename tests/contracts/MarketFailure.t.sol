@@ -88,7 +88,7 @@ contract MarketFailureTest is MarketTest {
         vm.expectRevert(abi.encodeWithSelector(IPredictionMarket.NothingToCollect.selector, carol));
         market.collect(carol);
         // The reserve, and a wei that does not divide.
-        _collectLeft(44 * uint256(STEP_FEE_WEI) + 1);
+        _collectLeft(68 * uint256(STEP_FEE_WEI) + 1);
         assertEq(address(market).balance, 0);
     }
 

@@ -134,11 +134,14 @@ contract MarketOrderTest is MarketTest {
         emit IPredictionMarket.OrderDrawn(drawnBy("mix"), 0);
         vm.expectEmit(address(market));
         emit IPredictionMarket.Settled(5, 10, 0);
+        uint256 before = anyone.balance;
+        vm.prank(anyone);
         market.drawOrder(header);
+        assertEq(anyone.balance - before, 24 * STEP_FEE_WEI);
         assertPhase(Phase.Publishing);
         finish(1);
         assertEq(model.weights(0, 1), words);
         assertEq(BURN.balance, stakeWei);
-        assertEq(market.leftWei(), leftWei - STEP_FEE_WEI);
+        assertEq(market.leftWei(), leftWei - 25 * STEP_FEE_WEI);
     }
 }

@@ -57,7 +57,7 @@ contract MarketRewardTest is MarketTest {
         assertPhase(Phase.Publishing);
         _assertOutcome(alice, 0, false, 1.025 ether);
         _assertOutcome(bob, 2, false, 1.075 ether + 10 * 2 * ROUND_WEI);
-        assertEq(market.leftWei(), leftWei - 2 ether - 2 * STEP_FEE_WEI);
+        assertEq(market.leftWei(), leftWei - 2 ether - 26 * STEP_FEE_WEI);
     }
 
     /// In another order the same two samples are worth something else: the first one gets what there is to get.
@@ -127,7 +127,7 @@ contract MarketRewardTest is MarketTest {
         _assertOutcome(bob, 2, false, 1.075 ether + 2 ether);
         _assertOutcome(carol, -2, true, 0.125 ether);
         // What Carol lost goes to nobody.
-        assertEq(market.leftWei(), leftWei - 2 ether - 3 * STEP_FEE_WEI);
+        assertEq(market.leftWei(), leftWei - 2 ether - 27 * STEP_FEE_WEI);
         // 4 words of zeros, then two contributions.
         assertEq(step(9), 1);
         assertPhase(Phase.Replaying);
@@ -156,7 +156,7 @@ contract MarketRewardTest is MarketTest {
         _assertOutcome(alice, 4, false, participant(alice).stakeWei + 6 * 4 * ROUND_WEI);
         _assertOutcome(bob, 2, false, participant(bob).stakeWei + 6 * 2 * ROUND_WEI);
         _assertOutcome(carol, -4, false, 0.1 ether);
-        assertEq(market.leftWei(), leftWei - 3.6 ether - 6 * STEP_FEE_WEI);
+        assertEq(market.leftWei(), leftWei - 3.6 ether - 30 * STEP_FEE_WEI);
     }
 
     /// Whose stake is exactly used up by all rounds stays, and is owed nothing.
@@ -229,7 +229,7 @@ contract MarketRewardTest is MarketTest {
         // 83 / 10 / 4 = 2 wei for each test sample and round.
         _evaluate(numbers2(0, 1), hex"0204", 10, 0);
         _assertOutcome(bob, 2, false, 1.075 ether + 40);
-        assertEq(market.leftWei(), leftWei - 40 - 2 * STEP_FEE_WEI);
+        assertEq(market.leftWei(), leftWei - 40 - 26 * STEP_FEE_WEI);
     }
 
     /// Everybody who took part harmed: nothing is paid, rounds are all there are, and the model is published without any.

@@ -21,7 +21,7 @@ contract ScoreboardTest is Test {
         for (uint256 i = 0; i < tests; i++) {
             set = bytes.concat(set, _sample(uint256(keccak256(abi.encode(seed, i))), features));
         }
-        Board memory board = Scoreboard.open(set, features, uint256(keccak256(abi.encode(seed))));
+        Board memory board = Scoreboard.open(set, features);
         assertEq(board.correct(), _correct(set));
         for (uint256 i = 0; i < 20; i++) {
             bytes memory sample = _sample(uint256(keccak256(abi.encode(seed, "training", i))), features);
@@ -41,7 +41,7 @@ contract ScoreboardTest is Test {
             set = bytes.concat(set, _sample(uint256(keccak256(abi.encode(7, i))), FEATURES));
         }
         uint256 gas = gasleft();
-        Board memory board = Scoreboard.open(set, FEATURES, uint256(keccak256("x")));
+        Board memory board = Scoreboard.open(set, FEATURES);
         emit log_named_uint("open", gas - gasleft());
         emit log_named_uint("bytes", set.length);
         bytes memory sample = _sample(uint256(keccak256("y")), FEATURES);

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dcai_cli.chain import GasTooHigh
 from dcai_cli.chain.factory import MARKET, REPLAY
-from dcai_cli.chain.market import KNOWN_HASHES, WORDS_PER_FEE
+from dcai_cli.chain.market import DRAW_FEES, KNOWN_HASHES, WORDS_PER_FEE
 from dcai_cli.domain import MAX_BATCH_SAMPLES, format_ether
 from dcai_cli.errors import BadInput
 from dcai_cli.services.markets.keys import contribution_salt, piece_salt
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dcai_cli.services.workspace import Workspace
 
 GAS_OF_DRAW = 120_000
+GAS_PER_TEST = 25_000
 GAS_OF_REVEAL = 250_000
 GAS_PER_BYTE = 300
 GAS_PER_WORD = 31_000
@@ -216,8 +217,20 @@ def _drawing(workspace: Workspace, market: Market) -> Iterator[Move]:
         yield Move("again", "let another block draw the orders, since nobody took the last one", GAS_OF_DRAW)
     elif _is_drawable(workspace, market):
         what = "draw the piece that is shown first" if is_piece else "draw the orders of all samples"
-        name = "draw" if is_piece else "order"
-        yield Move(name, what, GAS_OF_DRAW, BYTES_OF_HEADER, until=market.deadline)
+        if is_piece:
+            yield Move("draw", what, GAS_OF_DRAW, BYTES_OF_HEADER, until=market.deadline)
+        else:
+            pays_wei = DRAW_FEES * market.rules.step_fee_wei
+            yield Move("order", what, _gas_of_order(workspace, market), BYTES_OF_HEADER, pays_wei=pays_wei)
+
+
+def _gas_of_order(workspace: Workspace, market: Market) -> int:
+    """What drawing the orders takes; about that before the header of its block is there."""
+    chain = workspace.chain
+    if market.block <= market.draw_block:
+        return GAS_OF_DRAW + GAS_PER_TEST * market.rules.tests
+    data = chain.encode(MARKET, "drawOrder", chain.header(market.draw_block))
+    return chain.estimate_gas(market.provider, market.address, data)
 
 
 def _is_drawable(workspace: Workspace, market: Market) -> bool:

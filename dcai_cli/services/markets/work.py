@@ -165,10 +165,10 @@ def work_in_markets(
 
 
 def paid_wei(workspace: Workspace, made: Sequence[Made], address: str) -> int:
-    """What moves paid to an account: what was collected by receipts, and steps by what they were to pay."""
+    """What moves paid to an account: what was collected by receipts, steps by what they were to pay."""
     chain, total_wei = workspace.chain, 0
     for one in made:
-        if one.move.name == "step":
+        if one.move.name in {"order", "step"}:
             total_wei += one.move.pays_wei
         elif one.move.name in {"collect", "left"}:
             total_wei += collected_wei(chain, one.sent.hash, address)

@@ -119,10 +119,17 @@ contract MarketCrowd is MarketTest {
         }
         bool piece = now_ == Phase.Drawing || (now_ != Phase.Tested && kind % 2 == 0);
         bytes4 expected = known ? bytes4(0) : IPredictionMarket.WrongHeader.selector;
-        if (now_ != Phase.Drawing && now_ != Phase.Tested) expected = IPredictionMarket.WrongPhase.selector;
+        address person = _person(who);
+        if (now_ != Phase.Drawing && now_ != Phase.Tested) {
+            expected = IPredictionMarket.WrongPhase.selector;
+        } else if (!piece && known && person == address(_refuser)) {
+            expected = IPredictionMarket.PaymentFailed.selector;
+        }
         bytes memory data =
             piece ? abi.encodeCall(market.drawPiece, (header)) : abi.encodeCall(market.drawOrder, (header));
-        if (!_act(_person(who), 0, data, expected, "draw")) return;
+        uint256 beforeWei = person.balance;
+        if (!_act(person, 0, data, expected, "draw")) return;
+        outWei += person.balance - beforeWei;
         if (market.phase() == Phase.Publishing) _bookSettlement();
     }
 
@@ -434,13 +441,13 @@ contract MarketCrowd is MarketTest {
             market.fail();
             _bookFailure(missed);
         }
+        uint256 beforeWei = stranger.balance;
         if (market.phase() == Phase.Tested) {
             vm.roll(vm.getBlockNumber() + 300);
             market.drawAgain();
             market.drawOrder(mine("in the end"));
             if (market.phase() == Phase.Publishing) _bookSettlement();
         }
-        uint256 beforeWei = stranger.balance;
         while (market.phase() < Phase.Published) {
             Phase now_ = market.phase();
             market.step(1);

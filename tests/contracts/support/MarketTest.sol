@@ -115,12 +115,12 @@ abstract contract MarketTest is TrainerTest {
         return keccak256(abi.encode("piece", index));
     }
 
-    /// Bounty and reserve: a step for each unit in each order and in the end, and two for each four words (16 weights each, and
+    /// Bounty and reserve: 24 for drawing the orders, a step for each unit in each order and in the end, and two for each four words (16 weights each, and
     /// one word for the bias) after each order, and in the end.
     function neededWei(MarketParams memory params) internal pure returns (uint256) {
         uint256 words = (uint256(params.model.nFeatures) + 15) / 16 + 1;
         uint256 orders = params.rules.orders;
-        uint256 steps = (orders + 1) * params.rules.maxUnits + (2 * orders + 2) * ((words + 3) / 4);
+        uint256 steps = 24 + (orders + 1) * params.rules.maxUnits + (2 * orders + 2) * ((words + 3) / 4);
         return params.rules.bountyWei + steps * params.rules.stepFeeWei;
     }
 
