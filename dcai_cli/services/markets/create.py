@@ -10,7 +10,7 @@ from dcai_cli.chain.factory import FACTORY, REPLAY, factory_address, market_addr
 from dcai_cli.chain.market import MAX_TESTS, WEIGHT_LIMIT, MarketRules
 from dcai_cli.chain.registry import DATA_HANDLER, INCENTIVE_CONTRACTS, MODEL_CONTRACTS, TRAINER
 from dcai_cli.domain import PERCEPTRON, ModelParams, Terms, format_ether
-from dcai_cli.errors import BadInput, InsufficientFunds, UsageError, WrongChain
+from dcai_cli.errors import BadInput, InsufficientFunds, UsageError
 from dcai_cli.features.featurize import FeaturizedRow, Skipped, featurize
 from dcai_cli.features.readers import Source, open_rows
 from dcai_cli.hashing import keccak256
@@ -18,6 +18,7 @@ from dcai_cli.ledger import Commitment
 from dcai_cli.services.accounts import ActingAccount, Password, acting_account, unlock
 from dcai_cli.services.cost import Cost
 from dcai_cli.services.limits import check_name, check_spec, check_terms
+from dcai_cli.services.markets.draws import caveat, check_draws
 from dcai_cli.services.markets.factory import cost_of_ready_deployer, known_deployer, ready_deployer
 from dcai_cli.services.markets.keys import committed_pieces
 from dcai_cli.services.markets.market import Market, read_market
@@ -42,8 +43,9 @@ GAS_PER_PIECE = 25_000
 GAS_PER_SPEC_BYTE = 220
 """What making a market takes, measured and rounded up."""
 
-GAS_PER_STEP = 150_000
-"""Gas that the fee of a step covers for each contribution, or four words, if nobody says otherwise."""
+GAS_PER_STEP = {4_096: 150_000, 16_384: 320_000, 65_536: 650_000}
+"""Gas that the fee of a step covers for a contribution, or four words, if nobody says otherwise; by how many
+features the model has at most. The more there are, the fewer words are written twice, and fresh ones are dear."""
 
 DRAW_PATIENCE_S, DRAW_STEP_S = 300.0, 4.0
 """How long to wait for the block of the first draw, and how often to look for it."""
@@ -123,6 +125,7 @@ class MarketPlan:
         words: words to start with.
         reserve_wei: what is paid for steps.
         cost: of all transactions.
+        caveat: what the provider should know of the chain's draws; empty if nothing.
     """
 
     name: str
@@ -132,6 +135,7 @@ class MarketPlan:
     words: int
     reserve_wei: int
     cost: Cost
+    caveat: str
 
     @property
     def paid_wei(self) -> int:
@@ -256,7 +260,7 @@ def create_market(
         InsufficientFunds: the balance does not cover bounty, reserve and fees; nothing was sent.
     """
     check_request(request)
-    _check_chain(workspace)
+    check_draws(workspace.chain)
     account = acting_account(workspace, request.account)
     workspace.chain.fund_if_new(account.address)
     plan = _plan(workspace, request, tests, account)
@@ -301,6 +305,11 @@ def _await_draw(workspace: Workspace, address: str, progress: Callable[[str], No
         waited_s += DRAW_STEP_S
 
 
+def gas_per_step(params: ModelParams) -> int:
+    """About what a step takes for each contribution, or for four words, in a market of such models."""
+    return next(gas for most, gas in GAS_PER_STEP.items() if params.n_features <= most)
+
+
 def check_request(request: MarketRequest) -> None:
     """Refuse what the contracts would refuse of the model, before a file is read.
 
@@ -338,22 +347,6 @@ def check_request(request: MarketRequest) -> None:
             )
 
 
-def _check_chain(workspace: Workspace) -> None:
-    """Refuse a chain whose contracts see other block numbers than their own: nothing could be drawn there.
-
-    Raises:
-        WrongChain: it is such a chain.
-    """
-    from dcai_cli.chain.layer2 import Layer2
-
-    if workspace.chain.layer2 is Layer2.ARBITRUM:
-        raise WrongChain(
-            f"Contracts of {workspace.chain.url_label} see the block numbers of Ethereum, so a market cannot "
-            "draw by blocks of this chain.",
-            hint="Make it on Ethereum, or on a layer 2 of the OP stack: dcai network list",
-        )
-
-
 def _plan(workspace: Workspace, request: MarketRequest, tests: TestSet, account: ActingAccount) -> MarketPlan:
     chain, terms, params = workspace.chain, request.terms, request.params
     price_wei = chain.fees().max_fee_per_gas_wei
@@ -373,7 +366,7 @@ def _plan(workspace: Workspace, request: MarketRequest, tests: TestSet, account:
             collect_s=terms.collect_s,
             bounty_wei=terms.bounty_wei,
             stake_wei=-(-terms.bounty_wei // test_samples) if terms.stake_wei is None else terms.stake_wei,
-            step_fee_wei=GAS_PER_STEP * max(1, price_wei),
+            step_fee_wei=gas_per_step(params) * max(1, price_wei),
         )
     except BadInput as error:
         raise UsageError(
@@ -390,7 +383,9 @@ def _plan(workspace: Workspace, request: MarketRequest, tests: TestSet, account:
     gas = deploy_gas + install_gas + GAS_OF_DRAW + GAS_PER_MARKET + GAS_PER_PIECE * len(tests.pieces)
     gas += GAS_PER_SPEC_BYTE * len(request.spec.to_json().encode()) + GAS_PER_WORD * len(request.words)
     cost = Cost(count, gas, price_wei, gas * price_wei, chain.balance_wei(account.address))
-    return MarketPlan(request.name, account, rules, tests, len(request.words), reserve_wei, cost)
+    return MarketPlan(
+        request.name, account, rules, tests, len(request.words), reserve_wei, cost, caveat(chain)
+    )
 
 
 def _check_balance(plan: MarketPlan) -> None:
@@ -530,6 +525,8 @@ def warnings_of(plan: MarketPlan) -> list[str]:
         "Miss a deadline, and half of the bounty is burned: let a daemon run, or come back in time.",
         "Test samples and contributions are public for ever once they are shown.",
     ]
+    if plan.caveat:
+        found.append(plan.caveat)
     # Whose stake does not last for one round is taken out, and gets it back.
     punished = rules.stake_wei * rules.rounds * rules.tests // rules.bounty_wei
     if punished < rules.tests:
