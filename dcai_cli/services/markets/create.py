@@ -45,7 +45,7 @@ GAS_PER_SPEC_BYTE = 220
 
 GAS_PER_STEP = {4_096: 150_000, 16_384: 320_000, 65_536: 650_000}
 """Gas that the fee of a step covers for a contribution, or four words, if nobody says otherwise; by how many
-features the model has at most. The more there are, the fewer words are written twice, and fresh ones are dear."""
+features the model has at most. The more there are, the fewer words are written twice; fresh ones are dear."""
 
 DRAW_PATIENCE_S, DRAW_STEP_S = 300.0, 4.0
 """How long to wait for the block of the first draw, and how often to look for it."""
