@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import random
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,11 @@ from dcai_cli.chain import Chain, Fees, GasTooHigh, open_chain
 from dcai_cli.chain.layer2 import ARB_SYS, ARBITRUM_MOST_GAS, GAS_PRICE_ORACLE, NODE_INTERFACE, Layer2
 from dcai_cli.config import Settings
 from dcai_cli.domain import MAX_TRANSACTION_GAS
+from dcai_cli.errors import WrongChain
 from dcai_cli.services.markets.moves import SHOWING
 from dcai_cli.services.markets.work import work_in_markets
 from dcai_cli.services.workspace import Workspace
-from tests.conftest import PROJECT, Anvil, MakeDcai, StartAnvil, tool
+from tests.conftest import PROJECT, Anvil, Dcai, MakeDcai, StartAnvil, start_hardhat, tool
 from tests.data_fees import CASES, compressed_size, fjord_fee_wei
 
 OWNER: LocalAccount = Account.from_key("0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
@@ -51,8 +54,6 @@ def codes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture
 def chain_at(tmp_path: Path) -> Iterator[Callable[[Anvil], Chain]]:
     """Opens the chain at a node."""
-    from contextlib import ExitStack
-
     with ExitStack() as stack:
         yield lambda node: stack.enter_context(
             open_chain(Settings(tmp_path, tmp_path, tmp_path, rpc_url=node.url))
@@ -188,7 +189,9 @@ def test_a_step_of_a_market_is_left_while_its_data_costs_more_than_it_pays(
     test.write_text("text,label\n" + "a warm day,yes\na cold day,no\n" * 6)
     own.write_text("text,label\nso warm,yes\nso cold,no\n")
     model = ("--labels", "no,yes", "--n-features", "256", "--pieces", "2", "--bounty", "1ether")
-    dcai("market", "create", "bounty", "--test", test, *model, "--quota", "16", "--yes")
+    create = ("--test", test, *model, "--quota", "16", "--yes")
+    assert "an older block of Ethereum" in said(dcai, "market", "create", "bounty", *create, "--dry-run")
+    dcai("market", "create", "bounty", *create)
     dcai("market", "reveal", "--yes")
     dcai("market", "join", "bounty", own, "--yes")
     for days in (7, 2):
@@ -212,6 +215,13 @@ def test_a_step_of_a_market_is_left_while_its_data_costs_more_than_it_pays(
     assert (waiting["stage"], waiting["moves"], waiting["code"]) == ("evaluating", [], "unprofitable")
     set_prices(node, free)
     assert once()["moves"][:2] == ["step", "step"]
+
+
+def said(dcai: Dcai, *arguments: str | Path) -> str:
+    """What a command that succeeds says to people."""
+    words = [sys.executable, "-m", "dcai_cli", *map(str, arguments)]
+    done = subprocess.run(words, cwd=PROJECT, env=dcai.environ, capture_output=True, text=True, check=True)
+    return done.stdout + done.stderr
 
 
 def cost_of_reveal(node: Anvil, workspace: Workspace, prices: dict[str, Any]) -> int:
@@ -265,6 +275,29 @@ def test_on_arbitrum_a_cancellation_pays_for_its_data(
     cancel = chain.sign_cancel(OWNER, nonce=0, fees=chain.fees())
     assert cancel.gas > 21_000
     assert chain.wait(chain.send(cancel.raw)).status
+
+
+@pytest.mark.parametrize("kind", ["arbitrum", "constant"])
+def test_no_market_is_made_where_blocks_draw_nothing(
+    anvil: StartAnvil, codes: dict[str, str], make_dcai: MakeDcai, tmp_path: Path, kind: str
+) -> None:
+    """Neither where contracts see other block numbers, nor where all blocks have one random number."""
+    with ExitStack() as stack:
+        if kind == "arbitrum":
+            node = arbitrum(anvil, codes, gas_of_a_byte=1)
+        else:
+            node = start_hardhat(tmp_path / "hardhat")
+            stack.callback(node.stop)
+            for _ in range(4):
+                node.rpc("hardhat_setPrevRandao", f"0x{7:064x}")
+                node.rpc("evm_mine")
+        dcai, test = make_dcai(node), tmp_path / "test.csv"
+        test.write_text("text,label\n" + "a warm day,yes\na cold day,no\n" * 6)
+        create = ("market", "create", "bounty", "--test", test, "--labels", "no,yes", "--bounty", "1ether")
+        error = dcai(*create, "--pieces", "2", "--yes", code=WrongChain.exit_code)
+        assert ("the same random number" in error["message"]) == (kind == "constant")
+        with dcai.workspace() as workspace:
+            assert workspace.chain.next_nonce(dcai.address) == 0
 
 
 def test_the_usual_limit_holds_elsewhere(
