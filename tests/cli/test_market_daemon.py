@@ -127,7 +127,7 @@ def test_above_the_ceiling_it_draws_at_once_and_writes_weights_near_the_deadline
 
 
 def test_the_first_piece_waits_for_the_draw_and_for_all_weights(made: Dcai) -> None:
-    """Left for their price, they hold it back: shown without its weights, a market could take none any more."""
+    """Left for their price, they hold it back: once it is shown, no weights can be written any more."""
     begun_ahead(made, "--n-features", "16384")
     with Workspace(made.settings) as workspace:
         deployer = known_deployer(workspace)
