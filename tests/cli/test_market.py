@@ -21,7 +21,7 @@ from dcai_cli.models.replica import Replica
 from dcai_cli.models.samples import split_samples
 from dcai_cli.services.markets.factory import known_deployer
 from dcai_cli.services.markets.keys import contribution_salt, piece_salt
-from dcai_cli.services.markets.market import Market, read_market
+from dcai_cli.services.markets.market import Market, read_market, shown_pieces
 from dcai_cli.services.workspace import Workspace
 from tests.cli.conftest import ADDRESSES
 from tests.cli.markets import (
@@ -245,6 +245,20 @@ def killed(dcai: Dcai, *arguments: str | Path) -> None:
             dcai(*arguments)
 
 
+def killed_at(dcai: Dcai, number: int, *arguments: str | Path) -> None:
+    """Run a command that dies when it sends its transaction of a number."""
+    send, sent = Chain.send, list[None]()
+
+    def die_late(chain: Chain, *more: Any) -> Any:
+        sent.append(None)
+        return die() if len(sent) == number else send(chain, *more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Chain, "send", die_late)
+        with pytest.raises(Died):
+            dcai(*arguments)
+
+
 def test_killed_before_it_was_sent_the_same_command_takes_part_once(opened: Dcai) -> None:
     """The transaction that was signed is sent as it stands; a second stake is not paid."""
     file = opened.write("bob.csv", rows(6, 1))
@@ -371,6 +385,31 @@ def test_a_stake_is_not_bound_for_longer_than_somebody_allows(opened: Dcai) -> N
         error = opened.error("contribute", file, "--max-lock", "1d", "--yes")
         assert (error["exit_code"], "--market" in error["hint"]) == (2, True)
     assert int(opened.data(*contribute, "--yes", "--max-lock", "49009d")["stake_wei"]) > 0
+
+
+def test_parts_that_were_shown_are_found_from_the_market_s_block_on(joined: Dcai) -> None:
+    """Whatever the ledger knows: nodes drop old logs, and refuse to be asked for all from block 0 on."""
+    joined.data("devnet", "advance", "2d")
+    killed_at(joined, 3, "market", "reveal", "bounty", "--yes")
+    asked: list[int] = []
+    logs = Chain.logs
+
+    def watched(chain: Chain, contract: str, address: str, event: str, first: int, *more: int) -> Any:
+        asked.append(first)
+        return logs(chain, contract, address, event, first, *more)
+
+    with Workspace(joined.settings) as workspace:
+        address = state_address(workspace)
+        (made,) = workspace.ledger.transactions(workspace.chain.key, states=("mined",), kind="market-create")
+    for file in joined.home.glob("ledger.sqlite*"):
+        file.unlink()
+    with Workspace(joined.settings) as workspace, pytest.MonkeyPatch.context() as patch:
+        market = read_market(workspace.chain, address)
+        assert 1 < market.revealed < 4
+        patch.setattr(Chain, "logs", watched)
+        shown = shown_pieces(workspace, market)
+    assert (len(shown), market.drawn_piece in shown) == (market.revealed, True)
+    assert asked == [made.block_number]
 
 
 def test_a_market_that_broke_off_is_made_by_the_same_command(prepared: Path, tmp_path: Path) -> None:

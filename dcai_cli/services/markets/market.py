@@ -15,7 +15,7 @@ from dcai_cli.chain.factory import (
     is_our_market,
     market_address,
 )
-from dcai_cli.chain.market import KNOWN_HASHES, MAX_PARTICIPANTS, MarketRules
+from dcai_cli.chain.market import DRAW_DELAY_BLOCKS, KNOWN_HASHES, MAX_PARTICIPANTS, MarketRules
 from dcai_cli.domain import format_duration
 from dcai_cli.errors import BadInput, Reverted, UsageError, WrongChain, as_word
 from dcai_cli.services.accounts import acting_account
@@ -255,7 +255,8 @@ def read_market(chain: Chain, address: str) -> Market:
 def shown_pieces(workspace: Workspace, market: Market) -> set[int]:
     """The numbers of the pieces that were shown.
 
-    Events are asked for only where a part is shown besides the drawn one, and from the market's block on.
+    Events are asked for only where a part is shown besides the drawn one, and from the market's block on:
+    nodes that have dropped older ones can answer, whatever the ledger knows.
     """
     if market.revealed == 0:
         return set()
@@ -263,12 +264,9 @@ def shown_pieces(workspace: Workspace, market: Market) -> set[int]:
         return {market.drawn_piece}
     if market.revealed == len(market.rules.pieces):
         return set(range(market.revealed))
-    chain = workspace.chain
-    made = workspace.ledger.transactions(
-        chain.key, account=market.provider, states=("mined",), kind="market-create"
-    )
-    first = max((stored.block_number or 0 for stored in made if stored.detail == market.name), default=0)
-    shown = chain.logs(MARKET, market.address, "PieceRevealed", first)
+    # Until all are shown, the block of the draw is still that of the first one, which follows from creation.
+    first = max(0, market.draw_block - DRAW_DELAY_BLOCKS)
+    shown = workspace.chain.logs(MARKET, market.address, "PieceRevealed", first)
     return {event.args["index"] for event in shown}
 
 
