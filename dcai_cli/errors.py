@@ -150,6 +150,22 @@ SHOWN_CHARACTERS = 80
 """Of what stands in a file, so much is shown in a message."""
 
 
+WORD_CHARACTERS = 64
+"""So much is shown of a word that somebody else chose."""
+
+
+def as_word(text: str) -> str:
+    r"""A word that somebody else chose, such that it cannot look like anything else: in one line, and cut.
+
+    >>> as_word("reviews"), as_word("a\nb" + chr(27) + "[2J")
+    ('reviews', 'a\\nb\\x1b[2J')
+    >>> as_word("x" * 3000) == "x" * 64 + "..."
+    True
+    """
+    cut = text if len(text) <= WORD_CHARACTERS else f"{text[:WORD_CHARACTERS]}..."
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in cut)
+
+
 def shown(text: str) -> str:
     """A text as messages show it: in quotes, and cut if it is long.
 

@@ -40,7 +40,7 @@ def register(app: typer.Typer) -> None:
         "contribute",
         epilog="Example: dcai contribute reviews.csv --model reviews --dry-run. Exit codes: 0, 2, 3 "
         "(broke off; the same command again goes on), 10, 11, 12, 13, 14, 15 (bad file), 16 (--max-deposit, "
-        "--max-fee, --max-rise or gas_price_wei), 17, 18, 130.",
+        "--max-fee, --max-rise, --max-lock or gas_price_wei), 17, 18, 130.",
     )(contribute)
 
 
@@ -77,6 +77,14 @@ def contribute(
             metavar="PERCENT",
             help="Offer at most so much above a batch's price now, for instance 25: it is refused if others "
             "come first and make it dearer. Batches right behind the first offer the highest price anyway.",
+        ),
+    ] = None,
+    max_lock: Annotated[
+        str | None,
+        typer.Option(
+            "--max-lock",
+            help="For a market: refuse if the stake can be bound for longer than this, "
+            f"{options.MAX_LOCK} if left out.",
         ),
     ] = None,
     spread: Annotated[
@@ -122,10 +130,16 @@ def contribute(
             label_column=label_column,
             limit=limit,
             max_stake_wei=None if max_deposit is None else parse_amount(max_deposit),
+            max_lock_s=parse_duration(max_lock or options.MAX_LOCK),
             dry_run=dry_run,
             scheduler=scheduler,
         )
         return
+    if max_lock is not None:
+        raise UsageError(
+            "--max-lock is for contributions to a market, not to a model.",
+            hint="Leave it out, or name a --market.",
+        )
     request = ContributeRequest(
         file=options.data_source(file, format, encoding),
         model=model,

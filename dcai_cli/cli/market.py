@@ -18,7 +18,7 @@ from dcai_cli.cli.market_output import (
     work_data,
 )
 from dcai_cli.cli.output import Output
-from dcai_cli.domain import counted, format_ether, iso_time, parse_amount
+from dcai_cli.domain import counted, format_duration, format_ether, iso_time, parse_amount, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -43,12 +43,16 @@ MaxStake = Annotated[
     str | None,
     typer.Option("--max-stake", help="Refuse if the stake can exceed this, for instance 0.5ether."),
 ]
+MaxLock = Annotated[
+    str,
+    typer.Option("--max-lock", help="Refuse if the stake can be bound for longer than this."),
+]
 
 
 @app.command(
     "join",
     epilog="Example: dcai market join bounty reviews.csv --limit 20 --dry-run. Exit codes: 0, 1 (not the "
-    "time), 2, 10, 11, 12, 13, 14, 15 (bad file), 16 (--max-stake), 17, 18.",
+    "time), 2, 10, 11, 12, 13, 14, 15 (bad file), 16 (--max-stake, --max-lock), 17, 18.",
 )
 def join(
     market: Annotated[
@@ -62,6 +66,7 @@ def join(
     encoding: options.Encoding = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Read so many rows at most.")] = None,
     max_stake: MaxStake = None,
+    max_lock: MaxLock = options.MAX_LOCK,
     dry_run: DryRun = False,
     scheduler: options.Scheduler = None,
     deployer: Deployer = None,
@@ -87,6 +92,7 @@ def join(
         label_column=label_column,
         limit=limit,
         max_stake_wei=None if max_stake is None else parse_amount(max_stake),
+        max_lock_s=parse_duration(max_lock),
         dry_run=dry_run,
         scheduler=scheduler,
     )
@@ -159,6 +165,10 @@ def _join_lines(plan: JoinPlan) -> list[str]:
             f"stake     {format_ether(plan.stake_wei)} now, {format_ether(plan.stake_at_most_wei)} at most "
             "if others are faster; the rest comes back at once"
         ),
+        (
+            f"locked    until {iso_time(plan.locked_until)} ({format_duration(plan.locked_s)}) at the latest "
+            "by the rules, and until the steps after that are taken"
+        ),
         f"fees      up to {format_ether(plan.cost.fee_wei)} (about {plan.cost.gas:,} gas), and to reveal",
         f"forecast  {forecast}",
         *warnings_of(plan),
@@ -180,6 +190,9 @@ def _join_data(done: Joined, *, dry_run: bool) -> dict[str, Any]:
         "stake_now_wei": str(plan.stake_wei),
         "stake_at_most_wei": str(plan.stake_at_most_wei),
         "test_wei": str(plan.test_wei),
+        "locked_until": iso_time(plan.locked_until),
+        "locked_s": plan.locked_s,
+        "step_gas_wei": str(plan.step_gas_wei),
         "shown_samples": None if tried is None else tried.samples,
         "shown_right": None if tried is None else tried.before,
         "shown_right_after": None if tried is None else tried.after,

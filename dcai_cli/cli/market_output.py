@@ -9,6 +9,7 @@ import typer
 from dcai_cli.cli import completion
 from dcai_cli.cli.output import shortened
 from dcai_cli.domain import counted, format_duration, format_ether, iso_time
+from dcai_cli.errors import as_word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -112,7 +113,7 @@ def show_market(console: Console, market: Market, names: Mapping[str, str]) -> N
     rules, comes = market.rules, what_next(market)
     console.print(f"{market.name}, a market of {_named(market.provider, names)}: {market.stage}")
     console.print(f"  address   {market.address}")
-    labels = ", ".join(market.model.spec.labels)
+    labels = ", ".join(map(as_word, market.model.spec.labels))
     console.print(f"  model     {labels}; {market.model.params.n_features:,} features")
     console.print(
         f"  bounty    {format_ether(rules.bounty_wei)}; a test sample more is worth up to "

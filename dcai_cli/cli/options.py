@@ -26,6 +26,9 @@ _OUTPUT = "Output"
 SHARED_PANELS = (_NETWORK, _OUTPUT)
 """Groups of options that mean the same wherever they are."""
 
+MAX_LOCK = "60d"
+"""So long a market may bind a stake, if nobody says otherwise."""
+
 RpcUrl = Annotated[
     str | None,
     typer.Option(

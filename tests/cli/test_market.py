@@ -13,6 +13,7 @@ from eth_account import Account
 from dcai_cli.chain import Chain
 from dcai_cli.chain.factory import MARKET, REPLAY, factory_address, market_address
 from dcai_cli.chain.market import Stake, settle
+from dcai_cli.domain import format_duration, iso_time
 from dcai_cli.models import make_replica
 from dcai_cli.models.market import draw_orders, evaluate
 from dcai_cli.models.perceptron import Perceptron
@@ -20,7 +21,7 @@ from dcai_cli.models.replica import Replica
 from dcai_cli.models.samples import split_samples
 from dcai_cli.services.markets.factory import known_deployer
 from dcai_cli.services.markets.keys import contribution_salt, piece_salt
-from dcai_cli.services.markets.market import Market, read_market
+from dcai_cli.services.markets.market import Market, read_market, shown_pieces
 from dcai_cli.services.workspace import Workspace
 from tests.cli.conftest import ADDRESSES
 from tests.cli.markets import (
@@ -244,6 +245,20 @@ def killed(dcai: Dcai, *arguments: str | Path) -> None:
             dcai(*arguments)
 
 
+def killed_at(dcai: Dcai, number: int, *arguments: str | Path) -> None:
+    """Run a command that dies when it sends its transaction of a number."""
+    send, sent = Chain.send, list[None]()
+
+    def die_late(chain: Chain, *more: Any) -> Any:
+        sent.append(None)
+        return die() if len(sent) == number else send(chain, *more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Chain, "send", die_late)
+        with pytest.raises(Died):
+            dcai(*arguments)
+
+
 def test_killed_before_it_was_sent_the_same_command_takes_part_once(opened: Dcai) -> None:
     """The transaction that was signed is sent as it stands; a second stake is not paid."""
     file = opened.write("bob.csv", rows(6, 1))
@@ -332,6 +347,69 @@ def test_a_dry_run_signs_nothing(made: Dcai, opened: Dcai) -> None:
     with made.unchanged():
         plan = made.data("market", "reveal", "bounty", "--dry-run")["plan"]
         assert [move["move"] for move in plan] == ["piece"]
+
+
+def test_who_joins_is_told_until_when_the_stake_is_bound(opened: Dcai) -> None:
+    """Until the provider has shown all, at the latest by the rules: as a date, and how long that is."""
+    opened.data("devnet", "advance", "1d")
+    file = opened.write("bob.csv", rows(4, 2))
+    join = ("market", "join", "bounty", file, "--account", "bob", "--dry-run")
+    data = opened.data(*join)
+    with Workspace(opened.settings) as workspace:
+        market = read_market(workspace.chain, state_address(workspace))
+    end = market.since + (7 + 2 + 2) * 86_400
+    assert (data["locked_until"], data["locked_s"]) == (iso_time(end), end - market.now)
+    assert 0 < int(data["step_gas_wei"]) <= int(data["market"]["rules"]["step_fee_wei"])
+    said = opened(*join).out
+    assert f"locked    until {iso_time(end)} ({format_duration(end - market.now)}) at the latest" in said
+    assert "warning:" not in said
+
+
+def test_a_stake_is_not_bound_for_longer_than_somebody_allows(opened: Dcai) -> None:
+    """60 days unless it is said; a provider that takes its time, and fees too low for steps, are named."""
+    make_market(opened, "--tests", "49000d", "--reserve", "0wei", name="forever")
+    opened.data("market", "reveal", "forever", "--yes")
+    file = opened.write("bob.csv", rows(4, 2))
+    join = ("market", "join", "alice/forever", file, "--account", "bob")
+    contribute = ("contribute", file, "--market", "alice/forever", "--account", "bob")
+    with opened.unchanged():
+        for typed in ((*join, "--dry-run"), (*join, "--yes"), (*contribute, "--yes")):
+            error = opened.error(*typed)
+            assert (error["exit_code"], "--max-lock" in error["hint"]) == (16, True)
+            assert "above the limit of 60 d." in error["message"]
+        error = opened.error(*contribute, "--yes", "--max-lock", "49008d")
+        assert "49,008 d" in error["message"] or "49008 d" in error["message"]
+        said = opened(*join, "--dry-run", "--max-lock", "49009d").out
+        assert "warning: the provider has given itself 49000 d to show its test set" in said
+        assert "warning: a step pays 0 ETH for each contribution" in said
+        error = opened.error("contribute", file, "--max-lock", "1d", "--yes")
+        assert (error["exit_code"], "--market" in error["hint"]) == (2, True)
+    assert int(opened.data(*contribute, "--yes", "--max-lock", "49009d")["stake_wei"]) > 0
+
+
+def test_parts_that_were_shown_are_found_from_the_market_s_block_on(joined: Dcai) -> None:
+    """Whatever the ledger knows: nodes drop old logs, and refuse to be asked for all from block 0 on."""
+    joined.data("devnet", "advance", "2d")
+    killed_at(joined, 3, "market", "reveal", "bounty", "--yes")
+    asked: list[int] = []
+    logs = Chain.logs
+
+    def watched(chain: Chain, contract: str, address: str, event: str, first: int, *more: int) -> Any:
+        asked.append(first)
+        return logs(chain, contract, address, event, first, *more)
+
+    with Workspace(joined.settings) as workspace:
+        address = state_address(workspace)
+        (made,) = workspace.ledger.transactions(workspace.chain.key, states=("mined",), kind="market-create")
+    for file in joined.home.glob("ledger.sqlite*"):
+        file.unlink()
+    with Workspace(joined.settings) as workspace, pytest.MonkeyPatch.context() as patch:
+        market = read_market(workspace.chain, address)
+        assert 1 < market.revealed < 4
+        patch.setattr(Chain, "logs", watched)
+        shown = shown_pieces(workspace, market)
+    assert (len(shown), market.drawn_piece in shown) == (market.revealed, True)
+    assert asked == [made.block_number]
 
 
 def test_a_market_that_broke_off_is_made_by_the_same_command(prepared: Path, tmp_path: Path) -> None:

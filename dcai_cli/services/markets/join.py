@@ -8,13 +8,22 @@ from typing import TYPE_CHECKING
 
 from dcai_cli.chain.factory import MARKET
 from dcai_cli.chain.market import MAX_STORED_BYTES
-from dcai_cli.domain import MAX_BATCH_SAMPLES, counted, format_duration, format_ether, told_apart
+from dcai_cli.domain import (
+    MAX_BATCH_SAMPLES,
+    counted,
+    format_duration,
+    format_ether,
+    iso_time,
+    told_apart,
+)
 from dcai_cli.errors import BadInput, DcaiError, InsufficientFunds, LimitExceeded
 from dcai_cli.features.cluster import featurizer
 from dcai_cli.features.featurize import FeaturizedRow, Skipped
 from dcai_cli.features.readers import Source, check_source, open_rows
 from dcai_cli.services.accounts import ActingAccount, Password, acting_account, unlock
 from dcai_cli.services.cost import Cost
+from dcai_cli.services.markets.create import gas_per_step
+from dcai_cli.services.markets.draws import caveat
 from dcai_cli.services.markets.forecast import Forecast, forecast
 from dcai_cli.services.markets.keys import committed_contribution
 from dcai_cli.services.markets.market import Market, found_market, read_market
@@ -27,6 +36,9 @@ if TYPE_CHECKING:
 
 GAS_OF_COMMIT = 220_000
 """What taking part takes, measured and rounded up."""
+
+LONG_TESTS_S = 30 * 86_400
+"""A provider that gives itself more time than this to show its test set is warned of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +53,7 @@ class JoinRequest:
         label_column: column of the label, over the spec's.
         limit: rows read at most.
         max_stake_wei: the stake at most.
+        max_lock_s: for how long the stake may be bound at most.
         dry_run: do all but sign.
         scheduler: the address of a Dask cluster that featurizes; None for this process.
     """
@@ -52,6 +65,7 @@ class JoinRequest:
     label_column: str | None = None
     limit: int | None = None
     max_stake_wei: int | None = None
+    max_lock_s: int | None = None
     dry_run: bool = False
     scheduler: str | None = None
 
@@ -73,7 +87,9 @@ class JoinPlan:
         stake_at_most_wei: what they cost if others take the rest of the quota first; what is too much comes
             back.
         test_wei: what a test sample more or less is worth in all rounds.
+        step_gas_wei: what the gas of a step takes now, for each contribution.
         cost: of the transaction.
+        caveat: what to know of the chain's draws; empty if nothing.
         forecast: what they do to the piece that was shown; None if an earlier run took part, or it is gone.
     """
 
@@ -88,8 +104,23 @@ class JoinPlan:
     stake_wei: int
     stake_at_most_wei: int
     test_wei: int
+    step_gas_wei: int
     cost: Cost
+    caveat: str
     forecast: Forecast | None = None
+
+    @property
+    def locked_until(self) -> int:
+        """When the provider has to have shown all, or has failed: so long the rules bind the stake.
+
+        The steps that come then have no deadline.
+        """
+        return self.market.tests_until
+
+    @property
+    def locked_s(self) -> int:
+        """How long that is from now on."""
+        return max(0, self.locked_until - self.market.now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +158,7 @@ def join_market(
     Raises:
         BadInput: no row can be used, there are too many, or other samples were committed to before.
         DcaiError: it is not the time.
-        LimitExceeded: the stake could exceed the limit.
+        LimitExceeded: the stake could exceed its limit, or be bound longer than it may.
         InsufficientFunds: the balance does not cover it; nothing was sent.
     """
     check_source(request.file)
@@ -215,7 +246,8 @@ def _plan(
         )
     payload = b"".join(row.sample for row in kept)
     units = sum(row.units for row in kept)
-    price_wei = chain.fees().max_fee_per_gas_wei
+    fees = chain.fees()
+    price_wei = fees.max_fee_per_gas_wei
     fee_wei = GAS_OF_COMMIT * price_wei + chain.data_fee_wei(68 + ENVELOPE_BYTES, gas=GAS_OF_COMMIT)
     chain.fund_if_new(account.address)
     balance_wei = chain.balance_wei(account.address)
@@ -231,7 +263,9 @@ def _plan(
         stake_wei=rules.quote(units, market.units_taken),
         stake_at_most_wei=rules.quote(units, max(market.units_taken, rules.max_units - units)),
         test_wei=rules.test_wei,
+        step_gas_wei=gas_per_step(market.model.params) * fees.likely_price_wei,
         cost=Cost(1, GAS_OF_COMMIT, price_wei, fee_wei, balance_wei),
+        caveat=caveat(chain),
     )
 
 
@@ -279,6 +313,12 @@ def _check(plan: JoinPlan, request: JoinRequest) -> None:
             f"The stake can reach {most}, above the limit of {allowed}.",
             hint="Raise --max-stake, or send fewer rows: --limit",
         )
+    if request.max_lock_s is not None and plan.locked_s > request.max_lock_s:
+        raise LimitExceeded(
+            f"The market {market.name} can bind the stake for {format_duration(plan.locked_s)}, until "
+            f"{iso_time(plan.locked_until)}, above the limit of {format_duration(request.max_lock_s)}.",
+            hint="Take part in another one, or raise --max-lock",
+        )
     needed_wei = plan.stake_at_most_wei + plan.cost.fee_wei
     if plan.cost.balance_wei < needed_wei:
         needed, balance = told_apart(needed_wei, plan.cost.balance_wei)
@@ -292,7 +332,22 @@ def warnings_of(plan: JoinPlan) -> list[str]:
     """What a participant should know before it stakes."""
     market = plan.market
     until = format_duration(max(0, market.reveal_until - market.now))
+    found = []
+    if market.rules.tests_s > LONG_TESTS_S:
+        found.append(
+            "warning: the provider has given itself "
+            f"{format_duration(market.rules.tests_s)} to show its test set. Until then nobody gets anything."
+        )
+    if market.rules.step_fee_wei < plan.step_gas_wei:
+        fee, gas = told_apart(market.rules.step_fee_wei, plan.step_gas_wei)
+        found.append(
+            f"warning: a step pays {fee} for each contribution, and takes about {gas} of gas now. So nobody "
+            "takes steps for their fee: you may have to take them all to get your stake back."
+        )
+    if plan.caveat:
+        found.append(plan.caveat)
     return [
+        *found,
         f"Reveal within {until}, once contributions are closed, or the stake is burned: dcai market reveal",
         f"Each test sample that yours make the model get wrong costs up to {format_ether(plan.test_wei)}.",
         "A provider can win back its own bounty by taking part in disguise, with samples like its test set.",

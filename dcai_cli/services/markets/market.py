@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dcai_cli.chain import GasTooHigh, RpcError
 from dcai_cli.chain.factory import (
     FACTORY,
     MARKET,
@@ -14,9 +15,9 @@ from dcai_cli.chain.factory import (
     is_our_market,
     market_address,
 )
-from dcai_cli.chain.market import KNOWN_HASHES, MAX_PARTICIPANTS, MarketRules
+from dcai_cli.chain.market import DRAW_DELAY_BLOCKS, KNOWN_HASHES, MAX_PARTICIPANTS, MarketRules
 from dcai_cli.domain import format_duration
-from dcai_cli.errors import BadInput, UsageError, WrongChain
+from dcai_cli.errors import BadInput, Reverted, UsageError, WrongChain, as_word
 from dcai_cli.services.accounts import acting_account
 from dcai_cli.services.markets.factory import known_deployer
 from dcai_cli.services.models import HostedModel, describe
@@ -82,7 +83,7 @@ class Market:
 
     Args:
         address: of the market.
-        name: its name, and that of the model that it becomes.
+        name: its name, and that of the model that it becomes, as it can be shown.
         provider: who made it.
         model: the model that it becomes.
         replay: the contract that has the data.
@@ -225,7 +226,7 @@ def read_market(chain: Chain, address: str) -> Market:
         return chain.view(MARKET, address, function, *args)
 
     trainer, replay = str(read("trainer")), str(read("replay"))
-    name = str(chain.view("CollaborativeTrainer", trainer, "name"))
+    name = as_word(str(chain.view("CollaborativeTrainer", trainer, "name")))
     pieces, *rules = read("rules")
     return Market(
         address=address,
@@ -254,7 +255,8 @@ def read_market(chain: Chain, address: str) -> Market:
 def shown_pieces(workspace: Workspace, market: Market) -> set[int]:
     """The numbers of the pieces that were shown.
 
-    Events are asked for only where a part is shown besides the drawn one, and from the market's block on.
+    Events are asked for only where a part is shown besides the drawn one, and from the market's block on:
+    nodes that have dropped older ones can answer, whatever the ledger knows.
     """
     if market.revealed == 0:
         return set()
@@ -262,12 +264,9 @@ def shown_pieces(workspace: Workspace, market: Market) -> set[int]:
         return {market.drawn_piece}
     if market.revealed == len(market.rules.pieces):
         return set(range(market.revealed))
-    chain = workspace.chain
-    made = workspace.ledger.transactions(
-        chain.key, account=market.provider, states=("mined",), kind="market-create"
-    )
-    first = max((stored.block_number or 0 for stored in made if stored.detail == market.name), default=0)
-    shown = chain.logs(MARKET, market.address, "PieceRevealed", first)
+    # Until all are shown, the block of the draw is still that of the first one, which follows from creation.
+    first = max(0, market.draw_block - DRAW_DELAY_BLOCKS)
+    shown = workspace.chain.logs(MARKET, market.address, "PieceRevealed", first)
     return {event.args["index"] for event in shown}
 
 
@@ -317,7 +316,7 @@ def _meant(workspace: Workspace, deployer: str, wanted: str | None, account: str
     own = market_address(deployer, provider, name)
     if chain.view(FACTORY, factory_address(deployer), "isMarket", own):
         return own
-    found = [] if slash else [one for one in listed_markets(workspace) if market_name(chain, one) == name]
+    found = [] if slash else _called(workspace, deployer, name)
     if len(found) == 1:
         return found[0]
     if found:
@@ -330,9 +329,33 @@ def _meant(workspace: Workspace, deployer: str, wanted: str | None, account: str
     )
 
 
-def market_name(chain: Chain, address: str) -> str:
-    """What a market is called."""
-    return str(chain.view("CollaborativeTrainer", chain.view(MARKET, address, "trainer"), "name"))
+def _called(workspace: Workspace, deployer: str, name: str) -> list[str]:
+    """The markets of a name: those that are ours, if there are any."""
+    chain = workspace.chain
+    found = [one for one in listed_markets(workspace) if market_name(chain, one) == name]
+    if len(found) < 2:
+        return found
+    return [one for one in found if _is_ours(chain, deployer, one)] or found
+
+
+def _is_ours(chain: Chain, deployer: str, address: str) -> bool:
+    try:
+        is_our_market(chain, deployer, address)
+    except WrongChain:
+        return False
+    return True
+
+
+def market_name(chain: Chain, address: str) -> str | None:
+    """What a market is called; None if nobody can read it.
+
+    The model that it becomes says so, and its provider can have named a registry that makes anything.
+    """
+    trainer = chain.view(MARKET, address, "trainer")
+    try:
+        return str(chain.view("CollaborativeTrainer", trainer, "name"))
+    except (Reverted, WrongChain, GasTooHigh, RpcError):
+        return None
 
 
 def listed_markets(workspace: Workspace) -> list[str]:
@@ -438,7 +461,7 @@ def all_markets(workspace: Workspace) -> list[Market]:
     for address in listed_markets(workspace):
         try:
             found.append(read_market(workspace.chain, verified(workspace, address)))
-        except (BadInput, WrongChain):
+        except (BadInput, Reverted, WrongChain, GasTooHigh):
             # Somebody named another registry, or wrote a spec of his own: that hides no other market.
             continue
     return found

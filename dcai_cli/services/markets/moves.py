@@ -37,6 +37,9 @@ GAS_OF_FAIL = 150_000
 GAS_PER_PARTICIPANT = 40_000
 """What moves take, measured and rounded up; for questions, before anything can be estimated."""
 
+SECONDS_PER_BLOCK = 12
+"""At most so long a block takes on the chains that markets are made on."""
+
 BYTES_OF_HEADER = 800
 """About how long the input of a draw is."""
 
@@ -81,6 +84,7 @@ class Move:
         pays_wei: what it pays to whoever makes it.
         at_stake_wei: what is lost if it is not made in time.
         until: when it is too late, by the chain's clock; None if it never is.
+        after: the names of moves that have to be made before it, of those that `moves_now` says with it.
     """
 
     name: str
@@ -91,6 +95,7 @@ class Move:
     pays_wei: int = 0
     at_stake_wei: int = 0
     until: int | None = None
+    after: tuple[str, ...] = ()
 
     def data_fee_wei(self, chain: Chain) -> int:
         """What a layer 2 takes for it on top of its gas; 0 elsewhere."""
@@ -127,7 +132,7 @@ def moves_now(workspace: Workspace, market: Market, address: str, names: Collect
         address: the account.
         names: which moves; others are left out.
     """
-    found = [*_drawing(workspace, market), *_showing(workspace, market, address)]
+    found = [*_drawing(workspace, market, address), *_showing(workspace, market, address)]
     found += [*_steps(workspace, market, address), *_collecting(market, address)]
     return [move for move in found if move.name in names]
 
@@ -209,19 +214,25 @@ def blocks_to_draw(market: Market, names: Collection[str]) -> int:
 # What there is to do
 
 
-def _drawing(workspace: Workspace, market: Market) -> Iterator[Move]:
+def _drawing(workspace: Workspace, market: Market, address: str) -> Iterator[Move]:
     if market.is_missed or market.phase not in {"drawing", "tested"}:
         return
-    is_piece = market.phase == "drawing"
     if market.block > market.draw_block + KNOWN_HASHES:
         yield Move("again", "let another block draw the orders, since nobody took the last one", GAS_OF_DRAW)
     elif _is_drawable(workspace, market):
-        what = "draw the piece that is shown first" if is_piece else "draw the orders of all samples"
-        if is_piece:
-            yield Move("draw", what, GAS_OF_DRAW, BYTES_OF_HEADER, until=market.deadline)
-        else:
-            pays_wei = DRAW_FEES * market.rules.step_fee_wei
+        if market.phase == "tested":
+            what, pays_wei = "draw the orders of all samples", DRAW_FEES * market.rules.step_fee_wei
             yield Move("order", what, _gas_of_order(workspace, market), BYTES_OF_HEADER, pays_wei=pays_wei)
+            return
+        blocks = market.draw_block + KNOWN_HASHES - market.block
+        yield Move(
+            "draw",
+            "draw the piece that is shown first",
+            GAS_OF_DRAW,
+            BYTES_OF_HEADER,
+            at_stake_wei=_half_wei(market) if market.is_provider(address) else 0,
+            until=min(market.open_until, market.now + blocks * SECONDS_PER_BLOCK),
+        )
 
 
 def _gas_of_order(workspace: Workspace, market: Market) -> int:
@@ -258,7 +269,10 @@ def _showing(workspace: Workspace, market: Market, address: str) -> Iterator[Mov
 
 
 def _showing_tests(workspace: Workspace, market: Market, address: str) -> Iterator[Move]:
-    """What the provider has to show; the weights that training begins with go before the first piece."""
+    """What the provider has to show; the weights that training begins with go before the first piece.
+
+    Without them it cannot be shown: as much is at stake.
+    """
     chain, rules = workspace.chain, market.rules
     at_stake_wei = _half_wei(market)
     if market.phase in {"drawing", "opening"}:
@@ -267,11 +281,20 @@ def _showing_tests(workspace: Workspace, market: Market, address: str) -> Iterat
                 count = len(chunk.payload) // 32
                 what = f"write {count:,} words to start with, from word {chunk.number:,} on"
                 gas = GAS_OF_REVEAL + GAS_PER_WORD * count
-                yield Move("weights", what, gas, 100 + 32 * count, chunk.number)
+                yield Move(
+                    "weights",
+                    what,
+                    gas,
+                    100 + 32 * count,
+                    chunk.number,
+                    at_stake_wei=at_stake_wei,
+                    until=market.open_until,
+                    after=("weights",),
+                )
         if market.phase == "opening":
-            yield _piece_move(market, market.drawn_piece, at_stake_wei, market.open_until)
+            yield _piece_move(market, market.drawn_piece, at_stake_wei, market.open_until, ("weights",))
         elif _is_drawable(workspace, market):
-            yield _piece_move(market, None, at_stake_wei, market.open_until)
+            yield _piece_move(market, None, at_stake_wei, market.open_until, ("draw", "weights"))
     elif market.stage == "testing":
         for index in sorted(set(range(len(rules.pieces))) - shown_pieces(workspace, market)):
             yield _piece_move(market, index, at_stake_wei, market.tests_until)
@@ -282,11 +305,15 @@ def _half_wei(market: Market) -> int:
     return market.rules.bounty_wei - market.rules.bounty_wei // 2
 
 
-def _piece_move(market: Market, index: int | None, at_stake_wei: int, until: int) -> Move:
+def _piece_move(
+    market: Market, index: int | None, at_stake_wei: int, until: int, after: tuple[str, ...] = ()
+) -> Move:
     what = "show the piece that was drawn" if index is None else f"show piece {index} of the test set"
     size = 130 * market.rules.piece_samples
     gas = GAS_OF_REVEAL + GAS_PER_BYTE * size
-    return Move("piece", what, gas, 132 + size, index or 0, at_stake_wei=at_stake_wei, until=until)
+    return Move(
+        "piece", what, gas, 132 + size, index or 0, at_stake_wei=at_stake_wei, until=until, after=after
+    )
 
 
 def _steps(workspace: Workspace, market: Market, address: str) -> Iterator[Move]:

@@ -1,7 +1,7 @@
 """What the daemon does in markets of its own accord: shows in time, and takes what pays.
 
-What is not shown in time is burned. So that goes before everything else, whatever the day's budget; near its
-deadline it may cost as much as is at stake.
+What is not shown in time is burned. So that goes before everything else, whatever the day's budget, with all
+that must be done before it can be shown; near its deadline it may cost as much as is at stake.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 ALL = (*SHOWING, *STEPS, *COLLECTING)
 
-_BEFORE_OTHERS = ("draw", "order", "again", "weights")
-"""Moves that pay nothing, and without which nothing goes on."""
+_BEFORE_OTHERS = ("draw", "order", "again")
+"""Moves that pay little or nothing, and without which nothing goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Tended:
         moves: the names of the moves that were made.
         paid_wei: what they paid.
         next_moment: when something has to be done next, by the chain's clock; None if no time matters.
-        code: why a move was left: fee-ceiling, unprofitable or budget; empty if none was.
+        code: why the first move that was left was: fee-ceiling, unprofitable or budget; empty if none was.
         reason: the same in words.
     """
 
@@ -121,22 +121,18 @@ class _Tending:
     outbox: Outbox
 
     def run(self, address: str) -> Tended:
-        """Make one move after the other, until there is none, or one that is not worth it."""
+        """Make one move after the other, until none is left that is worth it."""
         workspace, made = self.workspace, list[Made]()
-        left = ("", "")
         while True:
             market = read_market(workspace.chain, address)
             if wait_for_draw(workspace, market, ALL):
                 market = read_market(workspace.chain, address)
-            moves = moves_now(workspace, market, self.account.address, ALL)
-            if not moves:
-                break
-            left = self._refusal(market, moves[0]) or ("", "")
-            if left[0]:
+            move, left = self._first_worth_it(market)
+            if move is None:
                 break
             self.go_on()
             self.outbox.key = unlock(workspace, self.account, self.password)
-            made.append(make_move(workspace, self.outbox, market, moves[0], self.outbox.key))
+            made.append(make_move(workspace, self.outbox, market, move, self.outbox.key))
         is_over = close_if_over(workspace, market, self.account.address)
         return Tended(
             address=address,
@@ -148,6 +144,23 @@ class _Tending:
             code=left[0],
             reason=left[1],
         )
+
+    def _first_worth_it(self, market: Market) -> tuple[Move | None, tuple[str, str]]:
+        """The first move that is made now, past those that are not and what has to wait for them.
+
+        Returns:
+            The move, None if there is none; and why the first that was left was: code and words.
+        """
+        refused, first = set[str](), ("", "")
+        for move in moves_now(self.workspace, market, self.account.address, ALL):
+            if refused.intersection(move.after):
+                continue
+            refusal = self._refusal(market, move)
+            if refusal is None:
+                return move, first
+            refused.add(move.name)
+            first = first if first[0] else refusal
+        return None, first
 
     def _refusal(self, market: Market, move: Move) -> tuple[str, str] | None:
         """Why a move is not made now: code and words; None if it is, and then its ceiling is set."""
