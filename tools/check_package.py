@@ -30,6 +30,7 @@ NEEDED = (
     "examples/reviews.csv",
     "examples/scenarios/tumours.toml",
     "examples/scenarios/base/imdb.toml",
+    "examples/markets/tumours.toml",
     *(f"simulation/{name}" for name in ("curves.css", "page.css", "page.html", "page.js")),
 )
 """What a wheel must have beside code."""

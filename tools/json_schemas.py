@@ -609,6 +609,36 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     "market step": _WORK,
     "market collect": _WORK,
     "market status": {"markets": [_MARKET]},
+    "market simulate": {
+        "scenario": "text",
+        "title": "text",
+        "seed": "count",
+        "draws": "count",
+        "rules": {
+            name: kind for name, kind in _RULES.items() if not name.endswith("_s") and "fee" not in name
+        },
+        "participants": [
+            {
+                "name": "text",
+                "samples": "count",
+                "mistakes": "share",
+                "stake_wei": "amount",
+                "score": "number",
+                "owed_wei": "amount",
+                "above": "count",
+                "removed": "count",
+                "gas_used": "count?",
+                "fee_wei": "amount?",
+            }
+        ],
+        "right_sides": "count",
+        "burned_wei": "amount",
+        "left_wei": "amount",
+        "accuracy_before": "share",
+        "accuracy_published": "share",
+        "gas_used": "count?",
+        "fee_wei": "amount?",
+    },
     "tx list": {"transactions": [_TRANSACTION]},
     "tx show": _TRANSACTION,
     "tx speed-up": _TRANSACTION,

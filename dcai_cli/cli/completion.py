@@ -121,14 +121,22 @@ def nodes(incomplete: str) -> Offers:
 
 def scenarios(incomplete: str) -> Offers:
     """The names of the scenarios that come along, and scenario files as far as they were typed."""
+    return _scenarios(incomplete, "scenarios")
 
+
+def market_scenarios(incomplete: str) -> Offers:
+    """The same for scenarios of markets."""
+    return _scenarios(incomplete, "markets")
+
+
+def _scenarios(incomplete: str, examples: str) -> Offers:
     def offers() -> Offers:
         from dcai_cli.simulation.scenario import bundled_scenarios
 
         folder = Path(incomplete or ".").parent if not incomplete.endswith("/") else Path(incomplete)
         before = incomplete[: incomplete.rfind("/") + 1]
         found = [(f"{before}{path.name}", "a file") for path in sorted(folder.glob("*.toml"))]
-        return [*((name, "comes along") for name in bundled_scenarios()), *found]
+        return [*((name, "comes along") for name in bundled_scenarios(examples)), *found]
 
     return _starting(incomplete, offers)
 

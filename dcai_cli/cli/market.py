@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dcai_cli.cli import completion, market_create, options
+from dcai_cli.cli import completion, market_create, market_simulate, options
 from dcai_cli.cli.market_output import (
     Deployer,
     Which,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Offer bounties for data, and earn them.", no_args_is_help=True)
 market_create.register(app)
+market_simulate.register(app)
 
 SKIPPED_SHOWN = 10
 """Skipped rows listed for people; --json has them all."""

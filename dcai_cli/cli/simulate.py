@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dcai_cli.cli import completion, options
+from dcai_cli.cli import completion, options, scenario_options
 from dcai_cli.cli.output import Output
 from dcai_cli.errors import UsageError
 from dcai_cli.files import STREAM
@@ -53,13 +52,8 @@ def simulate(
             help="Write a page, plots, an animation, the ledger and all figures into this folder.",
         ),
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data", help="Folder of the data; that of the scenario file if left out.", readable=False
-        ),
-    ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Another seed than the scenario's.")] = None,
+    data: scenario_options.Data = None,
+    seed: scenario_options.Seed = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="Another value: terms.refund_wait=2d, agents.bad.wait=1h; several times."),
@@ -89,7 +83,7 @@ def simulate(
     if folder is not None:
         check_folder(folder)
     speaks = Output("simulate", json=json, quiet=quiet)
-    read = read_scenario(find_scenario(scenario), dict(map(_change, set_ or ())))
+    read = read_scenario(find_scenario(scenario), scenario_options.changes(set_))
     prepared = prepare(read, folder=data or scenario.parent, note=speaks.note)
     with (
         on_chain(read, prepared, rpc_url) if real else nullcontext() as chain,
@@ -113,21 +107,6 @@ def _folder(typed: str | None) -> Path | None:
     if not typed or Path(typed) == STREAM or (Path(typed).exists() and not Path(typed).is_dir()):
         raise UsageError(f"--output {typed or repr(typed)} is no folder.", hint="Name another one.")
     return Path(typed)
-
-
-def _change(text: str) -> tuple[str, object]:
-    """What --set says: a name, and a value as TOML has it; what is none is a text."""
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise UsageError(f"--set {text} has no value.", hint="Write for instance --set agents.bad.wait=1h.")
-    try:
-        return name, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return name, value
-    except RecursionError:
-        raise UsageError(
-            f"--set {name} has lists too deep in each other.", hint="Write it shorter."
-        ) from None
 
 
 def _show(console: Console, run: Run) -> None:

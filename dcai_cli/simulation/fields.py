@@ -10,6 +10,8 @@ from dcai_cli.domain import parse_amount, parse_duration
 from dcai_cli.errors import BadInput, UsageError
 from dcai_cli.features.numbers import parse_number
 
+HINT = "See docs/simulation.md, and the scenarios in examples/scenarios."
+
 
 class Fields:
     """One table of a scenario.
@@ -17,16 +19,18 @@ class Fields:
     Args:
         where: what messages call it, as "[data]".
         table: its values by name.
+        hint: where to read what it may have.
 
     >>> fields = Fields("[terms]", {"refund_wait": "1d"})
     >>> fields.duration("refund_wait")
     86400
     """
 
-    def __init__(self, where: str, table: object) -> None:
+    def __init__(self, where: str, table: object, hint: str = HINT) -> None:
         if not isinstance(table, Mapping):
-            raise BadInput(f"{where} of the scenario is {table!r}, not a table.", hint=_HINT)
+            raise BadInput(f"{where} of the scenario is {table!r}, not a table.", hint=hint)
         self._where = where
+        self._hint = hint
         self._left = dict(table)
         self._known: set[str] = set()
 
@@ -105,14 +109,17 @@ class Fields:
 
     def table(self, name: str) -> Fields:
         """A table in this one; empty if it is left out."""
-        return Fields(f"[{name}]", self._take(name, {}))
+        return Fields(f"[{name}]", self._take(name, {}), self._hint)
 
     def tables(self, name: str) -> list[Fields]:
         """A list of tables."""
         value = self._take(name, [])
         if not isinstance(value, list) or not value:
-            raise BadInput(f"The scenario has no [[{name}]].", hint=_HINT)
-        return [Fields(f"[[{name}]] number {number}", one) for number, one in enumerate(value, start=1)]
+            raise BadInput(f"The scenario has no [[{name}]].", hint=self._hint)
+        return [
+            Fields(f"[[{name}]] number {number}", one, self._hint)
+            for number, one in enumerate(value, start=1)
+        ]
 
     def end(self) -> None:
         """Refuse what nobody asked for.
@@ -132,11 +139,8 @@ class Fields:
         self._known.add(name)
         value = self._left.pop(name, default)
         if value is None:
-            raise BadInput(f"{self._where} of the scenario has no {name}.", hint=_HINT)
+            raise BadInput(f"{self._where} of the scenario has no {name}.", hint=self._hint)
         return value
 
     def _wrong(self, name: str, value: object, wanted: str) -> BadInput:
         return BadInput(f"{name} in {self._where} of the scenario is {value!r}.", hint=f"Write {wanted}.")
-
-
-_HINT = "See docs/simulation.md, and the scenarios in examples/scenarios."

@@ -65,19 +65,32 @@ def on_chain(scenario: Scenario, prepared: Prepared, rpc_url: str | None) -> Ite
             "The scenario has rules that the contracts do not have: its [variant].",
             hint="Leave out --real, or what is in [variant].",
         )
+    with throw_away(rpc_url) as (workspace, password):
+        model, keys = _deployed(workspace, password, scenario, prepared)
+        yield lambda rules: ChainSide(workspace, model, keys, rules)
+
+
+@contextmanager
+def throw_away(rpc_url: str | None) -> Iterator[tuple[Workspace, str]]:
+    """A home that is gone afterwards.
+
+    Args:
+        rpc_url: an anvil; None for an embedded chain, which is thrown away with the home.
+
+    Yields:
+        The opened parts, and a password for keys.
+    """
     with tempfile.TemporaryDirectory(prefix="dcai-simulation-") as home:
         settings = load_settings({"DCAI_HOME": home}, rpc_url=rpc_url)
         keystore = Keystore(settings.keystore_dir, work_factor=_LIGHT_SCRYPT)
         # The embedded chain's clock stands still: every block gets its time from here.
         with Workspace(settings, keystore=keystore, clock=lambda: 1_700_000_000) as workspace:
-            model, keys = _deployed(workspace, scenario, prepared)
-            yield lambda rules: ChainSide(workspace, model, keys, rules)
+            yield workspace, secrets.token_hex(8)
 
 
 def _deployed(
-    workspace: Workspace, scenario: Scenario, prepared: Prepared
+    workspace: Workspace, password: str, scenario: Scenario, prepared: Prepared
 ) -> tuple[HostedModel, dict[str, LocalAccount]]:
-    password = secrets.token_hex(8)
     names = {account: agent.balance_wei for agent in scenario.agents for account in agent.accounts}
     keys = {}
     for name in sorted({*names, scenario.owner}):

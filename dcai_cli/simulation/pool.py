@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dcai_cli.domain import Row
 from dcai_cli.errors import BadInput, shown
@@ -24,10 +24,36 @@ from dcai_cli.simulation.rules import Sample
 if TYPE_CHECKING:
     from dcai_cli.domain import ModelParams
     from dcai_cli.models.replica import Replica
-    from dcai_cli.simulation.scenario import DataPlan, FeaturePlan, Scenario
+    from dcai_cli.simulation.scenario import DataPlan, FeaturePlan, ModelPlan, Scenario
 
 BUNDLED = ("breast_cancer", "digits", "wine")
 """Data sets that scikit-learn brings along."""
+
+
+class Example(NamedTuple):
+    """A row, and the sample that it becomes."""
+
+    row: Row
+    sample: Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The data of a scenario, with its rows.
+
+    Args:
+        spec: the feature spec.
+        params: the shape of the model.
+        words: the model's words to begin with; none for zeros.
+        found: what is left to contribute.
+        test: the test set.
+    """
+
+    spec: FeatureSpec
+    params: ModelParams
+    words: tuple[int, ...]
+    found: tuple[Example, ...]
+    test: tuple[Example, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +120,38 @@ def prepare(scenario: Scenario, *, folder: Path, note: Callable[[str], None] = l
     Raises:
         BadInput: the data is not there, or cannot be used.
     """
-    data, features = scenario.data, scenario.features
+    gathered = gather(scenario.data, scenario.features, scenario.model, folder=folder, note=note)
+    tests = [example.sample.data for example in gathered.test]
+    return Prepared(
+        gathered.spec,
+        gathered.params,
+        gathered.words,
+        tuple(example.sample for example in gathered.found),
+        b"".join(tests),
+        len(tests),
+    )
+
+
+def gather(
+    data: DataPlan,
+    features: FeaturePlan,
+    model: ModelPlan,
+    *,
+    folder: Path,
+    note: Callable[[str], None] = lambda _: None,
+) -> Gathered:
+    """Read data, make samples of it, and train the model that it begins with.
+
+    Args:
+        data: where it is.
+        features: how rows become samples.
+        model: what they train.
+        folder: where relative names of files are looked for.
+        note: is told of an encoding other than UTF-8.
+
+    Raises:
+        BadInput: the data is not there, or cannot be used.
+    """
     train = _read(data, data.train, folder, features, note)
     test = _read(data, data.test, folder, features, note) if data.test else []
     if not data.test:
@@ -102,19 +159,17 @@ def prepare(scenario: Scenario, *, folder: Path, note: Callable[[str], None] = l
     if data.limit:
         train, test = train[: data.limit], test[: data.limit]
     spec = _spec(data, features, train, folder)
-    params = model_params(spec, **scenario.model.options())
-    samples, tests = _samples(train, spec), _samples(test, spec)
-    if len(samples) <= data.initial or not tests:
+    params = model_params(spec, **model.options())
+    examples, tests = _examples(train, spec), _examples(test, spec)
+    if len(examples) <= data.initial or not tests:
         raise BadInput(
-            f"The data gives {len(samples):,} samples, {data.initial:,} of which the model starts with, and "
+            f"The data gives {len(examples):,} samples, {data.initial:,} of which the model starts with, and "
             f"{len(tests):,} to test.",
             hint="Lower initial in [data], or name more data.",
         )
-    initial, found = samples[: data.initial], samples[data.initial :]
-    words = words_from_samples([sample.data for sample in initial], params) if initial else []
-    return Prepared(
-        spec, params, tuple(words), tuple(found), b"".join(sample.data for sample in tests), len(tests)
-    )
+    initial, found = examples[: data.initial], examples[data.initial :]
+    words = words_from_samples([example.sample.data for example in initial], params) if initial else []
+    return Gathered(spec, params, tuple(words), tuple(found), tuple(tests))
 
 
 def _read(
@@ -179,7 +234,7 @@ def _split(rows: list[Row], share: float) -> tuple[list[Row], list[Row]]:
 
 
 def _spec(data: DataPlan, features: FeaturePlan, rows: Sequence[Row], folder: Path) -> FeatureSpec:
-    labels = list(data.labels)
+    labels, most = list(data.labels), min(features.max_features, features.n_features)
     if features.kind == "dense":
         width = rows[0].vector.size if rows and rows[0].vector is not None else 0
         return FeatureSpec.dense(
@@ -188,15 +243,16 @@ def _spec(data: DataPlan, features: FeaturePlan, rows: Sequence[Row], folder: Pa
     if features.kind == "tabular":
         if features.schema:
             return tabular_spec_from_schema(
-                folder / features.schema, labels=labels, n_features=features.n_features
+                folder / features.schema, labels=labels, n_features=features.n_features, max_features=most
             )
         return _quantiles(data, features, rows)
     common: dict[str, Any] = {"text_column": data.text_column, "label_column": data.label_column}
     if not features.vocabulary:
-        return FeatureSpec.text(labels=labels, n_features=features.n_features, **common)
+        return FeatureSpec.text(labels=labels, n_features=features.n_features, max_features=most, **common)
     texts = column_of_texts(rows, data.text_column)
     words = learn_vocabulary(texts, features.vocabulary, analyzer="word", ngram_range=(1, 1), lowercase=True)
-    return FeatureSpec.text(labels=labels, vocabulary=words, **common)
+    most = min(features.max_features, len(words))
+    return FeatureSpec.text(labels=labels, vocabulary=words, max_features=most, **common)
 
 
 def _quantiles(data: DataPlan, features: FeaturePlan, rows: Sequence[Row]) -> FeatureSpec:
@@ -210,11 +266,17 @@ def _quantiles(data: DataPlan, features: FeaturePlan, rows: Sequence[Row]) -> Fe
         labels=list(data.labels),
         columns=[replace(column, bins=bins[column.name]) for column in columns],
         n_features=features.n_features,
+        max_features=min(features.max_features, features.n_features),
         label_column=data.label_column,
     )
 
 
-def _samples(rows: Sequence[Row], spec: FeatureSpec) -> list[Sample]:
+def _examples(rows: Sequence[Row], spec: FeatureSpec) -> list[Example]:
+    """Rows that give a sample."""
     if not rows:
         return []
-    return [Sample(row.sample, row.units) for row in featurize(rows, spec) if isinstance(row, FeaturizedRow)]
+    return [
+        Example(row, Sample(made.sample, made.units))
+        for row, made in zip(rows, featurize(rows, spec), strict=True)
+        if isinstance(made, FeaturizedRow)
+    ]

@@ -5,18 +5,20 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from dcai_cli.domain import MODEL_TYPES, PERCEPTRON, Terms
+from dcai_cli.domain import MAX_SAMPLE_WORDS, MODEL_TYPES, PERCEPTRON, Terms
 from dcai_cli.errors import BadInput, UsageError
 from dcai_cli.files import example
 from dcai_cli.services.limits import check_name, check_terms
 from dcai_cli.simulation.agents import Agent, read_agent
 from dcai_cli.simulation.fields import Fields
 from dcai_cli.simulation.rules import Variant
+
+Kind = TypeVar("Kind")
 
 NOBODY = "owner"
 """The account that owns a model of which no agent is the owner."""
@@ -57,6 +59,7 @@ class FeaturePlan:
     Args:
         kind: "text", "tabular" or "dense".
         n_features: size of the hash space.
+        max_features: features of one sample at most, but for vectors.
         vocabulary: for text, so many of the most frequent words count; 0 to hash.
         schema: for tables, the schema file; empty where every column is a number.
         quantiles: for tables without a schema, into how many shares each column is parted.
@@ -67,6 +70,7 @@ class FeaturePlan:
 
     kind: str
     n_features: int
+    max_features: int
     vocabulary: int
     schema: str
     quantiles: int
@@ -137,23 +141,28 @@ class Scenario:
         return next((agent.accounts[0] for agent in self.agents if agent.is_owner), NOBODY)
 
 
-def bundled_scenarios() -> dict[str, Path]:
-    """The files of the scenarios that come along, by their names."""
-    return {path.stem: path for path in sorted(example("scenarios").glob("*.toml"))}
+def bundled_scenarios(folder: str = "scenarios") -> dict[str, Path]:
+    """The files of the scenarios that come along, by their names.
+
+    Args:
+        folder: of the examples: `scenarios` for `dcai simulate`, `markets` for `dcai market simulate`.
+    """
+    return {path.stem: path for path in sorted(example(folder).glob("*.toml"))}
 
 
-def find_scenario(named: Path) -> Path:
+def find_scenario(named: Path, folder: str = "scenarios") -> Path:
     """The file of a scenario.
 
     Args:
         named: a file; or the bare name of a scenario that comes along, if there is no file of that name.
+        folder: as `bundled_scenarios` takes it.
 
     Raises:
         BadInput: there is neither.
     """
     if named.exists() and not named.is_dir():
         return named
-    bundled = bundled_scenarios()
+    bundled = bundled_scenarios(folder)
     if str(named) in bundled:
         return bundled[str(named)]
     near = difflib.get_close_matches(named.stem, bundled, 1)
@@ -175,11 +184,27 @@ def read_scenario(path: Path, changes: Mapping[str, object] | None = None) -> Sc
     Raises:
         BadInput: it cannot be read, or says what cannot be.
     """
+    return read_file(path, changes, _scenario)
+
+
+def read_file(
+    path: Path, changes: Mapping[str, object] | None, read: Callable[[Path, dict[str, Any]], Kind]
+) -> Kind:
+    """Read a scenario file of any kind.
+
+    Args:
+        path: the file; with `base`, it only says what it has beside another file, or in place of it.
+        changes: values that take the place of the file's, by dotted name.
+        read: makes of the file's name and its tables what they mean.
+
+    Raises:
+        BadInput: it cannot be read, or says what cannot be.
+    """
     table = _read_toml(path)
     for name, value in (changes or {}).items():
         _change(table, name, value)
     try:
-        return _scenario(path, table)
+        return read(path, table)
     except UsageError as error:  # all of it stands in the file
         raise BadInput(f"{path}: {error.message}", hint=error.hint) from None
 
@@ -197,10 +222,10 @@ def _read_toml(path: Path, depth: int = 0) -> dict[str, Any]:
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}.", hint="Check the name.") from error
     except ValueError as error:
-        raise BadInput(f"{path} is not TOML: {error}.", hint="See examples/scenarios.") from error
+        raise BadInput(f"{path} is not TOML: {error}.", hint="See those in examples.") from error
     except RecursionError:
         raise BadInput(
-            f"{path} has lists or tables too deep in each other.", hint="See examples/scenarios."
+            f"{path} has lists or tables too deep in each other.", hint="See those in examples."
         ) from None
     if "base" not in table:
         return table
@@ -254,8 +279,8 @@ def _scenario(path: Path, table: dict[str, Any]) -> Scenario:
         duration_s=fields.duration("duration", least=1),
         settle_s=fields.duration("settle", "11d"),
         measure_every_s=fields.duration("measure_every", "1d", least=1),
-        data=_data(fields.table("data")),
-        features=_features(fields.table("features")),
+        data=read_data(fields.table("data")),
+        features=read_features(fields.table("features")),
         model=_model(fields.table("model")),
         terms=_terms(fields.table("terms")),
         variant=_variant(fields.table("variant")),
@@ -291,7 +316,8 @@ def _check_names(path: Path, agents: Sequence[Agent]) -> None:
             )
 
 
-def _data(fields: Fields) -> DataPlan:
+def read_data(fields: Fields) -> DataPlan:
+    """The table [data]."""
     plan = DataPlan(
         train=fields.texts("train"),
         test=fields.texts("test", ()),
@@ -306,16 +332,33 @@ def _data(fields: Fields) -> DataPlan:
     return plan
 
 
-def _features(fields: Fields) -> FeaturePlan:
+def read_features(
+    fields: Fields,
+    *,
+    kinds: Sequence[str] = ("text", "tabular", "dense"),
+    n_features: tuple[int, int] = (16_384, 2**24),
+    max_features: tuple[int, int] = (1_024, MAX_SAMPLE_WORDS),
+) -> FeaturePlan:
+    """The table [features].
+
+    Args:
+        fields: the table.
+        kinds: what its kind may be; without `dense` it has no fields for vectors.
+        n_features: what they are if left out, and at most.
+        max_features: the same.
+    """
+    is_dense = "dense" in kinds
+    usual, most = n_features
     plan = FeaturePlan(
-        kind=fields.text("kind", "text", of=("text", "tabular", "dense")),
-        n_features=fields.count("n_features", 16_384, least=256, most=2**24),
+        kind=fields.text("kind", "text", of=kinds),
+        n_features=fields.count("n_features", usual, least=256, most=most),
+        max_features=fields.count("max_features", max_features[0], least=1, most=max_features[1]),
         vocabulary=fields.count("vocabulary", 0),
         schema=fields.text("schema", ""),
         quantiles=fields.count("quantiles", 8, least=2, most=256),
-        vector_column=fields.text("vector_column", "vector"),
-        scale=fields.decimal("scale", "1"),
-        constant=fields.count("constant", 0, most=127),
+        vector_column=fields.text("vector_column", "vector") if is_dense else "",
+        scale=fields.decimal("scale", "1") if is_dense else "1",
+        constant=fields.count("constant", 0, most=127) if is_dense else 0,
     )
     fields.end()
     return plan

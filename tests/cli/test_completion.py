@@ -193,3 +193,5 @@ def test_scenarios_are_completed_by_name_and_by_file(empty: Dcai) -> None:
     assert "tumours" in offered(empty, "simulate ")
     assert offered(empty, "simulate tum") == ["tumours"]
     assert offered(empty, "simulate mine/b") == ["mine/bad.toml"]
+    assert offered(empty, "market simulate im") == ["imdb"]
+    assert offered(empty, "market simulate mine/b") == ["mine/bad.toml"]

@@ -65,11 +65,11 @@ def test_the_document_is_what_the_schema_says(
 
 
 FAULTS = {
-    "the settings file": r"config path|featurize|model suggest|simulate",
-    "the ledger": r"config .*|daemon status|devnet .*|featurize|ledger restore|model suggest|"
+    "the settings file": r"config path|featurize|market simulate|model suggest|simulate",
+    "the ledger": r"config .*|daemon status|devnet .*|featurize|ledger restore|market simulate|model suggest|"
     r"network (list|remove|show|use)|simulate",
     "the chain": r"account (list|use)|config .*|daemon .*|devnet reset|featurize|"
-    r"ledger (backup|check|restore)|model suggest|network (list|remove|show|use)|simulate",
+    r"ledger (backup|check|restore)|market simulate|model suggest|network (list|remove|show|use)|simulate",
 }
 """What may be broken, and commands that do not need it."""
 
@@ -213,6 +213,7 @@ def test_verbose_names_settings_and_requests_and_ends_with_the_command(dcai: Dca
         "refunds",
         "account list --quiet",
         "simulate tumours --set duration=1d",
+        "market simulate tumours --draws 2",
     ],
 )
 def test_rows_are_short_lines_on_a_narrow_screen(stocked: Path, tmp_path: Path, typed: str) -> None:
@@ -237,6 +238,11 @@ def test_rows_are_short_lines_on_a_narrow_screen(stocked: Path, tmp_path: Path, 
         assert (title, len(rows)) == (wide.splitlines()[0], 3 * 5)
         assert max(map(len, [*rows, accuracy])) <= NARROW
         assert "contributed  refunded" in wide
+    if typed.startswith("market simulate"):
+        rows = narrow.splitlines()[1:]
+        assert len(rows) == 3 * 5 + 4
+        assert max(map(len, rows)) <= NARROW
+        assert re.search("participant +samples +wrong", wide)
     if typed.startswith("model suggest"):
         rows = [line for line in narrow.splitlines() if re.match(r"[* ] (word|char)|    \d", line)]
         assert len(rows) >= 4

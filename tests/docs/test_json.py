@@ -222,6 +222,7 @@ def test_the_tables_name_exactly_the_fields_that_are_printed(printed: Printed) -
     printed("config unset", "replace_after")
     printed("devnet reset", "--yes")
     printed("simulate", "tumours", "--set", "duration=1d", "--output", "run")
+    printed("market simulate", "tumours", "--draws", "2")
     moment = Moment("start", 0, 0)
     printed.fields["demo"] = set(paths({"stories": [_story(Story("title", 1, 0.5, 0.9, 1, (moment,)))]}))
     for commands, fields in documented().items():

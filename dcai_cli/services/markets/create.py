@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -206,26 +206,47 @@ def read_tests(
         rows = list(featurize(opened, spec, note=note))
     skipped = tuple(row for row in rows if isinstance(row, Skipped))
     usable = [row for row in rows if isinstance(row, FeaturizedRow)]
-    samples = sorted({row.sample for row in usable}, key=keccak256)
-    each = min(len(samples), MAX_TESTS) // pieces
+    samples = {row.sample for row in usable}
+    dealt = deal(samples, pieces)
+    each = len(dealt[0])
     if not each:
         why = f"; row {skipped[0].row}: {skipped[0].reason}" if skipped else ""
         raise BadInput(
             f"{source} gives {len(samples)} different test samples for {pieces} pieces{why}.",
             hint="Name a file with more labelled rows, or choose fewer --pieces.",
         )
-    used = samples[: each * pieces]
-    payloads = tuple(b"".join(used[index::pieces]) for index in range(pieces))
-    _check_sizes(source, payloads)
+    payloads = tuple(map(b"".join, dealt))
+    check_sizes(str(source), payloads)
     labels = [0] * len(spec.labels)
-    for sample in used:
-        labels[sample[0]] += 1
-    return TestSet(
-        payloads, each, tuple(labels), len(samples) - len(used), skipped, len(usable) - len(samples)
-    )
+    for piece in dealt:
+        for sample in piece:
+            labels[sample[0]] += 1
+    left_out = len(samples) - each * pieces
+    return TestSet(payloads, each, tuple(labels), left_out, skipped, len(usable) - len(samples))
 
 
-def _check_sizes(source: Source, payloads: Sequence[bytes]) -> None:
+def deal(samples: Collection[bytes], pieces: int) -> list[list[bytes]]:
+    """Deal test samples out to pieces, by their hashes; each gets as many, and what is left over is left out.
+
+    Args:
+        samples: the samples, all different.
+        pieces: how many.
+    """
+    each = min(len(samples), MAX_TESTS) // pieces
+    used = sorted(samples, key=keccak256)[: each * pieces]
+    return [used[index::pieces] for index in range(pieces)]
+
+
+def check_sizes(source: str, payloads: Sequence[bytes]) -> None:
+    """Refuse pieces that are longer than a market takes.
+
+    Args:
+        source: what they are made of, for the message.
+        payloads: of all pieces.
+
+    Raises:
+        BadInput: one is.
+    """
     longest, limit = max(map(len, payloads)), MAX_TEST_BYTES // len(payloads)
     if longest > limit:
         raise BadInput(
@@ -350,24 +371,8 @@ def check_request(request: MarketRequest) -> None:
 def _plan(workspace: Workspace, request: MarketRequest, tests: TestSet, account: ActingAccount) -> MarketPlan:
     chain, terms, params = workspace.chain, request.terms, request.params
     price_wei = chain.fees().max_fee_per_gas_wei
-    test_samples = len(tests.pieces) * tests.samples
     try:
-        rules = MarketRules(
-            pieces=(bytes(32),) * len(tests.pieces),
-            piece_samples=tests.samples,
-            orders=terms.orders,
-            max_units=terms.max_units,
-            max_units_each=terms.max_units_each,
-            rounds=terms.rounds,
-            open_s=terms.open_s,
-            participate_s=terms.participate_s,
-            reveal_s=terms.reveal_s,
-            tests_s=terms.tests_s,
-            collect_s=terms.collect_s,
-            bounty_wei=terms.bounty_wei,
-            stake_wei=-(-terms.bounty_wei // test_samples) if terms.stake_wei is None else terms.stake_wei,
-            step_fee_wei=gas_per_step(params) * max(1, price_wei),
-        )
+        rules = rules_of(terms, tests.samples, step_fee_wei=gas_per_step(params) * max(1, price_wei))
     except BadInput as error:
         raise UsageError(
             error.message, hint="See what each option takes: dcai market create --help"
@@ -385,6 +390,38 @@ def _plan(workspace: Workspace, request: MarketRequest, tests: TestSet, account:
     cost = Cost(count, gas, price_wei, gas * price_wei, chain.balance_wei(account.address))
     return MarketPlan(
         request.name, account, rules, tests, len(request.words), reserve_wei, cost, caveat(chain)
+    )
+
+
+def rules_of(terms: MarketTerms, piece_samples: int, *, step_fee_wei: int) -> MarketRules:
+    """The rules of a market, before the hashes of its pieces are made.
+
+    Args:
+        terms: what its provider asks for.
+        piece_samples: test samples of each piece.
+        step_fee_wei: what a step earns for each contribution.
+
+    Raises:
+        BadInput: no market can have these rules.
+    """
+    stake_wei = terms.stake_wei
+    if stake_wei is None:
+        stake_wei = -(-terms.bounty_wei // (terms.pieces * piece_samples))
+    return MarketRules(
+        pieces=(bytes(32),) * terms.pieces,
+        piece_samples=piece_samples,
+        orders=terms.orders,
+        max_units=terms.max_units,
+        max_units_each=terms.max_units_each,
+        rounds=terms.rounds,
+        open_s=terms.open_s,
+        participate_s=terms.participate_s,
+        reveal_s=terms.reveal_s,
+        tests_s=terms.tests_s,
+        collect_s=terms.collect_s,
+        bounty_wei=terms.bounty_wei,
+        stake_wei=stake_wei,
+        step_fee_wei=step_fee_wei,
     )
 
 
