@@ -130,7 +130,7 @@ def contribute(
             label_column=label_column,
             limit=limit,
             max_stake_wei=None if max_deposit is None else parse_amount(max_deposit),
-            max_lock_s=parse_duration(max_lock or options.MAX_LOCK),
+            max_lock_s=parse_duration(options.MAX_LOCK if max_lock is None else max_lock),
             dry_run=dry_run,
             scheduler=scheduler,
         )
