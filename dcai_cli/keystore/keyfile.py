@@ -147,7 +147,7 @@ def decrypt(content: Mapping[str, Any], password: str, path: Path) -> LocalAccou
         if "MAC mismatch" in str(error):
             raise WrongPassword(
                 f"The password does not open {path.name}.",
-                hint="Check what was typed, or --password-file or ETH_PASSWORD, and run the command again.",
+                hint="Check what you typed, --password-file or ETH_PASSWORD, and try again.",
             ) from None
         raise damaged(path, "its values do not fit together") from None
     if not is_private_key(key):

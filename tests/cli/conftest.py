@@ -200,13 +200,13 @@ def add_account(dcai: Dcai, name: str, key: str | None = None) -> None:
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a home: two accounts (alice is in use) and a sealed text model, `films`, of alice's.
 
-    Idle time counts up to a minute in its price: a deposit is worth its claim, however late a test makes it.
+    Idle time counts for ten seconds in its price: a deposit is worth its claim, however late a test makes it.
     """
     dcai = Dcai(tmp_path_factory.mktemp("prepared"))
     for name in KEYS:
         add_account(dcai, name)
     deploy = ("model", "deploy", "--name", "films", "--labels", "negative,positive", "--n-features", "256")
-    dcai.data(*deploy, "--max-idle", "1m", "--yes")
+    dcai.data(*deploy, "--max-idle", "10s", "--yes")
     return dcai.folder
 
 

@@ -174,7 +174,7 @@ KINDS: dict[type[DcaiError], tuple[Callable[[Stage], Any], str]] = {
     UsageError: (lambda stage: stage.dcai().error("refunds", "--clam"), "dcai refunds ... --claim"),
     PartlyDone: (partly_done, "The same command again goes on where this one stopped."),
     NoAccount: (lambda stage: stage.dcai("empty").error("refunds"), "dcai init"),
-    WrongPassword: (wrong_password, "Check what was typed, or --password-file or ETH_PASSWORD"),
+    WrongPassword: (wrong_password, "Check what you typed, --password-file or ETH_PASSWORD"),
     InsufficientFunds: (poor, "Send ether to the account, or send fewer rows: --limit N"),
     RpcUnreachable: (
         lambda stage: stage.dcai().error(

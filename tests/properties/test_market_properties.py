@@ -302,6 +302,6 @@ def test_models_that_no_market_takes(params: ModelParams) -> None:
 
 
 def test_the_reserve_pays_all_steps() -> None:
-    """Two steps a unit, and four for each four words, begun ones, too."""
+    """The draw of the orders, two steps a unit, and four for each four words, begun ones, too."""
     held = rules(max_units=10, step_fee_wei=3)
-    assert held.reserve_wei(total_words=9) == (2 * 10 + 4 * 3) * 3
+    assert held.reserve_wei(total_words=9) == (24 + 2 * 10 + 4 * 3) * 3
