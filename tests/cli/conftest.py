@@ -197,17 +197,26 @@ def add_account(dcai: Dcai, name: str, key: str | None = None) -> None:
 
 
 @pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a home: two accounts (alice is in use) and a sealed text model, `films`, of alice's.
+def homes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """What `prepared` and `after_contribution` are.
 
-    Idle time counts for ten seconds in its price: a deposit is worth its claim, however late a test makes it.
+    Idle time makes deposits cheap, so the contribution follows at once: its deposit is worth its claim.
     """
     dcai = Dcai(tmp_path_factory.mktemp("prepared"))
     for name in KEYS:
         add_account(dcai, name)
     deploy = ("model", "deploy", "--name", "films", "--labels", "negative,positive", "--n-features", "256")
-    dcai.data(*deploy, "--max-idle", "10s", "--yes")
-    return dcai.folder
+    dcai.data(*deploy, "--max-idle", "1m", "--yes")
+    contributed = Dcai(tmp_path_factory.mktemp("contributed"))
+    shutil.copytree(dcai.folder, contributed.folder, dirs_exist_ok=True)
+    contributed.data("contribute", contributed.write("films.csv", HONEST), "--limit", "3", "--yes")
+    return dcai.folder, contributed.folder
+
+
+@pytest.fixture(scope="session")
+def prepared(homes: tuple[Path, Path]) -> Path:
+    """A folder with a home: two accounts (alice is in use) and a sealed text model, `films`, of alice's."""
+    return homes[0]
 
 
 @pytest.fixture
@@ -238,13 +247,9 @@ def closed_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def after_contribution(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def after_contribution(homes: tuple[Path, Path]) -> Path:
     """The prepared home after a contribution of three rows."""
-    folder = tmp_path_factory.mktemp("contributed")
-    shutil.copytree(prepared, folder, dirs_exist_ok=True)
-    dcai = Dcai(folder)
-    dcai.data("contribute", dcai.write("films.csv", HONEST), "--limit", "3", "--yes")
-    return folder
+    return homes[1]
 
 
 @pytest.fixture

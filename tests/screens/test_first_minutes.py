@@ -139,7 +139,7 @@ def test_a_newcomer_gets_from_the_installation_to_a_claimed_refund(terminal: Ter
     she.follows("dcai model suggest")
     she.follows("dcai model deploy", YES, UNLOCK)
     she.follows("dcai contribute", YES, ("Password of me:", "a wrong password"))
-    she.repeats("Run the same command again", YES, UNLOCK)
+    she.repeats("try again", YES, UNLOCK)
     she.follows("dcai refunds --claim")  # which is a day too early
     she.follows("dcai devnet advance")
     she.follows("dcai")
