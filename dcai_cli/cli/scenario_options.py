@@ -31,7 +31,7 @@ def _change(text: str) -> tuple[str, object]:
     """A name, and a value as TOML has it; what is none is a text."""
     name, equals, value = text.partition("=")
     if not equals:
-        raise UsageError(f"--set {text} has no value.", hint="Write for instance --set agents.bad.wait=1h.")
+        raise UsageError(f"--set {text} has no value.", hint="Write a name and a value: --set seed=2")
     try:
         return name, tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
