@@ -13,7 +13,7 @@ from eth_account.signers.local import LocalAccount
 
 from dcai_cli.chain import Chain, GasTooHigh, Receipt
 from dcai_cli.chain.artifacts import artifact
-from dcai_cli.chain.blocks import decode
+from dcai_cli.chain.headers import mix_hash
 from dcai_cli.chain.market import (
     DRAW_DELAY_BLOCKS,
     WORDS_PER_FEE,
@@ -39,7 +39,6 @@ from dcai_cli.models.samples import split_samples
 HOUR_S = 3_600
 DAY_S = 86_400
 TERMS = (DAY_S, 2 * DAY_S, 7 * DAY_S, 9 * DAY_S, DAY_S, 3_600, 10**11)
-MIX_HASH_FIELD = 13
 WORDS_PER_WRITE = 400
 MOST_STEP_GAS = 16_000_000
 """A step is made as large as fits into that much."""
@@ -351,8 +350,7 @@ class Market:
     @property
     def seed(self) -> bytes:
         """What the order follows from, computed from the header of the block that drew it."""
-        fields = decode(self.chain.header(int(self.view("drawBlock"))))
-        return drawn(fields[MIX_HASH_FIELD], self.address)
+        return drawn(mix_hash(self.chain.header(int(self.view("drawBlock")))), self.address)
 
     def words(self) -> list[int]:
         """The words of the published model."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dcai_cli.chain.answers import to_data, to_hash, to_number
+from dcai_cli.chain.blocks import decode
 from dcai_cli.chain.errors import RpcError
 from dcai_cli.hashing import keccak256
 
@@ -81,6 +82,16 @@ def header_rlp(block: Mapping[str, Any]) -> bytes:
             "cannot draw for a market.",
         )
     return encoded
+
+
+def mix_hash(header: bytes) -> bytes:
+    """The random number of a block since the merge: 32 bytes.
+
+    Args:
+        header: of the block, in RLP.
+    """
+    number: bytes = decode(header)[FIRST_FIELDS.index("mixHash")]
+    return number
 
 
 def _field(name: str, value: object) -> bytes:

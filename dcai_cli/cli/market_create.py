@@ -18,7 +18,8 @@ from dcai_cli.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from dcai_cli.services.markets.create import Created, MarketPlan
+    from dcai_cli.services.markets.create import Created
+    from dcai_cli.services.markets.plan import MarketPlan
 
 _TEXTS, _TABLES = "Texts", "Tables"
 _MONEY, _TIME = "Money", "Time"
@@ -188,14 +189,10 @@ def create(
     """Offer a bounty for data that improves a model on a test set of yours; hidden until all is committed."""
     from dcai_cli.services.deploy import pretrained_words
     from dcai_cli.services.limits import model_params, points_terms
-    from dcai_cli.services.markets.create import (
-        MarketRequest,
-        MarketTerms,
-        check_request,
-        create_market,
-        read_tests,
-    )
+    from dcai_cli.services.markets.create import create_market
     from dcai_cli.services.markets.factory import use_deployer
+    from dcai_cli.services.markets.plan import MarketRequest, MarketTerms, check_request
+    from dcai_cli.services.markets.test_set import read_tests
     from dcai_cli.services.registry import use_registry
 
     output = Output("market create", json=json, quiet=quiet, yes=yes)
@@ -274,7 +271,7 @@ def create(
 
 
 def _plan_lines(plan: MarketPlan) -> list[str]:
-    from dcai_cli.services.markets.create import warnings_of
+    from dcai_cli.services.markets.plan import warnings_of
 
     rules, tests = plan.rules, plan.tests
     samples = len(tests.pieces) * tests.samples

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dcai_cli.chain import Chain, RpcError, open_chain
-from dcai_cli.chain.headers import DATA, FIELDS, FIRST_FIELDS, LATER_FIELDS, encode, header_rlp
+from dcai_cli.chain.headers import DATA, FIELDS, FIRST_FIELDS, LATER_FIELDS, encode, header_rlp, mix_hash
 from dcai_cli.chain.remote import RemoteNode
 from dcai_cli.config import Settings
 from dcai_cli.hashing import keccak256
@@ -33,7 +33,9 @@ def hash_of(header: bytes) -> str:
 @pytest.mark.parametrize("block", GOLDEN, ids=lambda block: block["name"])
 def test_headers_of_public_networks(block: dict[str, Any]) -> None:
     """Blocks of public networks, as their nodes answer with them, give headers of their hashes."""
-    assert hash_of(header_rlp(block)) == block["hash"]
+    header = header_rlp(block)
+    assert hash_of(header) == block["hash"]
+    assert f"0x{mix_hash(header).hex()}" == block["mixHash"]
 
 
 def test_a_header_from_before_all_forks() -> None:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dcai_cli.chain.blocks import decode
+from dcai_cli.chain.headers import mix_hash
 from dcai_cli.errors import WrongChain
 
 if TYPE_CHECKING:
     from dcai_cli.chain import Chain
-
-_MIX_HASH = 13
-"""The place of the random number in a header."""
 
 _LOOK = 4
 """Blocks that are compared."""
@@ -35,7 +32,7 @@ def check_draws(chain: Chain) -> None:
     last = chain.block_number()
     if chain.layer2 is Layer2.OP_STACK or last < _LOOK:
         return
-    if len({decode(chain.header(number))[_MIX_HASH] for number in range(last - _LOOK + 1, last + 1)}) == 1:
+    if len({mix_hash(chain.header(number)) for number in range(last - _LOOK + 1, last + 1)}) == 1:
         raise WrongChain(
             f"Blocks of {chain.url_label} all have the same random number: everybody knows what they draw.",
             hint=hint,

@@ -22,11 +22,11 @@ from dcai_cli.features.featurize import FeaturizedRow, Skipped
 from dcai_cli.features.readers import Source, check_source, open_rows
 from dcai_cli.services.accounts import ActingAccount, Password, acting_account, unlock
 from dcai_cli.services.cost import Cost
-from dcai_cli.services.markets.create import gas_per_step
 from dcai_cli.services.markets.draws import caveat
 from dcai_cli.services.markets.forecast import Forecast, forecast
 from dcai_cli.services.markets.keys import committed_contribution
 from dcai_cli.services.markets.market import Market, found_market, read_market
+from dcai_cli.services.markets.plan import gas_per_step
 from dcai_cli.services.transactions import ENVELOPE_BYTES, Outbox, Sent, finish
 
 if TYPE_CHECKING:

@@ -9,15 +9,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dcai_cli.chain.blocks import decode
 from dcai_cli.chain.factory import MARKET
+from dcai_cli.chain.headers import mix_hash
 from dcai_cli.chain.market import drawn
 from dcai_cli.features.readers import Source
 from dcai_cli.services.accounts import create_account
-from dcai_cli.services.markets.create import create_market, read_tests
+from dcai_cli.services.markets.create import create_market
 from dcai_cli.services.markets.join import JoinRequest, join_market
 from dcai_cli.services.markets.market import read_market
 from dcai_cli.services.markets.moves import COLLECTING, SHOWING, STEPS, blocks_to_draw
+from dcai_cli.services.markets.test_set import read_tests
 from dcai_cli.services.markets.work import Worked, work_in_markets
 from dcai_cli.services.models import read_words
 from dcai_cli.simulation.onchain import GAS_MONEY_WEI, Mismatch, throw_away
@@ -27,8 +28,9 @@ from dcai_cli.simulation.prediction.scenario import PROVIDER
 
 if TYPE_CHECKING:
     from dcai_cli.features.spec import FeatureSpec
-    from dcai_cli.services.markets.create import Created, MarketRequest
+    from dcai_cli.services.markets.create import Created
     from dcai_cli.services.markets.market import Market
+    from dcai_cli.services.markets.plan import MarketRequest
     from dcai_cli.services.transactions import Sent
     from dcai_cli.services.workspace import Workspace
     from dcai_cli.simulation.pool import Example, Gathered
@@ -37,9 +39,6 @@ if TYPE_CHECKING:
 
 BURN = "0x000000000000000000000000000000000000dEaD"
 """Where a market sends what is burned."""
-
-_MIX_HASH = 13
-"""The place of the random number in a block's header."""
 
 
 def play_on_chain(
@@ -221,7 +220,7 @@ def _compared(workspace: Workspace, data: Gathered, draw: Draw, market: Market) 
     """
     chain = workspace.chain
     # Later draws of an order follow from the first one, and that from the block.
-    seed = drawn(decode(chain.header(market.draw_block))[_MIX_HASH], market.address)
+    seed = drawn(mix_hash(chain.header(market.draw_block)), market.address)
     stakes_wei = [one.stake_wei for one in market.participants]
     _same("the stakes", stakes_wei, list(draw.stakes_wei))
     ending, published = reckon(start(data), market.rules, draw, stakes_wei, seed)

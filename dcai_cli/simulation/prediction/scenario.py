@@ -12,7 +12,7 @@ from dcai_cli.chain.market import MAX_ORDERS, MAX_PARTICIPANTS, MAX_PIECES, MAX_
 from dcai_cli.domain import CLASSES, MAX_BATCH_SAMPLES, PERCEPTRON
 from dcai_cli.errors import BadInput
 from dcai_cli.services.limits import check_name
-from dcai_cli.services.markets.create import MOST_FEATURES, MarketTerms, rules_of
+from dcai_cli.services.markets.plan import MOST_FEATURES, MarketTerms, rules_of
 from dcai_cli.simulation.fields import Fields
 from dcai_cli.simulation.scenario import ModelPlan, read_data, read_features, read_file
 
