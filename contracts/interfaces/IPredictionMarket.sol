@@ -78,7 +78,7 @@ enum Phase {
 /// @param units What it may contribute.
 /// @param samples How many it revealed; 0 before.
 /// @param score What they changed, in test samples that the model gets right, in all orders together.
-/// @param removed Whether its stake did not last for all rounds.
+/// @param removed Whether they harmed, so that they do not train the model.
 /// @param owedWei What it can collect.
 struct Participant {
     bytes32 commitment;

@@ -374,8 +374,8 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
         }
     }
 
-    /// @dev Shares out: every round pays each participant its score, until the bounty or the rounds are over. Whose stake does
-    /// not last is removed.
+    /// @dev Shares out: every round pays each participant its score, until the bounty or the rounds are over. Who harmed pays
+    /// until its stake is used up, and is removed, however small the harm: the model is for those who have the test set.
     function _settle() private {
         uint256 tests = _rules.pieces.length * _rules.pieceSamples;
         uint256 roundWei = _rules.bountyWei / (uint256(_rules.rounds) * tests * _rules.orders);
@@ -403,12 +403,9 @@ contract PredictionMarket is IPredictionMarket, ReentrancyGuardTransient {
             }
             uint256 debitWei = uint256(-score) * roundWei;
             uint256 lasted = participant.stakeWei / debitWei;
-            if (lasted >= rounds) {
-                lasted = rounds;
-            } else {
-                participant.removed = true;
-                removed |= 1 << i;
-            }
+            if (lasted > rounds) lasted = rounds;
+            participant.removed = true;
+            removed |= 1 << i;
             burnedWei += lasted * debitWei;
             participant.owedWei = participant.stakeWei - uint128(lasted * debitWei);
         }

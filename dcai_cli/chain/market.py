@@ -2,8 +2,8 @@
 
 A round pays each participant its score in test samples, each worth `bounty / rounds / tests / orders`. There
 are as many rounds as the rules say, or fewer if the bounty does not last. Whoever harmed pays of its stake
-instead, which is burned, so long as it lasts; whose stake does not last for all rounds is removed. All rounds
-pay the same, so they need not be played: they are multiplied.
+instead, which is burned, so long as it lasts, and is removed, however small the harm. All rounds pay the same,
+so they need not be played: they are multiplied.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ class Outcome:
     Args:
         reward_wei: what it gets of the bounty.
         burned_wei: what it lost of its stake.
-        removed: whether its stake did not last for all rounds.
+        removed: whether it harmed, so that its contributions are taken out.
         owed_wei: what it can collect.
     """
 
@@ -251,7 +251,7 @@ def _outcome(stake: Stake, rounds: int, round_wei: int) -> Outcome:
     debit_wei = -stake.score * round_wei
     lasted = min(rounds, stake.stake_wei // debit_wei)
     burned_wei = lasted * debit_wei
-    return Outcome(0, burned_wei, removed=lasted < rounds, owed_wei=stake.stake_wei - burned_wei)
+    return Outcome(0, burned_wei, removed=True, owed_wei=stake.stake_wei - burned_wei)
 
 
 def piece_hash(chain_id: int, market: str, index: int, count: int, salt: bytes, payload: bytes) -> bytes:

@@ -116,7 +116,7 @@ contract MarketRewardTest is MarketTest {
     }
 
     /// Carol's stake of 1.125 ether pays 5 rounds of 0.2 ether, which are burned; for the sixth it does not last.
-    function test_WhoseStakeDoesNotLastIsRemoved() public {
+    function test_WhoseStakeDoesNotLastPaysWhatItCan() public {
         commit(alice, _good);
         commit(bob, _better);
         commit(carol, _bad);
@@ -142,7 +142,7 @@ contract MarketRewardTest is MarketTest {
     }
 
     /// Alice changes 4 test samples with 3, Bob 2 and Carol -4: gains of 6 a round, so 4 ether last for 6 rounds, and
-    /// Carol's 2.5 ether for 6 rounds of 0.4 ether. She pays them all, and stays.
+    /// Carol's 2.5 ether for 6 rounds of 0.4 ether. She pays them all, and is removed all the same.
     function test_TheBountyEndsTheRounds() public {
         commit(alice, bytes.concat(_good, _good, _good));
         commit(bob, _better);
@@ -152,15 +152,15 @@ contract MarketRewardTest is MarketTest {
         (numbers[1], numbers[2], numbers[4]) = (1, 2, 2);
         uint256 leftWei = market.leftWei();
         _evaluate(numbers, hex"020402040204", 6, 2.4 ether);
-        assertPhase(Phase.Publishing);
+        assertPhase(Phase.Resetting);
         _assertOutcome(alice, 4, false, participant(alice).stakeWei + 6 * 4 * ROUND_WEI);
         _assertOutcome(bob, 2, false, participant(bob).stakeWei + 6 * 2 * ROUND_WEI);
-        _assertOutcome(carol, -4, false, 0.1 ether);
+        _assertOutcome(carol, -4, true, 0.1 ether);
         assertEq(market.leftWei(), leftWei - 3.6 ether - 30 * STEP_FEE_WEI);
     }
 
-    /// Whose stake is exactly used up by all rounds stays, and is owed nothing.
-    function test_AStakeThatJustLastsIsEnough() public {
+    /// Whose stake is exactly used up by all rounds is owed nothing.
+    function test_AStakeThatJustLasts() public {
         MarketParams memory params = marketParams("exact");
         // The third unit costs 9/8 of this, rounded up: 2 ether, which are 10 rounds of 0.2.
         params.rules.stakeWei = 1_777_777_777_777_777_777;
@@ -170,8 +170,8 @@ contract MarketRewardTest is MarketTest {
         commit(carol, _bad);
         assertEq(participant(carol).stakeWei, 2 ether);
         _evaluate(numbers3(0, 1, 2), hex"020402", 10, 2 ether);
-        assertPhase(Phase.Publishing);
-        _assertOutcome(carol, -2, false, 0);
+        assertPhase(Phase.Resetting);
+        _assertOutcome(carol, -2, true, 0);
         vm.expectRevert(abi.encodeWithSelector(IPredictionMarket.NothingToCollect.selector, carol));
         market.collect(carol);
     }
@@ -189,7 +189,7 @@ contract MarketRewardTest is MarketTest {
         _assertOutcome(carol, -2, true, participant(carol).stakeWei - 1.8 ether);
     }
 
-    /// Where a round costs more than a stake, who harms is removed without having paid. That is what rounds are many for.
+    /// Where a round costs more than a stake, who harms has not paid. That is what rounds are many for.
     function test_AStakeBelowOneRoundIsGivenBack() public {
         MarketParams memory params = marketParams("coarse");
         params.rules.rounds = 1;
@@ -202,7 +202,7 @@ contract MarketRewardTest is MarketTest {
         _assertOutcome(carol, -2, true, 1.125 ether);
     }
 
-    /// Where the bounty does not last for one round, there is none: nobody is paid, nobody pays.
+    /// Where the bounty does not last for one round, there is none: nobody is paid, nobody pays; but the harm is taken out.
     function test_ABountyBelowOneRoundIsLeft() public {
         MarketParams memory params = marketParams("coarse");
         params.rules.rounds = 1;
@@ -214,8 +214,8 @@ contract MarketRewardTest is MarketTest {
         (numbers[1], numbers[2], numbers[4]) = (1, 2, 2);
         _evaluate(numbers, hex"020402040204", 0, 0);
         _assertOutcome(alice, 4, false, participant(alice).stakeWei);
-        _assertOutcome(carol, -4, false, participant(carol).stakeWei);
-        assertPhase(Phase.Publishing);
+        _assertOutcome(carol, -4, true, participant(carol).stakeWei);
+        assertPhase(Phase.Resetting);
     }
 
     /// What does not divide is left.

@@ -217,12 +217,14 @@ contract MarketStepsTest is MarketTest {
         returns (bool[] memory removed)
     {
         uint256[] memory balances = new uint256[](PARTICIPANTS);
+        bool[] memory broke = new bool[](PARTICIPANTS);
         removed = new bool[](PARTICIPANTS);
         uint256 gains;
         for (uint256 i = 0; i < PARTICIPANTS; i++) {
             Participant memory it = participant(address(uint160(0xabc000 + i)));
             balances[i] = it.samples > 0 ? it.stakeWei : 0;
             assertEq(it.score, scores[i], "score");
+            removed[i] = scores[i] < 0;
             if (scores[i] > 0) gains += uint256(scores[i]);
         }
         uint256 roundWei = params.rules.bountyWei / params.rules.rounds
@@ -235,8 +237,8 @@ contract MarketStepsTest is MarketTest {
                     continue;
                 }
                 uint256 debitWei = uint256(-scores[i]) * roundWei;
-                if (!removed[i] && balances[i] < debitWei) removed[i] = true;
-                if (removed[i]) continue;
+                if (balances[i] < debitWei) broke[i] = true;
+                if (broke[i]) continue;
                 balances[i] -= debitWei;
                 burnedWei += debitWei;
             }

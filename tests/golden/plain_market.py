@@ -96,7 +96,7 @@ class Purse:
     revealed: bool = True
     reward_wei: int = 0
     burned_wei: int = 0
-    removed: bool = False
+    is_broke: bool = False
 
 
 @dataclass
@@ -121,8 +121,8 @@ def play(bounty_wei: int, rounds: int, tests: int, purses: list[Purse], orders: 
         if wanted > played.left_wei:
             break
         played.rounds += 1
-        for number, purse in enumerate(played.purses):
-            if not purse.revealed or purse.removed:
+        for purse in played.purses:
+            if not purse.revealed or purse.is_broke:
                 continue
             change_wei = purse.score * worth_wei
             if change_wei >= 0:
@@ -132,8 +132,8 @@ def play(bounty_wei: int, rounds: int, tests: int, purses: list[Purse], orders: 
                 purse.stake_wei += change_wei
                 purse.burned_wei -= change_wei
             else:
-                purse.removed = True
-                played.removed.add(number)
+                purse.is_broke = True
+    played.removed = {number for number, purse in enumerate(purses) if purse.revealed and purse.score < 0}
     return played
 
 

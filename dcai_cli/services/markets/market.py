@@ -63,7 +63,7 @@ class Participant:
         units: what it may contribute.
         samples: how many it revealed; 0 before.
         score: what they changed, in test samples that the model gets right, in all orders together.
-        removed: whether its stake did not last for all rounds.
+        removed: whether it harmed, so that its samples do not train the model.
         owed_wei: what it can collect.
     """
 
@@ -189,7 +189,7 @@ class Market:
 
     @property
     def kept_samples(self) -> int:
-        """Those of participants whose stake lasted."""
+        """Those of participants who did not harm."""
         return sum(one.samples for one in self.participants if not one.removed)
 
     @property

@@ -269,7 +269,7 @@ def warnings_of(plan: MarketPlan) -> list[str]:
     ]
     if plan.caveat:
         found.append(plan.caveat)
-    # Whose stake does not last for one round is taken out, and gets it back.
+    # Whose stake does not last for one round gets it back.
     punished = rules.stake_wei * rules.rounds * rules.tests // rules.bounty_wei
     if punished < rules.tests:
         found.append(

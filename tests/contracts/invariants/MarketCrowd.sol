@@ -374,9 +374,9 @@ contract MarketCrowd is MarketTest {
             } else if (it.score >= 0) {
                 require(it.owedWei >= it.stakeWei && !it.removed, "who helped");
             } else {
-                require(it.owedWei <= it.stakeWei, "who harmed");
+                require(it.owedWei <= it.stakeWei && it.removed, "who harmed");
                 burnedWei += it.stakeWei - it.owedWei;
-                times[it.removed ? "removed" : "debited"]++;
+                times["removed"]++;
             }
         }
         times["settled"]++;

@@ -57,7 +57,7 @@ contract MarketInvariantTest is MarketTest {
             _crowd.checkMoney();
             if (draw % 16 == 0) _crowd.checkModel();
         }
-        string[25] memory happened = [
+        string[24] memory happened = [
             "markets",
             "draw",
             "draw refused",
@@ -80,7 +80,6 @@ contract MarketInvariantTest is MarketTest {
             "collect left",
             "collect left refused",
             "settled",
-            "debited",
             "removed",
             "forced"
         ];

@@ -1,0 +1,1 @@
+"""What the rules of markets are chosen by, measured on the replica of the contracts."""
