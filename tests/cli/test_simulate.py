@@ -91,6 +91,15 @@ def test_values_that_are_set_too_deep_are_refused(empty: Dcai) -> None:
     assert (done.returncode, b"--set title has lists too deep in each other." in done.stderr) == (2, True)
 
 
+@pytest.mark.parametrize("digits", ["1" * 5000, f"0x{'F' * 5000}"])
+def test_a_number_that_python_does_not_read_is_refused(empty: Dcai, digits: str) -> None:
+    """It stops at 4,300 decimal digits, with an error of its own."""
+    error = empty.error("simulate", "tumours", "--set", f"seed={digits}")
+    assert error["exit_code"] == 15
+    assert error["message"].startswith("seed in the top of the scenario is ")
+    assert len(error["message"]) < 160
+
+
 def test_the_document_names_its_files_and_run_json_has_the_same_figures(empty: Dcai) -> None:
     """By the schema; the files are there, and the ledger adds up to the totals of each agent."""
     result = empty(*SHORT, "--output", "run", "--json")
