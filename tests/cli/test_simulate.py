@@ -58,6 +58,13 @@ def test_a_mistyped_name_lists_what_there_is(empty: Dcai, name: str, hint: str) 
     assert all(path.stem in error["hint"] for path in SCENARIOS.glob("*.toml"))
 
 
+def test_a_scenario_whose_name_no_file_can_have_is_refused(empty: Dcai) -> None:
+    """The operating system says why."""
+    error = empty.error("simulate", "x" * 300)
+    assert error["exit_code"] == 15
+    assert error["message"].endswith("cannot be read: File name too long.")
+
+
 def test_an_output_that_is_no_folder_is_refused_before_the_run(empty: Dcai) -> None:
     """Nobody simulates for hours to hear it."""
     (empty.folder / "run").write_text("a file")
@@ -67,13 +74,22 @@ def test_an_output_that_is_no_folder_is_refused_before_the_run(empty: Dcai) -> N
 
 @pytest.mark.parametrize(
     ("folder", "told"),
-    [("", "'' is no folder"), ("-", "- is no folder"), ("scenario.toml/run", "cannot be written")],
+    [
+        ("", "'' is no folder"),
+        ("-", "- is no folder"),
+        ("scenario.toml/run", "cannot be written"),
+        ("x" * 300, "cannot be written: File name too long."),
+        ("nowhere", "nowhere cannot be written: No such file or directory."),
+        ("full", "full/run.json cannot be written: Is a directory."),
+    ],
 )
 def test_a_folder_that_cannot_be_written_is_refused_before_the_run(
     empty: Dcai, folder: str, told: str
 ) -> None:
-    """An empty name is not the current folder; nothing is made."""
+    """An empty name is not the current folder, a link to nowhere is no folder; nothing is made."""
     (empty.folder / "scenario.toml").write_text("")
+    (empty.folder / "nowhere").symlink_to("gone")
+    (empty.folder / "full" / RUN_FILE).mkdir(parents=True)
     before = sorted(path.name for path in empty.folder.iterdir())
     assert told in empty.error(*FOR_EVER[:-1], folder)["message"]
     assert sorted(path.name for path in empty.folder.iterdir()) == before
