@@ -36,6 +36,9 @@ def test_the_examples_can_be_read(path: Path) -> None:
     [
         ({"terms.refund_wait": "soon"}, "refund_wait in [terms] of the scenario is 'soon'."),
         ({"terms.refund_wait": "3d"}, "must be at least"),
+        ({"terms.refund_wait": "2d"}, "must be at least 1 s after the refund wait (2 d)."),
+        ({"terms.report_wait": "7d"}, "must be at least 1 s after the report wait (7 d)."),
+        ({"terms.owner_wait": "10d"}, "must be at least 0 s after the owner wait (10 d)."),
         ({"terms.cost_weight": "cheap"}, "cost_weight in [terms] of the scenario is 'cheap'."),
         ({"agents.bad.mistakes": 2}, "mistakes in [[agents]] number 3 of the scenario is 2."),
         ({"agents.bad.strategy": "evil"}, "strategy in [[agents]] number 3 of the scenario is 'evil'."),
