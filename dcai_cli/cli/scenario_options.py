@@ -34,7 +34,7 @@ def _change(text: str) -> tuple[str, object]:
         raise UsageError(f"--set {text} has no value.", hint="Write a name and a value: --set seed=2")
     try:
         return name, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except ValueError:  # also a number of more digits than Python reads
         return name, value
     except RecursionError:
         raise UsageError(

@@ -12,7 +12,7 @@ import typer
 from dcai_cli.cli import completion, options, scenario_options
 from dcai_cli.cli.output import Output
 from dcai_cli.errors import UsageError
-from dcai_cli.files import STREAM
+from dcai_cli.files import STREAM, told
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -101,12 +101,16 @@ def _folder(typed: str | None) -> Path | None:
 
     Raises:
         UsageError: it is empty, standard output, or no folder.
+        DcaiError: there can be none of that name.
     """
     if typed is None:
         return None
-    if not typed or Path(typed) == STREAM or (Path(typed).exists() and not Path(typed).is_dir()):
+    folder = Path(typed)
+    with told(folder, "written"):
+        is_none = folder.exists() and not folder.is_dir()
+    if not typed or folder == STREAM or is_none:
         raise UsageError(f"--output {typed or repr(typed)} is no folder.", hint="Name another one.")
-    return Path(typed)
+    return folder
 
 
 def _show(console: Console, run: Run) -> None:

@@ -66,15 +66,16 @@ def check_terms(terms: Terms, incentive_type: str = "stake") -> None:
         if terms != points_terms(terms.refund_wait_s):
             raise UsageError("Points take a refund wait and nothing else.", hint="Leave the rest out.")
         return
+    gap_s = max(terms.min_gap_s, 1)  # also without one the first three are not at once
     order = (
-        ("refund wait", terms.refund_wait_s, "report wait", terms.report_wait_s, terms.min_gap_s),
-        ("report wait", terms.report_wait_s, "owner wait", terms.owner_wait_s, terms.min_gap_s),
+        ("refund wait", terms.refund_wait_s, "report wait", terms.report_wait_s, gap_s),
+        ("report wait", terms.report_wait_s, "owner wait", terms.owner_wait_s, gap_s),
         ("owner wait", terms.owner_wait_s, "public wait", terms.public_wait_s, 0),
     )
-    for earlier, earlier_s, later, later_s, gap_s in order:
-        if earlier_s + gap_s > later_s or (gap_s == 0 and earlier == "refund wait" and earlier_s == later_s):
+    for earlier, earlier_s, later, later_s, least_s in order:
+        if earlier_s + least_s > later_s:
             raise UsageError(
-                f"The {later} ({format_duration(later_s)}) must be at least {format_duration(gap_s)} "
+                f"The {later} ({format_duration(later_s)}) must be at least {format_duration(least_s)} "
                 f"after the {earlier} ({format_duration(earlier_s)}).",
                 hint="Lengthen it, or shorten --min-gap.",
             )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dcai_cli.domain import parse_amount, parse_duration
-from dcai_cli.errors import BadInput, UsageError
+from dcai_cli.errors import SHOWN_CHARACTERS, BadInput, UsageError
 from dcai_cli.features.numbers import parse_number
 
 HINT = "See docs/simulation.md, and the scenarios in examples/scenarios."
@@ -28,7 +28,7 @@ class Fields:
 
     def __init__(self, where: str, table: object, hint: str = HINT) -> None:
         if not isinstance(table, Mapping):
-            raise BadInput(f"{where} of the scenario is {table!r}, not a table.", hint=hint)
+            raise BadInput(f"{where} of the scenario is {_said(table)}, not a table.", hint=hint)
         self._where = where
         self._hint = hint
         self._left = dict(table)
@@ -90,7 +90,7 @@ class Fields:
         value = self._take(name, default)
         try:
             seconds = parse_duration(str(value))
-        except UsageError:
+        except (UsageError, ValueError):  # Python writes no number of thousands of digits
             raise self._wrong(name, value, "a duration such as 90s, 15m, 25h or 2d") from None
         if seconds < least:
             raise self._wrong(name, value, f"a duration of {least} s or more")
@@ -101,7 +101,7 @@ class Fields:
         value = self._take(name, default)
         try:
             wei = parse_amount(str(value))
-        except UsageError:
+        except (UsageError, ValueError):
             raise self._wrong(name, value, "an amount such as 0.5ether or 20gwei") from None
         if wei < least:
             raise self._wrong(name, value, f"an amount of {least} wei or more")
@@ -114,7 +114,9 @@ class Fields:
     def tables(self, name: str) -> list[Fields]:
         """A list of tables."""
         value = self._take(name, [])
-        if not isinstance(value, list) or not value:
+        if not isinstance(value, list):
+            raise self._wrong(name, value, f"a table [[{name}]] for each")
+        if not value:
             raise BadInput(f"The scenario has no [[{name}]].", hint=self._hint)
         return [
             Fields(f"[[{name}]] number {number}", one, self._hint)
@@ -143,4 +145,13 @@ class Fields:
         return value
 
     def _wrong(self, name: str, value: object, wanted: str) -> BadInput:
-        return BadInput(f"{name} in {self._where} of the scenario is {value!r}.", hint=f"Write {wanted}.")
+        return BadInput(f"{name} in {self._where} of the scenario is {_said(value)}.", hint=f"Write {wanted}.")
+
+
+def _said(value: object) -> str:
+    """A value as messages show it: cut if it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of thousands of digits
+        return "too long a number"
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."

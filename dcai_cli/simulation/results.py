@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict
+from errno import EISDIR
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
@@ -27,11 +29,16 @@ def check_folder(folder: Path) -> None:
     """Refuse a folder that cannot be written to, before a run that may take hours; nothing is left of it.
 
     Raises:
-        DcaiError: it is none, or nothing can be made in it.
+        DcaiError: it is none, nothing can be made in it, or a folder is where one of the files goes.
     """
-    near = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     with told(folder, "written"):
+        # Also a link to nowhere is there: no folder can be made in its place.
+        near = next(place for place in (folder, *folder.absolute().parents) if os.path.lexists(place))
         Path(mkdtemp(prefix=".dcai-", dir=near)).rmdir()
+    for name in (PAGE_FILE, ANIMATION_FILE, RUN_FILE, LEDGER_FILE, *PLOT_FILES.values()):
+        with told(folder / name, "written"):
+            if (folder / name).is_dir():
+                raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
 
 
 def write_results(folder: Path, run: Run, *, note: Callable[[str], None] = lambda _: None) -> list[Path]:

@@ -160,8 +160,11 @@ def find_scenario(named: Path, folder: str = "scenarios") -> Path:
     Raises:
         BadInput: there is neither.
     """
-    if named.exists() and not named.is_dir():
-        return named
+    try:
+        if named.exists() and not named.is_dir():
+            return named
+    except OSError as error:  # too long a name, or in a folder that is not one's own
+        raise BadInput(f"{named} cannot be read: {error.strerror}.", hint="Check the name.") from error
     bundled = bundled_scenarios(folder)
     if str(named) in bundled:
         return bundled[str(named)]

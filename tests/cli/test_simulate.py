@@ -58,6 +58,13 @@ def test_a_mistyped_name_lists_what_there_is(empty: Dcai, name: str, hint: str) 
     assert all(path.stem in error["hint"] for path in SCENARIOS.glob("*.toml"))
 
 
+def test_a_scenario_whose_name_no_file_can_have_is_refused(empty: Dcai) -> None:
+    """The operating system says why."""
+    error = empty.error("simulate", "x" * 300)
+    assert error["exit_code"] == 15
+    assert error["message"].endswith("cannot be read: File name too long.")
+
+
 def test_an_output_that_is_no_folder_is_refused_before_the_run(empty: Dcai) -> None:
     """Nobody simulates for hours to hear it."""
     (empty.folder / "run").write_text("a file")
@@ -67,13 +74,22 @@ def test_an_output_that_is_no_folder_is_refused_before_the_run(empty: Dcai) -> N
 
 @pytest.mark.parametrize(
     ("folder", "told"),
-    [("", "'' is no folder"), ("-", "- is no folder"), ("scenario.toml/run", "cannot be written")],
+    [
+        ("", "'' is no folder"),
+        ("-", "- is no folder"),
+        ("scenario.toml/run", "cannot be written"),
+        ("x" * 300, "cannot be written: File name too long."),
+        ("nowhere", "nowhere cannot be written: No such file or directory."),
+        ("full", "full/run.json cannot be written: Is a directory."),
+    ],
 )
 def test_a_folder_that_cannot_be_written_is_refused_before_the_run(
     empty: Dcai, folder: str, told: str
 ) -> None:
-    """An empty name is not the current folder; nothing is made."""
+    """An empty name is not the current folder, a link to nowhere is no folder; nothing is made."""
     (empty.folder / "scenario.toml").write_text("")
+    (empty.folder / "nowhere").symlink_to("gone")
+    (empty.folder / "full" / RUN_FILE).mkdir(parents=True)
     before = sorted(path.name for path in empty.folder.iterdir())
     assert told in empty.error(*FOR_EVER[:-1], folder)["message"]
     assert sorted(path.name for path in empty.folder.iterdir()) == before
@@ -89,6 +105,15 @@ def test_values_that_are_set_too_deep_are_refused(empty: Dcai) -> None:
         capture_output=True,
     )
     assert (done.returncode, b"--set title has lists too deep in each other." in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("digits", ["1" * 5000, f"0x{'F' * 5000}"])
+def test_a_number_that_python_does_not_read_is_refused(empty: Dcai, digits: str) -> None:
+    """It stops at 4,300 decimal digits, with an error of its own."""
+    error = empty.error("simulate", "tumours", "--set", f"seed={digits}")
+    assert error["exit_code"] == 15
+    assert error["message"].startswith("seed in the top of the scenario is ")
+    assert len(error["message"]) < 160
 
 
 def test_the_document_names_its_files_and_run_json_has_the_same_figures(empty: Dcai) -> None:

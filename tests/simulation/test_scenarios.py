@@ -36,6 +36,9 @@ def test_the_examples_can_be_read(path: Path) -> None:
     [
         ({"terms.refund_wait": "soon"}, "refund_wait in [terms] of the scenario is 'soon'."),
         ({"terms.refund_wait": "3d"}, "must be at least"),
+        ({"terms.refund_wait": "2d"}, "must be at least 1 s after the refund wait (2 d)."),
+        ({"terms.report_wait": "7d"}, "must be at least 1 s after the report wait (7 d)."),
+        ({"terms.owner_wait": "10d"}, "must be at least 0 s after the owner wait (10 d)."),
         ({"terms.cost_weight": "cheap"}, "cost_weight in [terms] of the scenario is 'cheap'."),
         ({"agents.bad.mistakes": 2}, "mistakes in [[agents]] number 3 of the scenario is 2."),
         ({"agents.bad.strategy": "evil"}, "strategy in [[agents]] number 3 of the scenario is 'evil'."),
@@ -57,6 +60,12 @@ def test_the_examples_can_be_read(path: Path) -> None:
         ({"duration": 0}, "duration in the top of the scenario is 0."),
         ({"features": 3}, "[features] of the scenario is 3, not a table."),
         ({"name": "No Name"}, "'No Name' cannot be the name of a model."),
+        ({"agents": 3}, "agents in the top of the scenario is 3."),
+        ({"seed": 16**5000}, "seed in the top of the scenario is too long a number."),
+        ({"terms.refund_wait": 16**5000}, "refund_wait in [terms] of the scenario is too long a number."),
+        ({"terms.cost_weight": 16**5000}, "cost_weight in [terms] of the scenario is too long a number."),
+        ({"features": 16**5000}, "[features] of the scenario is too long a number, not a table."),
+        ({"model.type": "x" * 5000}, f"type in [model] of the scenario is '{'x' * 79}...."),
     ],
 )
 def test_what_cannot_be_meant_is_named(changes: dict[str, Any], told: str) -> None:
