@@ -85,7 +85,7 @@ def market_plan(name: str, samples: Samples, row: Row) -> Plan:
     """A market of reviews: five participants with as many each, two of whom contribute the other label.
 
     A test sample more or less is worth a hundredth of the bounty, if there are a hundred, and a stake as much
-    as some five: whoever harms by less loses a part of it, and whoever harms by more all that rounds can take.
+    as some five: whoever harms by less loses a part of it, and whoever harms by more all of it.
     """
     # Long and short ones in each piece: none may be much larger than the others.
     test_set = sorted(samples.contributed[: row.tests], key=len)

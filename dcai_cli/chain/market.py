@@ -2,8 +2,8 @@
 
 A round pays each participant its score in test samples, each worth `bounty / rounds / tests / orders`. There
 are as many rounds as the rules say, or fewer if the bounty does not last. Whoever harmed pays of its stake
-instead, which is burned, so long as it lasts, and is removed, however small the harm. All rounds pay the same,
-so they need not be played: they are multiplied.
+instead, which is burned, so long as it lasts, and is removed, however small the harm. All rounds pay the
+same, so they need not be played: they are multiplied.
 """
 
 from __future__ import annotations

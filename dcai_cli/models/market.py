@@ -3,8 +3,8 @@
 All contributions, participant by participant, are shuffled by a seed that nobody chose. A perceptron learns
 one after the other; each is scored by what it changes in the number of test samples that the model gets
 right. The same again in further orders, as many as the rules say: what one sample changes depends on what
-came before it, and in few orders that is mostly chance. The contributions of participants who harmed are taken
-out, and what is left trains the model once more, in the last order.
+came before it, and in few orders that is mostly chance. The contributions of participants who harmed are
+taken out, and what is left trains the model once more, in the last order.
 
 Scores of test samples are kept, not computed again: a contribution that the model learns from adds 1, or -1,
 to that of a test sample for the bias and for each feature that both have. So no weight may reach its limit,

@@ -145,7 +145,9 @@ class Fields:
         return value
 
     def _wrong(self, name: str, value: object, wanted: str) -> BadInput:
-        return BadInput(f"{name} in {self._where} of the scenario is {_said(value)}.", hint=f"Write {wanted}.")
+        return BadInput(
+            f"{name} in {self._where} of the scenario is {_said(value)}.", hint=f"Write {wanted}."
+        )
 
 
 def _said(value: object) -> str:
