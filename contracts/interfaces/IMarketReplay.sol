@@ -71,6 +71,9 @@ interface IMarketReplay {
     function reset(uint256 limit) external returns (uint256 done, bool finished);
 
     /// @notice Trains the working copy with what is left, in the last order.
+    /// @param limit How many contributions at most.
+    /// @return done How many it were; 1 if nothing is left at all.
+    /// @return finished Whether that is done.
     function replay(uint256 limit) external returns (uint256 done, bool finished);
 
     /// @notice The copy of the model that contributions are tried on.

@@ -197,12 +197,13 @@ contract MarketReplay is IMarketReplay, TrainerPart {
             words += initial.length;
             next++;
         }
-        // By what was done in all, so that it does not matter how it is cut.
-        uint256 before = _wordsReset;
-        _wordsReset = uint32(before + words);
-        done = _fees(before + words) - _fees(before);
         finished = next == end;
         cursor = finished ? 0 : uint32(next);
+        // By what was done in all, so that it does not matter how it is cut; the last step is paid for the words that are no four.
+        uint256 before = _wordsReset;
+        uint256 then = before + words;
+        _wordsReset = uint32(then);
+        done = (finished ? then + WORDS_PER_FEE - 1 : then) / WORDS_PER_FEE - before / WORDS_PER_FEE;
     }
 
     /// @inheritdoc IMarketReplay
@@ -210,17 +211,14 @@ contract MarketReplay is IMarketReplay, TrainerPart {
     // slither-disable-next-line reentrancy-no-eth
     function replay(uint256 limit) external onlyTrainer returns (uint256 done, bool finished) {
         uint256[] memory entries = _entries(_removed);
+        // Somebody has to find out, and is paid: the reserve has as much for each that was removed.
+        if (entries.length == 0) return (1, true);
         done = _next(entries.length, limit);
         // What it learned is known already.
         // slither-disable-next-line unused-return
-        if (done > 0) working.train(_join(entries, cursor, done));
+        working.train(_join(entries, cursor, done));
         cursor += uint32(done);
         finished = cursor == entries.length;
-    }
-
-    /// @dev How many times four words these are.
-    function _fees(uint256 words) private pure returns (uint256) {
-        return (words + WORDS_PER_FEE - 1) / WORDS_PER_FEE;
     }
 
     /// @dev How many contributions come next.

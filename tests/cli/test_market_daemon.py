@@ -70,6 +70,18 @@ def test_it_does_all_that_is_to_be_done_in_a_market(joined: Dcai) -> None:
     assert joined.data("daemon", "run", "--once", "--account", "bob")["markets"] == []
 
 
+def test_it_goes_on_where_everybody_harmed(opened: Dcai) -> None:
+    """Nothing is left to train with; the provider's daemon still comes to the model, and to its bounty."""
+    file = opened.write("carol.csv", rows(10, 15, is_wrong=True))
+    opened.data("market", "join", "alice/bounty", file, "--account", "carol", "--yes")
+    opened.data("devnet", "advance", "7d")
+    assert once(opened, "carol")["moves"] == ["reveal"]
+    opened.data("devnet", "advance", "2d")
+    provider = once(opened, "alice")
+    assert state(opened)["participants"][0]["removed"]
+    assert (provider["stage"], provider["code"]) == ("published", None)
+
+
 def test_it_wakes_up_when_samples_can_be_revealed(opened: Dcai) -> None:
     """With an interval of a month, the next cycle comes as soon as something has to be shown."""
     file = opened.write("alice.csv", rows(3, 1))

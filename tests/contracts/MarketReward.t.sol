@@ -252,7 +252,7 @@ contract MarketRewardTest is MarketTest {
         _assertOutcome(carol, -2, true, 0.025 ether);
         stepThrough(Phase.Resetting, 1);
         assertEq(allWords(replay.working())[0], words[0]);
-        assertEq(step(9), 0);
+        assertEq(step(9), 1);
         assertPhase(Phase.Publishing);
         finish(1);
         assertEq(model.weights(0, 1), words);
