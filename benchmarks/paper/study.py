@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from dcai_cli.simulation.engine import Run, run
 from dcai_cli.simulation.pool import Prepared, prepare
-from dcai_cli.simulation.scenario import read_scenario
+from dcai_cli.simulation.scenario import DataPlan, FeaturePlan, ModelPlan, read_scenario
 
 PROJECT = Path(__file__).resolve().parents[2]
 SCENARIOS = PROJECT / "examples" / "scenarios"
@@ -45,10 +43,8 @@ class Figures:
     left: float
 
 
-@cache
-def _prepared(name: str, of_data: str) -> Prepared:
-    """The data of a scenario, once for each process."""
-    return prepare(read_scenario(SCENARIOS / name, json.loads(of_data)), folder=DATA)
+_prepared: dict[tuple[DataPlan, FeaturePlan, ModelPlan], Prepared] = {}
+"""Data that scenarios share, once for each process."""
 
 
 def simulate(name: str, changes: Changes, seed: int) -> Run:
@@ -59,11 +55,11 @@ def simulate(name: str, changes: Changes, seed: int) -> Run:
         changes: values by dotted name.
         seed: the seed.
     """
-    about_data = {
-        key: value for key, value in changes.items() if key.split(".")[0] in {"data", "features", "model"}
-    }
     scenario = read_scenario(SCENARIOS / name, changes)
-    return run(scenario, _prepared(name, json.dumps(about_data, sort_keys=True)), seed=seed)
+    plans = (scenario.data, scenario.features, scenario.model)
+    if plans not in _prepared:
+        _prepared[plans] = prepare(scenario, folder=DATA)
+    return run(scenario, _prepared[plans], seed=seed)
 
 
 def measure(task: tuple[str, Changes, int]) -> Figures:
@@ -92,7 +88,7 @@ class Workers:
     def measure(self, what: str, tasks: Sequence[tuple[str, Changes, int]]) -> list[Figures]:
         """The figures of many runs."""
         self._say(f"{what}: {len(tasks)} runs")
-        return list(self._pool.map(measure, tasks, chunksize=max(1, min(8, len(tasks) // 8))))
+        return list(self._pool.map(measure, tasks))
 
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
         """Another function over some items."""

@@ -72,9 +72,13 @@ class NaiveBayes(Tally):
     def _multinomial(self, batch: Batch) -> NDArray[np.int64]:
         """The score of each sample and class, shape (samples, classes)."""
         smoothing = self.params.smoothing
-        counts = self._rows[batch.indices].astype(np.int64)
-        values = batch.values * counts.any(axis=1)
-        logs = fixed_log2s(256 * counts + smoothing) * values[:, None]
+        # The logarithms of all features, or of each that occurs: whatever is fewer.
+        every = self.params.n_features < batch.indices.size
+        counts = (self._rows if every else self._rows[batch.indices]).astype(np.int64)
+        occurring = batch.indices if every else slice(None)
+        seen: NDArray[np.bool_] = counts.any(axis=1)
+        values = batch.values * seen[occurring]
+        logs = fixed_log2s(256 * counts + smoothing)[occurring] * values[:, None]
         whole = [fixed_log2(256 * total + smoothing * self._seen) for total in self._totals]
         scores: NDArray[np.int64] = np.add.reduceat(logs, batch.starts)
         scores -= np.add.reduceat(values, batch.starts)[:, None] * np.array(whole)

@@ -143,8 +143,16 @@ class Replica(ABC):
         self._words[first_word : first_word + len(rows)] = rows
         self._reload()
 
+    def read(self, payload: bytes) -> Batch:
+        """Decode and check samples, so that what is asked often is decoded once.
+
+        Raises:
+            BadInput: the payload is malformed.
+        """
+        return read_batch(payload, self.wire, counts=self.counts)
+
     @abstractmethod
-    def train(self, payload: bytes) -> int:
+    def train(self, payload: bytes | Batch) -> int:
         """Train on samples as `contribute` does; any number of them, so that pre-training can use it, too.
 
         Returns:
@@ -154,7 +162,7 @@ class Replica(ABC):
             BadInput: the payload is malformed; the model is as it was.
         """
 
-    def predict(self, payload: bytes) -> NDArray[np.uint8]:
+    def predict(self, payload: bytes | Batch) -> NDArray[np.uint8]:
         """The predicted class of each sample, shape (samples,); what label it has does not matter.
 
         Raises:
@@ -162,7 +170,7 @@ class Replica(ABC):
         """
         return self._predict(self._read(payload)).astype(np.uint8)
 
-    def agree(self, payload: bytes) -> int:
+    def agree(self, payload: bytes | Batch) -> int:
         """The bitmap of samples whose label the model predicts: what can be refunded.
 
         Raises:
@@ -171,7 +179,7 @@ class Replica(ABC):
         batch = self._read(payload)
         return bitmap(self._predict(batch) == batch.labels)
 
-    def leads(self, payload: bytes) -> NDArray[np.int64]:
+    def leads(self, payload: bytes | Batch) -> NDArray[np.int64]:
         """How far the label of each sample leads, shape (samples,): above 0 where the model predicts it.
 
         Only comparisons mean something, and only between samples of one model. Models whose scores are no
@@ -184,8 +192,8 @@ class Replica(ABC):
         agree: NDArray[np.bool_] = self._predict(batch) == batch.labels
         return agree.astype(np.int64)
 
-    def _read(self, payload: bytes) -> Batch:
-        return read_batch(payload, self.wire, counts=self.counts)
+    def _read(self, payload: bytes | Batch) -> Batch:
+        return payload if isinstance(payload, Batch) else self.read(payload)
 
     @abstractmethod
     def _predict(self, batch: Batch) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dcai_cli.domain import ModelParams
 from dcai_cli.errors import BadInput
 from dcai_cli.models.replica import Replica, refuse_unused
-from dcai_cli.models.samples import bitmap
+from dcai_cli.models.samples import Batch, bitmap
 
 FULL_CLASS = 2**23 - 1
 """A class takes no more samples than this, so that its numbers fit 32 bits."""
@@ -69,7 +69,7 @@ class Tally(Replica):
     def arrays(self) -> dict[str, NDArray[np.int64]]:  # noqa: D102 (inherited)
         return {self.array_name: self._rows.T.astype(np.int64), "samples": np.array(self._samples)}
 
-    def train(self, payload: bytes) -> int:  # noqa: D102 (inherited)
+    def train(self, payload: bytes | Batch) -> int:  # noqa: D102 (inherited)
         batch = self._read(payload)
         fits = self._fitting(batch.labels)
         informative = bitmap(fits & (self._predict(batch) != batch.labels))

@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import TYPE_CHECKING, Protocol
 
-from dcai_cli.domain import bits
 from dcai_cli.simulation.rules import MAX_PAYLOAD_BYTES, Deposit, Refused, Sample, StakeRules
 
 if TYPE_CHECKING:
@@ -111,14 +109,19 @@ class Market:
         """What a batch costs now."""
         return self.rules.quote_wei(sum(sample.units for sample in samples), self.now)
 
-    def open_deposits(self, *, older_than_s: int = 0) -> Iterator[Deposit]:
+    def open_deposits(self, *, older_than_s: int = 0) -> list[Deposit]:
         """Batches of which something is left, oldest first.
 
         Args:
             older_than_s: only those that came at least so long ago.
         """
         last = self.now - older_than_s
-        return takewhile(lambda deposit: deposit.added_at <= last, iter(list(self._open.values())))
+        found = []
+        for deposit in self._open.values():
+            if deposit.added_at > last:
+                break
+            found.append(deposit)
+        return found
 
     def rejected(self, deposits: Sequence[tuple[Deposit, int]]) -> list[tuple[Deposit, int, int]]:
         """What the model says now of samples.
@@ -129,13 +132,7 @@ class Market:
         Returns:
             Each batch, with the bitmap of samples that it agrees with, and that of those it rejects.
         """
-        places = [(at, index) for at, (_, mask) in enumerate(deposits) for index in bits(mask)]
-        agreed = [0] * len(deposits)
-        if places:
-            payload = b"".join(deposits[at][0].samples[index].data for at, index in places)
-            for place in bits(self.replica.agree(payload)):
-                at, index = places[place]
-                agreed[at] |= 1 << index
+        agreed = self.rules.agreed(deposits)
         return [(deposit, yes, mask & ~yes) for (deposit, mask), yes in zip(deposits, agreed, strict=True)]
 
     def check(self) -> None:

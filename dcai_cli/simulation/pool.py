@@ -17,6 +17,7 @@ from dcai_cli.features.readers import Source, read_rows
 from dcai_cli.features.schema import tabular_spec_from_schema
 from dcai_cli.features.spec import FeatureSpec
 from dcai_cli.features.vocabulary import column_of_texts, learn_vocabulary
+from dcai_cli.models import make_replica
 from dcai_cli.models.pretrain import words_from_samples
 from dcai_cli.services.limits import model_params
 from dcai_cli.simulation.rules import Sample
@@ -24,6 +25,7 @@ from dcai_cli.simulation.rules import Sample
 if TYPE_CHECKING:
     from dcai_cli.domain import ModelParams
     from dcai_cli.models.replica import Replica
+    from dcai_cli.models.samples import Batch
     from dcai_cli.simulation.scenario import DataPlan, FeaturePlan, ModelPlan, Scenario
 
 BUNDLED = ("breast_cancer", "digits", "wine")
@@ -65,7 +67,7 @@ class Prepared:
         params: the shape of the model.
         words: the model's words to begin with.
         samples: what contributors find, with true labels.
-        test: the test set, as one payload.
+        test: the test set, decoded.
         test_rows: how many rows it has.
     """
 
@@ -73,7 +75,7 @@ class Prepared:
     params: ModelParams
     words: tuple[int, ...]
     samples: tuple[Sample, ...]
-    test: bytes
+    test: Batch
     test_rows: int
 
     def correct(self, replica: Replica) -> int:
@@ -121,14 +123,14 @@ def prepare(scenario: Scenario, *, folder: Path, note: Callable[[str], None] = l
         BadInput: the data is not there, or cannot be used.
     """
     gathered = gather(scenario.data, scenario.features, scenario.model, folder=folder, note=note)
-    tests = [example.sample.data for example in gathered.test]
+    tests = b"".join(example.sample.data for example in gathered.test)
     return Prepared(
         gathered.spec,
         gathered.params,
         gathered.words,
         tuple(example.sample for example in gathered.found),
-        b"".join(tests),
-        len(tests),
+        make_replica(gathered.params).read(tests),
+        len(gathered.test),
     )
 
 

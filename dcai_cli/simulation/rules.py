@@ -6,18 +6,26 @@ by call; the model is its replica. Gas is not reckoned here. Times are seconds s
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dcai_cli.chain.price import deposit_per_unit_wei
-from dcai_cli.domain import bits
+from dcai_cli.domain import Wire, bits
 from dcai_cli.errors import DcaiError
+from dcai_cli.models.samples import Batch, read_batch
 
 if TYPE_CHECKING:
     from dcai_cli.domain import Terms
     from dcai_cli.models.replica import Replica
 
+KEPT_SAMPLES = 1 << 15
+"""As many are kept decoded: more than a scenario's pool usually has, and a few hundred bytes each."""
 
 MAX_PAYLOAD_BYTES = 126_976
 """Of one contribution: its refund has to carry it, too, within the 128 KiB of a transaction."""
@@ -162,6 +170,41 @@ class StakeRules:
         self.deposits: list[Deposit] = []
         self.last_contributed_at = 0
         """When the last batch came; 0, the time of sealing, before the first."""
+        # What the model was asked since it last changed, and what it agreed with: bitmaps by deposit.
+        self._asked: defaultdict[int, int] = defaultdict(int)
+        self._agreed: defaultdict[int, int] = defaultdict(int)
+
+    def read(self, samples: Sequence[Sample]) -> Batch:
+        """Some samples as the model takes them: each is decoded once, however often it is asked about."""
+        features = [_features(sample.data[1:], self.replica.wire, self.replica.counts) for sample in samples]
+        return Batch(
+            np.array([sample.label for sample in samples], dtype=np.int64),
+            np.array([indices.size for indices, _ in features], dtype=np.int64).cumsum(),
+            np.concatenate([indices for indices, _ in features], dtype=np.int64),
+            np.concatenate([values for _, values in features], dtype=np.int64),
+        )
+
+    def agreed(self, asked: Sequence[tuple[Deposit, int]]) -> list[int]:
+        """What the model agrees with now.
+
+        Args:
+            asked: deposits, and the bitmap of the samples that are asked about.
+
+        Returns:
+            Of each deposit the bitmap of those among them whose label the model predicts.
+        """
+        unknown = [
+            (deposit, index)
+            for deposit, mask in asked
+            if mask & ~self._asked[deposit.id]
+            for index in bits(mask & ~self._asked[deposit.id])
+        ]
+        if unknown:
+            agree = self.replica.agree(self.read([deposit.samples[index] for deposit, index in unknown]))
+            for place, (deposit, index) in enumerate(unknown):
+                self._asked[deposit.id] |= 1 << index
+                self._agreed[deposit.id] |= (agree >> place & 1) << index
+        return [self._agreed[deposit.id] & mask for deposit, mask in asked]
 
     def quote_wei(self, units: int, now: int) -> int:
         """What a batch of so many units would cost."""
@@ -173,16 +216,19 @@ class StakeRules:
         Raises:
             Refused: the balance does not cover it, or it does not fit into a transaction.
         """
-        payload = b"".join(sample.data for sample in samples)
-        if len(payload) > MAX_PAYLOAD_BYTES:
+        if sum(len(sample.data) for sample in samples) > MAX_PAYLOAD_BYTES:
             raise Refused("PayloadTooLarge")
         units = sum(sample.units for sample in samples)
         per_unit_wei = self._per_unit_wei(units, now)
         if self.balances_wei[who] < per_unit_wei * units:
             raise Refused("InsufficientDeposit")
         informative = (
-            self._train_each(samples) if self.variant.standing == "changes" else self.replica.train(payload)
+            self._train_each(samples)
+            if self.variant.standing == "changes"
+            else self.replica.train(self.read(samples))
         )
+        self._asked.clear()
+        self._agreed.clear()
         self.balances_wei[who] -= per_unit_wei * units
         self.last_contributed_at = now
         burned_wei = -(-per_unit_wei * self.variant.burned_bp // 10_000)
@@ -222,7 +268,7 @@ class StakeRules:
             if mask == 0 or mask >> len(deposit.samples):
                 raise Refused("InvalidMask")
             plans.append((deposit, mask & deposit.open))
-        agreed = self._agreed(plans)
+        agreed = self.agreed(plans)
         paid = []
         for (deposit, _), bitmap in zip(plans, agreed, strict=True):
             refunded = self._seen_twice(deposit, bitmap, now) if self.variant.looks_apart_s else bitmap
@@ -254,14 +300,14 @@ class StakeRules:
         if standing == 0:
             raise Refused("ReporterNotValidated")
         before = deposit.reported_by.get(who, 0)
-        agreed = self.replica.agree(b"".join(deposit.samples[index].data for index in indexes))
+        (agreed,) = self.agreed([(deposit, sum(1 << index for index in set(indexes)))])
         amount_wei = reported = settled = 0
         taken: dict[int, int] = {}
-        for place, index in enumerate(indexes):
+        for index in indexes:
             bit = 1 << index
             if (before | reported) & bit:
                 raise Refused("AlreadyReported")
-            if deposit.settled & bit or agreed >> place & 1:
+            if (deposit.settled | agreed) & bit:
                 continue
             whole_wei = deposit.per_unit_wei * deposit.samples[index].units
             wei = whole_wei * standing // self.total_validated_units
@@ -313,22 +359,11 @@ class StakeRules:
         """Train the model one sample after the other; the bitmap of those that changed it."""
         changed, before = 0, self.replica.words()
         for index, sample in enumerate(samples):
-            self.replica.train(sample.data)
+            self.replica.train(self.read([sample]))
             after = self.replica.words()
             changed |= (after != before) << index
             before = after
         return changed
-
-    def _agreed(self, plans: Sequence[tuple[Deposit, int]]) -> list[int]:
-        """Of each deposit the samples among these that the model agrees with now."""
-        places = [(at, index) for at, (_, mask) in enumerate(plans) for index in bits(mask)]
-        agreed = [0] * len(plans)
-        if places:
-            payload = b"".join(plans[at][0].samples[index].data for at, index in places)
-            for place in bits(self.replica.agree(payload)):
-                at, index = places[place]
-                agreed[at] |= 1 << index
-        return agreed
 
     def _seen_twice(self, deposit: Deposit, agreed: int, now: int) -> int:
         """Those of them whose first look was long enough ago; for the others, this is the first."""
@@ -359,3 +394,10 @@ class StakeRules:
     def _reached(deposit: Deposit, wait_s: int, now: int) -> None:
         if now < deposit.added_at + wait_s:
             raise Refused("TooEarly")
+
+
+@lru_cache(maxsize=KEPT_SAMPLES)
+def _features(unlabelled: bytes, wire: Wire, counts: bool) -> tuple[NDArray[np.uint32], NDArray[np.int8]]:  # noqa: FBT001 - a key of the cache
+    """The indices and values of a sample, without its label; small types, since many are kept."""
+    batch = read_batch(b"\0" + unlabelled, wire, counts=counts)
+    return batch.indices.astype(np.uint32), batch.values.astype(np.int8)

@@ -132,10 +132,11 @@ def report(market: Market, who: str, *, spared: Sequence[str] = ()) -> None:
     """
     if not market.rules.validated_units[who]:
         return
+    others = {who, *spared}
     due = [
         (deposit, deposit.open & ~deposit.reported_by.get(who, 0))
         for deposit in market.open_deposits(older_than_s=market.rules.terms.report_wait_s)
-        if deposit.contributor != who and deposit.contributor not in spared
+        if deposit.contributor not in others
     ]
     for deposit, _, rejected in market.rejected(due):
         if rejected:

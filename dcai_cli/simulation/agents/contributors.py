@@ -75,7 +75,7 @@ class Boundary(Batches):
     def _sample(self, market: Market) -> Sample:
         found = [market.pool.draw() for _ in range(self._candidates)]
         flipped = [self.other_label(market, sample) for sample in found]
-        leads = market.replica.leads(b"".join(sample.data for sample in flipped))
+        leads = market.replica.leads(market.rules.read(flipped))
         place = int(leads.argmax())
         return flipped[place] if self.chance(self._mistakes) else found[place]
 
