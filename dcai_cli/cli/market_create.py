@@ -191,8 +191,8 @@ def create(
     from dcai_cli.services.limits import model_params, points_terms
     from dcai_cli.services.markets.create import create_market
     from dcai_cli.services.markets.factory import use_deployer
+    from dcai_cli.services.markets.hidden_set import read_tests
     from dcai_cli.services.markets.plan import MarketRequest, MarketTerms, check_request
-    from dcai_cli.services.markets.test_set import read_tests
     from dcai_cli.services.registry import use_registry
 
     output = Output("market create", json=json, quiet=quiet, yes=yes)

@@ -76,7 +76,7 @@ class NaiveBayes(Tally):
         every = self.params.n_features < batch.indices.size
         counts = (self._rows if every else self._rows[batch.indices]).astype(np.int64)
         occurring = batch.indices if every else slice(None)
-        seen: NDArray[np.bool_] = counts.any(axis=1)
+        seen = np.asarray(counts.any(axis=1))
         values = batch.values * seen[occurring]
         logs = fixed_log2s(256 * counts + smoothing)[occurring] * values[:, None]
         whole = [fixed_log2(256 * total + smoothing * self._seen) for total in self._totals]

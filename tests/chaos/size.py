@@ -29,8 +29,13 @@ TRANSACTION_GAS = 16_000_000
 TRIES = 3
 """The least of so many counts: other processes take caches away, and never give CPU time."""
 
-REFUNDS_CPU_S = 0.6
-CYCLE_S = 1.0
+START = ("account", "list")
+"""What reads neither chain nor batches: starting the program is nearly all that it takes."""
+
+REFUNDS_STARTS = 2.5
+CYCLE_STARTS = 4.0
+"""Limits of CPU time, in starts of the same run: seconds would say how fast the machine is."""
+
 BATCHES_A_MINUTE = 3_000
 
 REBUILD = ("ledger", "rebuild")
@@ -85,6 +90,7 @@ def least_cpu_s(run: Run, dcai: Program, *arguments: str | Path) -> float:
 def work(run: Run) -> None:
     """Fill a chain, rebuild a ledger from it alone, and measure."""
     batches = run.scaled(BATCHES, least=600)  # fewer, and start-up is most of what is measured
+    is_judged = batches >= BATCHES  # a small part, beside other tests, says nothing of speed
     node = run.anvil("--gas-limit", str(BLOCK_GAS))
     dcai = new_program(run.folder / "home", node)
     trainer = deploy(dcai)
@@ -106,15 +112,26 @@ def work(run: Run) -> None:
     run.figures.update({"batches": batches, "samples": batches * SAMPLES, "index_batches_a_minute": rate})
     found = len(tables.batches(dcai.query, dcai.address, trainer)) if ended.code == 0 else 0
     run.expect(found == batches, f"the rebuilt ledger has {found} of {batches} batches")
-    run.expect(rate >= BATCHES_A_MINUTE, f"the index reads {rate} batches a minute, not {BATCHES_A_MINUTE}")
+    run.expect(
+        not is_judged or rate >= BATCHES_A_MINUTE,
+        f"the index reads {rate} batches a minute, not {BATCHES_A_MINUTE}",
+    )
 
     ended, seconds = cpu_s(dcai, "refunds")
     run.expect(ended.code == 0, f"refunds: {ended.words}")
     run.figures["refunds_first_cpu_s"] = round(seconds, 2)
-    run.figures["refunds_cpu_s"] = refunds = least_cpu_s(run, dcai, "refunds")
-    run.expect(0 < refunds <= REFUNDS_CPU_S, f"refunds takes {refunds} s of CPU, not {REFUNDS_CPU_S}")
-    run.figures["daemon_cycle_cpu_s"] = cycle = least_cpu_s(run, dcai, *CYCLE)
-    run.expect(0 < cycle <= CYCLE_S, f"a cycle with nothing due takes {cycle} s of CPU, not {CYCLE_S}")
+    start = least_cpu_s(run, dcai, *START)
+    run.figures["start_cpu_s"] = start
+    for what, words, limit in (
+        ("refunds", ("refunds",), REFUNDS_STARTS),
+        ("daemon_cycle", CYCLE, CYCLE_STARTS),
+    ):
+        seconds = least_cpu_s(run, dcai, *words)
+        run.figures[f"{what}_cpu_s"] = seconds
+        run.expect(
+            not is_judged or 0 < seconds <= limit * start,
+            f"{' '.join(words)} takes {seconds} s of CPU, not {limit} times the {start} s of a start",
+        )
 
 
 SCENARIO = Scenario(

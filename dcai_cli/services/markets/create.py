@@ -14,6 +14,7 @@ from dcai_cli.ledger import Commitment
 from dcai_cli.services.accounts import Password, acting_account, unlock
 from dcai_cli.services.markets.draws import check_draws
 from dcai_cli.services.markets.factory import known_deployer, ready_deployer
+from dcai_cli.services.markets.hidden_set import TestSet
 from dcai_cli.services.markets.keys import committed_pieces
 from dcai_cli.services.markets.market import Market, read_market
 from dcai_cli.services.markets.moves import WORDS_PER_TRANSACTION, make_all
@@ -25,7 +26,6 @@ from dcai_cli.services.markets.plan import (
     contracts_of,
     plan_market,
 )
-from dcai_cli.services.markets.test_set import TestSet
 from dcai_cli.services.models import read_words
 from dcai_cli.services.registry import ready_registry
 from dcai_cli.services.transactions import Outbox, Sent, finish

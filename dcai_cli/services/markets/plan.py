@@ -20,7 +20,7 @@ from dcai_cli.services.registry import cost_of_ready_registry
 
 if TYPE_CHECKING:
     from dcai_cli.features.spec import FeatureSpec
-    from dcai_cli.services.markets.test_set import TestSet
+    from dcai_cli.services.markets.hidden_set import TestSet
     from dcai_cli.services.workspace import Workspace
 
 GAS_PER_MARKET = 1_600_000

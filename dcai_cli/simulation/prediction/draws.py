@@ -12,8 +12,8 @@ from dcai_cli.domain import counted
 from dcai_cli.errors import BadInput, UsageError
 from dcai_cli.hashing import keccak256
 from dcai_cli.services.limits import points_terms
+from dcai_cli.services.markets.hidden_set import check_sizes, deal
 from dcai_cli.services.markets.plan import MarketRequest, check_request
-from dcai_cli.services.markets.test_set import check_sizes, deal
 
 if TYPE_CHECKING:
     from dcai_cli.simulation.pool import Example, Gathered

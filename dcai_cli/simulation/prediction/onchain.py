@@ -15,10 +15,10 @@ from dcai_cli.chain.market import drawn
 from dcai_cli.features.readers import Source
 from dcai_cli.services.accounts import create_account
 from dcai_cli.services.markets.create import create_market
+from dcai_cli.services.markets.hidden_set import read_tests
 from dcai_cli.services.markets.join import JoinRequest, join_market
 from dcai_cli.services.markets.market import read_market
 from dcai_cli.services.markets.moves import COLLECTING, SHOWING, STEPS, blocks_to_draw
-from dcai_cli.services.markets.test_set import read_tests
 from dcai_cli.services.markets.work import Worked, work_in_markets
 from dcai_cli.services.models import read_words
 from dcai_cli.simulation.onchain import GAS_MONEY_WEI, Mismatch, throw_away
